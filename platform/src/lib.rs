@@ -1,1 +1,30 @@
-//! placeholder
+//! Facts about processes and the verbs that act on them.
+//!
+//! This crate exists so that the rest of `reaper` cannot make a system call by accident: everything
+//! that touches the operating system passes through [`Host`] and [`Pinned`]. It knows facts and verbs,
+//! and no policy: which process is an agent, an orphan or worth ending is decided elsewhere.
+//!
+//! * [`types`]: newtypes and plain values.
+//! * [`environ`]: the streamed search of an environment block.
+//! * [`host`]: the seam, implemented by [`linux`] and by the scripted [`fake`] host of the tests.
+
+#![cfg_attr(target_os = "linux", forbid(unsafe_code))]
+
+pub mod environ;
+#[cfg(feature = "fake")]
+pub mod fake;
+pub mod host;
+#[cfg(target_os = "linux")]
+pub mod linux;
+pub mod types;
+
+pub use environ::{Condition, EnvironScan, Found, Secret, Wanted};
+pub use host::{Host, HostError, Pinned, UnitMain, Waiter, Walk, Walked};
+pub use types::{
+    Clock, Generation, Gid, Here, Ids, Pid, ProcId, RuntimeUnit, Scope, Signal, StartTime, Stat, State, Uid,
+    Why,
+};
+
+/// The host of the machine that this program was built for.
+#[cfg(target_os = "linux")]
+pub type NativeHost = linux::LinuxHost;

@@ -1,0 +1,309 @@
+//! The streamed search of an environment block.
+//!
+//! An environment holds secrets, can be two megabytes long, and may have been overwritten by its
+//! process. So it is never turned into a map: chunks of bytes go in, only the variables that were asked
+//! for come out, and whether the block can still be trusted is part of the answer.
+
+use std::fmt;
+
+/// Longest value that is kept. A marker or an owner is far shorter; a longer value is kept cut and says so.
+const MAX_VALUE: usize = 4096;
+
+/// The names of the variables to look for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    names: Vec<Vec<u8>>,
+    longest: usize,
+}
+
+impl Wanted {
+    /// Looks for these names; empty ones are ignored.
+    pub fn new<N: Into<Vec<u8>>>(names: impl IntoIterator<Item = N>) -> Self {
+        let mut wanted = Self::default();
+        for name in names {
+            let name = name.into();
+            if !name.is_empty() && !wanted.names.contains(&name) {
+                wanted.longest = wanted.longest.max(name.len());
+                wanted.names.push(name);
+            }
+        }
+        wanted
+    }
+
+    /// The names, in the order in which they were given.
+    #[must_use]
+    pub fn names(&self) -> &[Vec<u8>] {
+        &self.names
+    }
+}
+
+/// A value from somebody's environment. It can be compared, and it does not print itself.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Secret {
+    bytes: Vec<u8>,
+    /// Whether the value went on beyond what was kept.
+    cut: bool,
+}
+
+impl Secret {
+    /// A value as a process holds it, for tests and for the scripted host.
+    #[must_use]
+    pub fn new(value: &[u8]) -> Self {
+        let kept = value.get(..MAX_VALUE).unwrap_or(value);
+        Self { bytes: kept.to_vec(), cut: kept.len() < value.len() }
+    }
+
+    /// The whole value; `None` when it was longer than what is kept.
+    #[must_use]
+    pub fn bytes(&self) -> Option<&[u8]> {
+        (!self.cut).then_some(&self.bytes)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// What the block says of one name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Found {
+    /// It is there, once or several times with one value.
+    Value(Secret),
+    /// It is there several times with different values: nobody can say which one counts.
+    Contradictory,
+}
+
+/// Whether the block is still what `execve(2)` was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Condition {
+    /// Every entry is terminated and none is empty.
+    Intact,
+    /// It was overwritten or cut short, with the sign of it. Nothing in it proves anything.
+    Garbled(&'static str),
+}
+
+/// The answer of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironScan {
+    /// Whether the block can be trusted.
+    pub condition: Condition,
+    /// How many bytes were seen.
+    pub len: u64,
+    found: Vec<(Vec<u8>, Found)>,
+}
+
+impl EnvironScan {
+    /// What the block says of `name`, if that was asked for and is there.
+    #[must_use]
+    pub fn get(&self, name: &[u8]) -> Option<&Found> {
+        self.found.iter().find(|(n, _)| n == name).map(|(_, found)| found)
+    }
+
+    /// The one whole value of `name`.
+    #[must_use]
+    pub fn value(&self, name: &[u8]) -> Option<&[u8]> {
+        match self.get(name)? {
+            Found::Value(secret) => secret.bytes(),
+            Found::Contradictory => None,
+        }
+    }
+
+    /// Whether the block is trustworthy and has none of the names.
+    #[must_use]
+    pub fn is_intact_and_empty(&self) -> bool {
+        self.found.is_empty() && self.condition == Condition::Intact
+    }
+}
+
+/// Searches a whole block.
+#[must_use]
+pub fn scan(block: &[u8], wanted: &Wanted) -> EnvironScan {
+    let mut scanner = Scanner::new(wanted);
+    scanner.feed(block);
+    scanner.finish()
+}
+
+/// Searches a block that arrives in chunks of any size.
+#[derive(Debug)]
+pub struct Scanner<'a> {
+    wanted: &'a Wanted,
+    /// The entry that the last chunk left unfinished, no longer than could matter.
+    open: Vec<u8>,
+    open_len: u64,
+    len: u64,
+    first: bool,
+    damage: Option<&'static str>,
+    found: Vec<(Vec<u8>, Found)>,
+}
+
+impl<'a> Scanner<'a> {
+    /// Starts a search.
+    #[must_use]
+    pub fn new(wanted: &'a Wanted) -> Self {
+        Self { wanted, open: Vec::new(), open_len: 0, len: 0, first: true, damage: None, found: Vec::new() }
+    }
+
+    /// Takes the next bytes of the block.
+    pub fn feed(&mut self, chunk: &[u8]) {
+        self.len += chunk.len() as u64;
+        let mut rest = chunk;
+        while let Some(end) = memchr::memchr(0, rest) {
+            let (head, tail) = rest.split_at(end);
+            if self.open_len == 0 {
+                self.entry(head, head.len() as u64);
+            } else {
+                self.keep(head);
+                let (entry, len) = (std::mem::take(&mut self.open), std::mem::take(&mut self.open_len));
+                self.entry(&entry, len);
+            }
+            rest = tail.get(1..).unwrap_or_default();
+        }
+        if !rest.is_empty() {
+            self.keep(rest);
+        }
+    }
+
+    /// Ends the search.
+    #[must_use]
+    pub fn finish(mut self) -> EnvironScan {
+        if self.open_len > 0 {
+            self.damage.get_or_insert("its environment was cut short");
+        }
+        EnvironScan {
+            condition: self.damage.map_or(Condition::Intact, Condition::Garbled),
+            len: self.len,
+            found: self.found,
+        }
+    }
+
+    fn keep(&mut self, more: &[u8]) {
+        // One byte more than any value that is kept, so that a cut is noticed.
+        let room = (self.wanted.longest + 2 + MAX_VALUE).saturating_sub(self.open.len());
+        self.open.extend_from_slice(more.get(..room).unwrap_or(more));
+        self.open_len += more.len() as u64;
+    }
+
+    fn entry(&mut self, entry: &[u8], len: u64) {
+        let first = std::mem::take(&mut self.first);
+        if len == 0 {
+            // `execve` passes no empty strings in practice; zeroed memory is nothing but them.
+            self.damage.get_or_insert("its environment was overwritten");
+            return;
+        }
+        let Some(name) = self
+            .wanted
+            .names
+            .iter()
+            .find(|n| entry.get(n.len()) == Some(&b'=') && entry.get(..n.len()) == Some(n.as_slice()))
+        else {
+            if first && memchr::memchr(b'=', entry).is_none() {
+                // A title that ran over the arguments into the environment.
+                self.damage.get_or_insert("its environment was overwritten");
+            }
+            return;
+        };
+        let secret = Secret::new(entry.get(name.len() + 1..).unwrap_or_default());
+        match self.found.iter_mut().find(|(n, _)| n == name) {
+            None => self.found.push((name.clone(), Found::Value(secret))),
+            Some((_, seen)) => {
+                if *seen != Found::Value(secret) {
+                    *seen = Found::Contradictory;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted() -> Wanted {
+        Wanted::new(["MARK", "OWNER"])
+    }
+
+    fn value(block: &[u8]) -> Option<Vec<u8>> {
+        scan(block, &wanted()).value(b"MARK").map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn finds_whole_names_only() {
+        assert_eq!(value(b"A=1\0MARK=x\0B=2\0"), Some(b"x".to_vec()));
+        assert_eq!(value(b"MARK=\0"), Some(b"".to_vec()));
+        for block in [
+            &b"XMARK=1\0"[..],
+            b"MARK_X=1\0",
+            b"MARK\0",
+            b"mark=1\0",
+            b"A=MARK=1\0",
+            b"A=\nMARK=1\0",
+            b"A=1 MARK=1\0",
+        ] {
+            assert_eq!(value(block), None, "{}", block.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn values_may_hold_newlines_equals_signs_and_any_bytes() {
+        assert_eq!(value(b"MARK=a\n=\xff\0"), Some(b"a\n=\xff".to_vec()));
+    }
+
+    #[test]
+    fn chunks_of_any_size_give_the_same_answer() {
+        let block = b"PATH=/bin\0MARK=one two\0OWNER=12:34\0LAST=\0";
+        let whole = scan(block, &wanted());
+        for size in 1..=block.len() {
+            let w = wanted();
+            let mut scanner = Scanner::new(&w);
+            block.chunks(size).for_each(|c| scanner.feed(c));
+            assert_eq!(scanner.finish(), whole, "chunks of {size}");
+        }
+    }
+
+    #[test]
+    fn an_overwritten_or_cut_block_says_so() {
+        for block in [
+            &b"\0\0\0\0"[..],
+            b"A=1\0\0MARK=1\0",
+            b"A=1\0MARK=1",
+            b"worker title\0MARK=1\0",
+            b"A=1\0MARK=1\0\0",
+        ] {
+            let answer = scan(block, &wanted());
+            assert!(matches!(answer.condition, Condition::Garbled(_)), "{}", block.escape_ascii());
+        }
+        assert_eq!(scan(b"", &wanted()).condition, Condition::Intact);
+        assert_eq!(scan(b"A=1\0odd\0MARK=1\0", &wanted()).condition, Condition::Intact);
+    }
+
+    #[test]
+    fn contradicting_values_are_no_value() {
+        assert_eq!(value(b"MARK=1\0MARK=1\0"), Some(b"1".to_vec()));
+        assert_eq!(value(b"MARK=0\0MARK=1\0"), None);
+        assert_eq!(scan(b"MARK=0\0MARK=1\0", &wanted()).get(b"MARK"), Some(&Found::Contradictory));
+    }
+
+    #[test]
+    fn a_huge_value_neither_hides_the_marker_nor_is_kept() {
+        let mut block = b"BIG=".to_vec();
+        block.resize(2 << 20, b'x');
+        block.extend_from_slice(b"\0MARK=1\0OWNER=");
+        block.resize(block.len() + (1 << 20), b'y');
+        block.push(0);
+        let w = wanted();
+        let mut scanner = Scanner::new(&w);
+        block.chunks(4096).for_each(|c| scanner.feed(c));
+        assert!(scanner.open.capacity() < 16 << 10);
+        let answer = scanner.finish();
+        assert_eq!(answer.value(b"MARK"), Some(&b"1"[..]));
+        assert!(answer.get(b"OWNER").is_some() && answer.value(b"OWNER").is_none());
+    }
+
+    #[test]
+    fn secrets_do_not_print_themselves() {
+        let answer = scan(b"MARK=hunter2\0", &wanted());
+        assert!(!format!("{answer:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,194 @@
+//! The seam between decisions and the operating system.
+//!
+//! [`Host`] answers questions about many processes, [`Pinned`] about one that can no longer be mistaken
+//! for another, and [`Waiter`] tells when pinned ones end. The methods are verbs of this domain, not
+//! system calls, so that a scripted host can play every mishap.
+
+use std::time::Duration;
+
+use crate::environ::{EnvironScan, Wanted};
+use crate::types::{Clock, Here, Ids, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, Why};
+
+/// Why the host as a whole could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {what}: {why}")]
+pub struct HostError {
+    /// The attempt, as a verb phrase.
+    pub what: &'static str,
+    /// The reason.
+    pub why: Why,
+}
+
+/// One process of a full listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Walked {
+    /// The facts.
+    pub stat: Stat,
+    /// Its effective user.
+    pub uid: Uid,
+}
+
+/// A full listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// The processes in scope, by pid.
+    pub entries: Vec<Walked>,
+    /// How many pids were looked at, in scope or not.
+    pub examined: usize,
+    /// How many in scope exist but could not be read.
+    pub unreadable: usize,
+}
+
+/// The processes that a service manager calls a unit's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitMain {
+    /// Which unit.
+    pub unit: RuntimeUnit,
+    /// `MainPID=`, `None` when the unit has none.
+    pub main: Option<Pid>,
+    /// `ControlPID=`, `None` when the unit has none.
+    pub control: Option<Pid>,
+}
+
+/// The operating system, as far as `reaper` needs it.
+pub trait Host: Send + Sync + 'static {
+    /// A process that stays itself.
+    type Pinned: Pinned;
+    /// Waits for pinned processes to end.
+    type Waiter: Waiter<Self::Pinned>;
+
+    /// Where and as whom we run.
+    fn here(&self) -> &Here;
+
+    /// Reads the clocks.
+    fn clock(&self) -> Clock;
+
+    /// Lets time pass.
+    fn sleep(&self, time: Duration);
+
+    /// The children of a process, reparented ones included, in no order. The list is not atomic: one may
+    /// be missing when a sibling exits during the read, so callers read twice and take the union.
+    ///
+    /// # Errors
+    /// [`Why::Unsupported`] where the system keeps no such lists, [`Why::Denied`] or [`Why::Gone`] where
+    /// this one may not be seen.
+    fn children(&self, pid: Pid) -> Result<Vec<Pid>, Why>;
+
+    /// Every process in scope.
+    ///
+    /// # Errors
+    /// When processes cannot be listed at all; a process that vanishes meanwhile is no error.
+    fn walk(&self, scope: Scope) -> Result<Walk, HostError>;
+
+    /// A process's effective user.
+    ///
+    /// # Errors
+    /// [`Why::Gone`] when there is no such process to be seen.
+    fn owner(&self, pid: Pid) -> Result<Uid, Why>;
+
+    /// A process's cheap facts, by number: good for a first look, never for acting.
+    ///
+    /// # Errors
+    /// Whatever kept them from being read.
+    fn glance(&self, pid: Pid) -> Result<Stat, Why>;
+
+    /// Searches a process's environment, by number: good for a first look, never for acting.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why>;
+
+    /// A process's arguments, by number: good for a first look, never for acting.
+    ///
+    /// # Errors
+    /// Whatever kept them from being read.
+    fn glance_argv(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why>;
+
+    /// Pins a process.
+    ///
+    /// # Errors
+    /// [`Why::Gone`] when it has ended.
+    fn pin(&self, pid: Pid) -> Result<Self::Pinned, Why>;
+
+    /// Where a user's own service manager can be looked for without listing anything; to be verified.
+    fn manager_hint(&self, uid: Uid) -> Option<Pid>;
+
+    /// Asks the service managers for the main and control processes of units.
+    ///
+    /// # Errors
+    /// When a manager cannot be asked, or does not answer within `limit`.
+    fn unit_mains(&self, units: &[RuntimeUnit], limit: Duration) -> Result<Vec<UnitMain>, HostError>;
+
+    /// Makes an empty waiter.
+    ///
+    /// # Errors
+    /// When the system refuses one.
+    fn waiter(&self) -> Result<Self::Waiter, HostError>;
+
+    /// How many processes can be pinned at once, after raising the limit as far as allowed.
+    fn pin_limit(&self) -> usize;
+}
+
+/// A process that can no longer be mistaken for another: every read is of this very process or fails.
+pub trait Pinned: Send + Sync + 'static {
+    /// Which process it is.
+    fn id(&self) -> ProcId;
+
+    /// Its cheap facts, now.
+    ///
+    /// # Errors
+    /// [`Why::Gone`] once it was collected; a zombie still answers.
+    fn stat(&self) -> Result<Stat, Why>;
+
+    /// Whose it is.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    fn ids(&self) -> Result<Ids, Why>;
+
+    /// The path of its program file, as the kernel gives it (may end in ` (deleted)`).
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    fn exe(&self) -> Result<Vec<u8>, Why>;
+
+    /// Its arguments.
+    ///
+    /// # Errors
+    /// Whatever kept them from being read.
+    fn argv(&self) -> Result<Vec<Vec<u8>>, Why>;
+
+    /// Searches its environment block. May block for as long as the process holds its memory map.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    fn environ(&self, wanted: &Wanted) -> Result<EnvironScan, Why>;
+
+    /// The unit of the service manager that it runs in, as its cgroup says; `None` when in none.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    fn unit(&self) -> Result<Option<RuntimeUnit>, Why>;
+
+    /// Sends a signal to this very process. Only one place may call it: see `terminate.rs`.
+    ///
+    /// # Errors
+    /// [`Why::Gone`] when it was collected already, [`Why::Denied`] when we may not.
+    fn signal(&self, signal: Signal) -> Result<(), Why>;
+}
+
+/// Waits for many pinned processes at once.
+pub trait Waiter<P> {
+    /// Adds a process under a number of the caller's choice.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    fn watch(&mut self, process: &P, token: u64) -> Result<(), HostError>;
+
+    /// Waits until at least one watched process has exited, or for `limit`; returns the numbers of those
+    /// that have. A process is reported once.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    fn wait(&mut self, limit: Duration) -> Result<Vec<u64>, HostError>;
+}

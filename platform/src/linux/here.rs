@@ -1,0 +1,65 @@
+//! Where and as whom we run, asked once at the start.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, getegid, geteuid, getpid, pidfd_open};
+
+use super::{proc, why};
+use crate::host::HostError;
+use crate::types::{Gid, Here, Pid, Uid, Why};
+
+pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
+    let error = |what| move |why| HostError { what, why };
+    let boot_id = proc::read_small(proc_root, b"sys/kernel/random/boot_id", |text| {
+        let id = text.trim_ascii();
+        std::str::from_utf8(id).map(str::to_owned).map_err(|_| Why::Garbled("the boot id is not text"))
+    })
+    .map_err(error("read the boot id in /proc/sys/kernel/random"))?;
+    let pid_namespace = rustix::fs::statat(proc_root, "self/ns/pid", rustix::fs::AtFlags::empty())
+        .map_err(|e| error("find our PID namespace in /proc/self/ns")(why(e)))?
+        .st_ino;
+    let pid = Pid::new(getpid().as_raw_nonzero().get())
+        .ok_or(HostError { what: "learn our own pid", why: Why::Gone })?;
+    Ok(Here {
+        pid,
+        uid: Uid(geteuid().as_raw()),
+        gid: Gid(getegid().as_raw()),
+        boot_id,
+        pid_namespace,
+        ticks_per_second: rustix::param::clock_ticks_per_second(),
+        systemd_booted: std::path::Path::new("/run/systemd/system").is_dir(),
+        cannot_signal: cannot_signal(),
+    })
+}
+
+/// Tries it, rather than trusting a version number. Both calls are made with nothing to hit: a pidfd of
+/// our own, and a descriptor that is no process, which a kernel that knows the call refuses as `EBADF`.
+fn cannot_signal() -> Option<String> {
+    let missing = |call: &str, needs: &str| Some(format!("this kernel has no {call} ({needs} or later)"));
+    match pidfd_open(getpid(), PidfdFlags::empty()) {
+        Err(Errno::NOSYS) => return missing("pidfd_open", "Linux 5.3"),
+        Err(errno) => return Some(format!("pidfd_open is refused: {}", std::io::Error::from(errno))),
+        Ok(_) => {}
+    }
+    let Ok(null) = std::fs::File::open("/dev/null") else { return None };
+    match rustix::process::pidfd_send_signal(null.as_fd(), rustix::process::Signal::CONT) {
+        Err(Errno::NOSYS) => missing("pidfd_send_signal", "Linux 5.1"),
+        Err(Errno::PERM) => Some("pidfd_send_signal is refused by a system call filter".to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_can_be_asked() {
+        let root = std::fs::File::open("/proc").unwrap();
+        let here = look(root.as_fd()).unwrap();
+        assert_eq!(here.pid.get() as u32, std::process::id());
+        assert_eq!(here.boot_id.len(), 36);
+        assert!(here.ticks_per_second > 0 && here.pid_namespace > 0);
+    }
+}

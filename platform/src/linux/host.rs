@@ -1,0 +1,194 @@
+//! The Linux [`Host`]: an open `/proc` and what was learnt at the start.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{CWD, Mode, OFlags, open};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::pinned::LinuxPinned;
+use super::waiter::EpollWaiter;
+use super::{facts, here, proc, units, why};
+use crate::environ::{EnvironScan, Wanted};
+use crate::host::{Host, HostError, UnitMain, Walk, Walked};
+use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
+
+/// Descriptors kept free for files, the terminal and the service's sockets.
+const SPARE_DESCRIPTORS: u64 = 64;
+/// A pinned process holds a directory and a pidfd.
+const DESCRIPTORS_PER_PIN: u64 = 2;
+
+/// The machine that we run on.
+#[derive(Debug)]
+pub struct LinuxHost {
+    proc_root: OwnedFd,
+    here: Here,
+}
+
+impl LinuxHost {
+    /// Opens `/proc` and looks around.
+    ///
+    /// # Errors
+    /// When `/proc` is not mounted or lacks what every kernel has there.
+    pub fn new() -> Result<Self, HostError> {
+        Self::with_root(Path::new("/proc"))
+    }
+
+    /// The same below another mount of the proc file system, of *our own* PID namespace.
+    ///
+    /// # Errors
+    /// As [`LinuxHost::new`].
+    pub fn with_root(root: &Path) -> Result<Self, HostError> {
+        let proc_root = open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .map_err(|e| HostError { what: "open /proc", why: why(e) })?;
+        let here = here::look(proc_root.as_fd())?;
+        Ok(Self { proc_root, here })
+    }
+
+    fn root(&self) -> BorrowedFd<'_> {
+        self.proc_root.as_fd()
+    }
+
+    /// A second `/proc` handle with a read position of its own: listings of two threads must not share one.
+    fn reopen(&self) -> Result<OwnedFd, Errno> {
+        proc::open_dir(self.root(), b".")
+    }
+}
+
+impl Host for LinuxHost {
+    type Pinned = LinuxPinned;
+    type Waiter = EpollWaiter;
+
+    fn here(&self) -> &Here {
+        &self.here
+    }
+
+    fn clock(&self) -> Clock {
+        let read = |id| {
+            let t = clock_gettime(id);
+            Duration::new(u64::try_from(t.tv_sec).unwrap_or(0), u32::try_from(t.tv_nsec).unwrap_or(0))
+        };
+        Clock {
+            monotonic: read(ClockId::Monotonic),
+            boottime: read(ClockId::Boottime),
+            realtime: read(ClockId::Realtime),
+        }
+    }
+
+    fn sleep(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    /// One list for each thread of the parent: `/proc/PID/task/TID/children` (proc_pid_task_children(5);
+    /// readable by everyone, unless `hidepid` is set or the kernel lacks `CONFIG_PROC_CHILDREN`).
+    fn children(&self, pid: Pid) -> Result<Vec<Pid>, Why> {
+        let task = proc::open_dir(self.root(), proc::Path::new(pid, "task").bytes()).map_err(why)?;
+        let mut children = Vec::new();
+        for thread in proc::threads(&task).map_err(why)? {
+            let mut open: Vec<u8> = Vec::new();
+            let read =
+                proc::read_chunks(task.as_fd(), proc::Path::new(thread, "children").bytes(), |chunk| {
+                    // A number may be cut in two by the end of a chunk.
+                    open.extend_from_slice(chunk);
+                    let end = open.iter().rposition(|b| *b == b' ').map_or(0, |i| i + 1);
+                    let whole = open.get(..end).unwrap_or_default();
+                    children.extend(whole.split(|b| *b == b' ').filter_map(Pid::parse));
+                    open.drain(..end);
+                });
+            match read {
+                Ok(()) => children.extend(Pid::parse(&open)),
+                // The thread ended; its children moved to another thread of the same process. The lists
+                // are read twice for cases like this one. But without the kernel option no thread has it.
+                Err(Errno::NOENT) if thread != pid => {}
+                Err(Errno::NOENT) => {
+                    facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())?;
+                    return Err(Why::Unsupported("lists of children (CONFIG_PROC_CHILDREN)"));
+                }
+                Err(errno) => return Err(why(errno)),
+            }
+        }
+        Ok(children)
+    }
+
+    fn walk(&self, scope: Scope) -> Result<Walk, HostError> {
+        let error = |e| HostError { what: "list /proc", why: why(e) };
+        let root = self.reopen().map_err(error)?;
+        let mut pids = Vec::new();
+        proc::numbers(&root, |pid| pids.push(pid)).map_err(error)?;
+        let mut walk = Walk { examined: pids.len(), ..Walk::default() };
+        for pid in pids {
+            let look = || -> Result<Option<Walked>, Why> {
+                let uid = facts::read_owner(root.as_fd(), proc::Path::new(pid, "").bytes())?;
+                if !scope.holds(uid) {
+                    return Ok(None);
+                }
+                let stat = facts::read_stat(root.as_fd(), proc::Path::new(pid, "stat").bytes())?;
+                Ok(Some(Walked { stat, uid }))
+            };
+            match look() {
+                Ok(entry) => walk.entries.extend(entry),
+                Err(Why::Gone) => {}
+                Err(_) => walk.unreadable += 1,
+            }
+        }
+        Ok(walk)
+    }
+
+    fn owner(&self, pid: Pid) -> Result<Uid, Why> {
+        facts::read_owner(self.root(), proc::Path::new(pid, "").bytes())
+    }
+
+    fn glance(&self, pid: Pid) -> Result<Stat, Why> {
+        facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())
+    }
+
+    fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
+        facts::read_environ(self.root(), proc::Path::new(pid, "environ").bytes(), wanted)
+    }
+
+    fn glance_argv(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
+        facts::read_argv(self.root(), proc::Path::new(pid, "cmdline").bytes())
+    }
+
+    fn pin(&self, pid: Pid) -> Result<LinuxPinned, Why> {
+        LinuxPinned::open(self.root(), pid)
+    }
+
+    /// The first entry of the manager's own cgroup; `(sd-pam)` is the other one, so the caller verifies.
+    fn manager_hint(&self, uid: Uid) -> Option<Pid> {
+        let below = format!("user.slice/user-{uid}.slice/user@{uid}.service/init.scope/cgroup.procs");
+        ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"].iter().find_map(|root| {
+            let path = format!("{root}/{below}");
+            proc::read_small(CWD, path.as_bytes(), |text| {
+                text.split(|b| *b == b'\n')
+                    .filter_map(Pid::parse)
+                    .find(|pid| self.glance(*pid).is_ok_and(|s| s.comm == b"systemd"))
+                    .ok_or(Why::Gone)
+            })
+            .ok()
+        })
+    }
+
+    fn unit_mains(&self, wanted: &[RuntimeUnit], limit: Duration) -> Result<Vec<UnitMain>, HostError> {
+        units::ask(wanted, self.here.uid, limit)
+    }
+
+    fn waiter(&self) -> Result<EpollWaiter, HostError> {
+        EpollWaiter::new()
+    }
+
+    fn pin_limit(&self) -> usize {
+        let mut limit = getrlimit(Resource::Nofile);
+        if limit.current < limit.maximum {
+            let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+            if setrlimit(Resource::Nofile, raised).is_ok() {
+                limit.current = limit.maximum;
+            }
+        }
+        let free = limit.current.unwrap_or(1 << 16).saturating_sub(SPARE_DESCRIPTORS);
+        usize::try_from(free / DESCRIPTORS_PER_PIN).unwrap_or(usize::MAX).max(1)
+    }
+}

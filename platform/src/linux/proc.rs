@@ -1,0 +1,129 @@
+//! Reading files and directories below `/proc` with the fewest calls: paths relative to an open
+//! directory, one buffer per thread, no allocation on the hot path.
+
+use std::cell::RefCell;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, RawDir, openat};
+use rustix::io::Errno;
+
+use super::why;
+use crate::types::{Pid, Why};
+
+/// Holds an ordinary environment in one read; larger ones take more reads.
+const BUFFER: usize = 64 << 10;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Opens a directory for reading below it.
+pub fn open_dir(at: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
+    openat(at, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
+}
+
+/// Reads a file to its end and hands over each piece.
+pub fn read_chunks(at: BorrowedFd<'_>, path: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), Errno> {
+    let file = openat(at, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())?;
+    SCRATCH.with_borrow_mut(|buffer| {
+        buffer.resize(BUFFER, 0);
+        loop {
+            let n = match rustix::io::read(&file, &mut *buffer) {
+                Err(Errno::INTR) => continue,
+                done => done?,
+            };
+            if n == 0 {
+                return Ok(());
+            }
+            take(buffer.get(..n).unwrap_or_default());
+        }
+    })
+}
+
+/// Reads a small file whole; more than one buffer of it is cut.
+pub fn read_small<T>(
+    at: BorrowedFd<'_>,
+    path: &[u8],
+    parse: impl FnOnce(&[u8]) -> Result<T, Why>,
+) -> Result<T, Why> {
+    let file =
+        openat(at, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()).map_err(why)?;
+    SCRATCH.with_borrow_mut(|buffer| {
+        buffer.resize(BUFFER, 0);
+        loop {
+            match rustix::io::read(&file, &mut *buffer) {
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(why(errno)),
+                Ok(n) => return parse(buffer.get(..n).unwrap_or_default()),
+            }
+        }
+    })
+}
+
+/// The numeric names in a directory: pids below `/proc`, threads below `task`.
+pub fn numbers(dir: impl AsFd, mut take: impl FnMut(Pid)) -> Result<(), Errno> {
+    let mut space = Vec::with_capacity(BUFFER);
+    let mut entries = RawDir::new(dir, space.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        if let Some(pid) = Pid::parse(entry?.file_name().to_bytes()) {
+            take(pid);
+        }
+    }
+    Ok(())
+}
+
+/// The threads of a process need a small buffer: one is the rule.
+pub fn threads(dir: impl AsFd) -> Result<Vec<Pid>, Errno> {
+    let mut space = [MaybeUninit::uninit(); 4096];
+    let mut entries = RawDir::new(dir, &mut space);
+    let mut found = Vec::with_capacity(1);
+    while let Some(entry) = entries.next() {
+        if let Some(tid) = Pid::parse(entry?.file_name().to_bytes()) {
+            found.push(tid);
+        }
+    }
+    Ok(found)
+}
+
+/// `PID/NAME` without an allocation.
+pub struct Path {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Path {
+    /// Joins a pid and a short fixed name (`""` for the directory itself).
+    pub fn new(pid: Pid, name: &str) -> Self {
+        use std::io::Write as _;
+        let mut path = Self { bytes: [0; 64], len: 0 };
+        let mut room = path.bytes.as_mut_slice();
+        let all = room.len();
+        let slash = if name.is_empty() { "" } else { "/" };
+        // A pid and the longest name, "task/<tid>/children", take 40 bytes at most.
+        let fits = write!(room, "{pid}{slash}{name}").is_ok();
+        debug_assert!(fits);
+        path.len = all - room.len();
+        path
+    }
+
+    /// The joined path.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_joined() {
+        let pid = Pid::new(i32::MAX).unwrap();
+        assert_eq!(
+            Path::new(pid, "task/2147483647/children").bytes(),
+            b"2147483647/task/2147483647/children"
+        );
+        assert_eq!(Path::new(pid, "").bytes(), b"2147483647");
+    }
+}

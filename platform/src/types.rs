@@ -1,0 +1,253 @@
+//! Newtypes and plain values, so that a pid can never be passed where a uid is meant.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A process id that exists in our PID namespace: always positive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pid(i32);
+
+impl Pid {
+    /// The namespace's first process.
+    pub const INIT: Self = Self(1);
+
+    /// `None` for zero and for negative numbers: `kill(2)` gives those another meaning, and 0 stands
+    /// for a parent outside our PID namespace.
+    #[must_use]
+    pub const fn new(raw: i32) -> Option<Self> {
+        if raw > 0 { Some(Self(raw)) } else { None }
+    }
+
+    /// Reads a pid from decimal digits and nothing else.
+    #[must_use]
+    pub fn parse(digits: &[u8]) -> Option<Self> {
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        std::str::from_utf8(digits).ok()?.parse().ok().and_then(Self::new)
+    }
+
+    /// The number itself.
+    #[must_use]
+    pub const fn get(self) -> i32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A user id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uid(pub u32);
+
+impl fmt::Display for Uid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A group id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Gid(pub u32);
+
+/// When a process started, in the kernel's own unit and never rounded: clock ticks since boot on Linux
+/// (proc_pid_stat(5), field 22). It stays the same for a process's whole life, `exec` included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StartTime(pub u64);
+
+/// A number that the kernel never gives to two processes of one boot: the inode of a pidfd (pidfs,
+/// Linux 6.9 and later).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Generation(pub u64);
+
+/// Which process this is, reused pids told apart.
+///
+/// Pid and start time alone are *not* an identity within one clock tick: a recycled pid usually has the
+/// same tick when it is reused at once. The generation closes that gap where the kernel offers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProcId {
+    /// The number, which the kernel reuses.
+    pub pid: Pid,
+    /// When it started.
+    pub start: StartTime,
+    /// The kernel's never-repeated number for it, where there is one.
+    pub generation: Option<Generation>,
+}
+
+/// The scheduler's state letter (proc_pid_stat(5), field 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct State(pub u8);
+
+impl State {
+    /// Exited; only its parent's `wait(2)` is missing. `X` and `x` are the last moments of the same.
+    #[must_use]
+    pub const fn is_dead(self) -> bool {
+        matches!(self.0, b'Z' | b'X' | b'x')
+    }
+}
+
+/// What one look at a process costs least to learn.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Stat {
+    /// Its own number.
+    pub pid: Pid,
+    /// The kernel's name for it, at most 15 bytes, any bytes at all.
+    pub comm: Vec<u8>,
+    /// Scheduler state.
+    pub state: State,
+    /// Its parent; `None` when that is outside our PID namespace.
+    pub ppid: Option<Pid>,
+    /// Its process group; `None` when the leader is outside our namespace.
+    pub pgrp: Option<Pid>,
+    /// Its session; `None` when the leader is outside our namespace.
+    pub session: Option<Pid>,
+    /// When it started.
+    pub start: StartTime,
+    /// Resident memory in bytes.
+    pub rss_bytes: u64,
+    /// Whether it still has an address space: false for a kernel thread and while it is exiting.
+    pub has_memory: bool,
+    /// How many bytes its environment block had when the process was started; `None` when withheld.
+    pub environ_len: Option<u64>,
+}
+
+/// Whose a process is and in which PID namespace it lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ids {
+    /// Real user id.
+    pub real: Uid,
+    /// Effective user id.
+    pub effective: Uid,
+    /// Saved user id.
+    pub saved: Uid,
+    /// Whether it lives in the PID namespace that we live in.
+    pub same_pid_namespace: bool,
+}
+
+/// Whose processes a listing is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One user's.
+    User(Uid),
+    /// Everyone's.
+    Everyone,
+}
+
+impl Scope {
+    /// Whether a process of `uid` is meant.
+    #[must_use]
+    pub fn holds(self, uid: Uid) -> bool {
+        match self {
+            Self::User(only) => only == uid,
+            Self::Everyone => true,
+        }
+    }
+}
+
+/// Where and as whom we run; fixed for our lifetime.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Here {
+    /// Our own pid.
+    pub pid: Pid,
+    /// Our effective user.
+    pub uid: Uid,
+    /// Our effective group.
+    pub gid: Gid,
+    /// Names this boot of this kernel (`/proc/sys/kernel/random/boot_id`).
+    pub boot_id: String,
+    /// Names our PID namespace (the inode of `/proc/self/ns/pid`).
+    pub pid_namespace: u64,
+    /// Clock ticks a second: the unit of [`StartTime`].
+    pub ticks_per_second: u64,
+    /// Whether the machine was booted with systemd (`/run/systemd/system`, sd_booted(3)).
+    pub systemd_booted: bool,
+    /// Why no process can be signalled without a race on this kernel; `None` when one can.
+    pub cannot_signal: Option<String>,
+}
+
+/// One reading of the three clocks that matter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clock {
+    /// `CLOCK_MONOTONIC`: stands still while the machine sleeps and never jumps. Grace is counted in it.
+    pub monotonic: Duration,
+    /// `CLOCK_BOOTTIME`: since boot, sleep included. [`StartTime`] is counted in it.
+    pub boottime: Duration,
+    /// `CLOCK_REALTIME`: since 1970, for showing only.
+    pub realtime: Duration,
+}
+
+/// The two signals that we ever send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// `SIGTERM`: please finish.
+    Term,
+    /// `SIGKILL`: cannot be ignored.
+    Kill,
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Term => "TERM",
+            Self::Kill => "KILL",
+        })
+    }
+}
+
+/// Names a unit of the service manager, as the innermost unit of a cgroup path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuntimeUnit {
+    /// The unit's name, `foo.service`.
+    pub name: String,
+    /// The user whose manager runs it; `None` for the system's.
+    pub user: Option<Uid>,
+}
+
+/// Why a fact could not be had. Never to be read as "no".
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Why {
+    /// The process no longer exists, or may not be seen.
+    #[error("it is gone")]
+    Gone,
+    /// It is on its way out: its memory is released, its exit not finished.
+    #[error("it is exiting")]
+    Exiting,
+    /// The kernel refused.
+    #[error("permission denied")]
+    Denied,
+    /// The read did not come back in time.
+    #[error("no answer within {} ms", .0.as_millis())]
+    Slow(Duration),
+    /// What was read cannot be trusted.
+    #[error("{0}")]
+    Garbled(&'static str),
+    /// The kernel lacks the means.
+    #[error("this kernel has no {0}")]
+    Unsupported(&'static str),
+    /// Anything else, in the system's words.
+    #[error("{0}")]
+    Failed(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_is_positive_decimal_digits() {
+        assert_eq!(Pid::parse(b"4242"), Pid::new(4242));
+        for bad in ["", "0", "-1", "+1", " 1", "1 ", "1a", "99999999999"] {
+            assert_eq!(Pid::parse(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_dead_are_told_by_their_state() {
+        assert!(State(b'Z').is_dead() && State(b'X').is_dead());
+        assert!(!State(b'D').is_dead() && !State(b'T').is_dead());
+    }
+}

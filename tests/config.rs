@@ -3,8 +3,8 @@
 
 #[cfg(test)]
 mod config {
-    use reaper::config::policy::{Origin, Programs};
-    use reaper::config::{ConfigError, Overrides, Policy, Reach, Sources, load};
+
+    use reaper::config::{ConfigError, Origin, Overrides, Policy, Programs, Reach, Sources, load};
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
     use std::path::{Path, PathBuf};
@@ -150,6 +150,17 @@ mod config {
         assert_eq!(own.iter().map(|profile| profile.name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
         let Programs::Named(rules) = &own[0].programs else { panic!("named") };
         assert_eq!(rules[0].name, "ccc");
+    }
+
+    #[test]
+    fn a_protection_of_another_layer_wins_with_a_warning() {
+        let (_dir, sources) = stage();
+        put(&sources.system, "[[profile]]\nname = \"mine\"\nmarkers = [\"M\"]\nprograms = [\"postgres\"]\n");
+        put(sources.user.as_ref().unwrap(), "protect = [\"postgres\"]\n");
+        let policy = load(&sources, &Overrides::default()).unwrap();
+        assert!(
+            policy.warnings()[0].message.contains("`postgres` of profile `mine` is protected by `postgres`")
+        );
     }
 
     #[test]

@@ -217,5 +217,22 @@ fn complaint(message: &str) -> Complaint {
     if let (true, Some(name)) = (message.starts_with("missing field"), quoted.next()) {
         return Complaint::new(format!("missing key `{name}`"), format!("add `{name} = …`"));
     }
+    if let Some((found, expected)) =
+        message.strip_prefix("invalid type: ").and_then(|message| message.split_once(", expected "))
+    {
+        let hint = (found == "map" && expected == "a sequence")
+            .then(|| "a table in a list is written [[…]]".to_owned());
+        return Complaint { why: format!("expected {}, found {}", plain(expected), plain(found)), hint };
+    }
     Complaint { why: message.replace('\n', ", "), hint: None }
+}
+
+/// The parser's words for kinds of values, as TOML has them.
+fn plain(kind: &str) -> &str {
+    match kind {
+        "map" => "a table",
+        "sequence" | "a sequence" => "a list",
+        "i64" => "a whole number",
+        other => other,
+    }
 }

@@ -4,6 +4,7 @@
 //! [`Policy`], which nothing changes afterwards. Nothing here reads the real environment: everything the outside
 //! world has a say in arrives in [`Sources`].
 
+mod build;
 pub mod durations;
 pub mod env;
 pub mod error;
@@ -13,7 +14,7 @@ mod guard;
 mod layers;
 pub mod paths;
 pub mod policy;
-mod profile;
+pub mod profile;
 pub mod profiles;
 mod resolve;
 pub mod rules;
@@ -22,9 +23,8 @@ mod vet;
 
 pub use error::{ConfigError, Warning};
 pub use layers::{Overrides, SYSTEM as SYSTEM_FILE, Sources};
-pub use policy::{
-    KeepArgs, Marker, Origin, Policy, Profile, ProfileOrigin, ProgramRule, Programs, Reach, Setting,
-};
+pub use policy::{Origin, Policy, Reach, Setting};
+pub use profile::{KeepArgs, Marker, Profile, ProfileOrigin, ProgramRule, Programs};
 
 /// Reads every layer and resolves them into one policy.
 ///

@@ -119,7 +119,8 @@ mod tests {
     fn folders_follow_the_rules_of_the_system() {
         let home = ("HOME", "/h");
         let xdg = System::Xdg;
-        let rows: &[(&[(&str, &str)], u32, System, [&str; 3])] = &[
+        type Row<'a> = (&'a [(&'a str, &'a str)], u32, System, [&'a str; 3]);
+        let rows: &[Row<'_>] = &[
             (
                 &[home],
                 1000,

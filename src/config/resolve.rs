@@ -4,8 +4,10 @@ use super::env;
 use super::error::{Complaint, ConfigError, Warning};
 use super::file::DurationText;
 use super::layers::{FileLayer, Layers, Overrides};
-use super::policy::{Origin, Policy, Profile, ProfileOrigin, Programs, Reach, Setting};
-use super::{durations, profile, profiles, rules, vet};
+use super::policy::{Origin, Policy, Reach, Setting};
+use super::profile::{Profile, ProfileOrigin, Programs};
+use super::{build, durations, profiles, rules, vet};
+use crate::program;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 use toml::Spanned;
@@ -169,13 +171,18 @@ fn apply_env(policy: &mut Policy, layers: &Layers) -> Result<(), ConfigError> {
 
 /// The users' own profiles, a later file's replacing an earlier one of the same name.
 fn file_profiles(policy: &Policy, layers: &Layers) -> Result<Vec<Profile>, ConfigError> {
-    let protect: Vec<_> = policy.protect().collect();
     let mut all: Vec<Profile> = Vec::new();
     for file in &layers.files {
+        let origin = ProfileOrigin::File(file.path.clone());
+        // A protection of another layer is no mistake of this file; it wins, with a warning.
+        let here =
+            |entry: &&Setting<String>| matches!(&entry.origin, Origin::File(path) if *path == file.path);
+        let protect: Vec<_> = policy.protect.iter().filter(here).map(|entry| entry.value.as_str()).collect();
+
         let at = |span, complaint| file.invalid(span, complaint);
-        let first = all.len();
+
         for table in &file.config.profile {
-            let profile = profile::build(table, ProfileOrigin::File(file.path.clone()), &protect, &at)?;
+            let profile = build::profile(table, origin.clone(), &protect, &at)?;
             if profiles::is_built_in(&profile.name) {
                 let complaint = Complaint::new(
                     format!("`{}` is the name of a built-in profile", profile.name),
@@ -183,19 +190,15 @@ fn file_profiles(policy: &Policy, layers: &Layers) -> Result<Vec<Profile>, Confi
                 );
                 return Err(at(table.name.span(), complaint));
             }
-            match all.iter().position(|other| other.name == profile.name) {
-                Some(index) if index >= first => {
+            match all.iter_mut().find(|other| other.name == profile.name) {
+                Some(other) if other.origin == origin => {
                     let complaint = Complaint::new(
                         format!("profile `{}` stands here twice", profile.name),
                         "rename or remove one of them",
                     );
                     return Err(at(table.name.span(), complaint));
                 }
-                Some(index) => {
-                    if let Some(slot) = all.get_mut(index) {
-                        *slot = profile;
-                    }
-                }
+                Some(other) => *other = profile,
                 None => all.push(profile),
             }
         }
@@ -275,6 +278,18 @@ fn warn(policy: &mut Policy) {
     }
     for profile in &policy.profiles {
         let Programs::Named(rules) = &profile.programs else { continue };
+        let protected = |name: &str| policy.protect().find(|entry| program::matches(entry, name.as_bytes()));
+        for (rule, entry) in rules.iter().filter_map(|rule| Some((rule, protected(&rule.name)?))) {
+            if profile.origin != ProfileOrigin::BuiltIn {
+                warnings.push(Warning::new(
+                    format!(
+                        "`{}` of profile `{}` is protected by `{entry}` and never ended",
+                        rule.name, profile.name
+                    ),
+                    "remove it from the profile, or from `protect`",
+                ));
+            }
+        }
         for rule in
             rules.iter().filter(|rule| rule.with_arg.is_none() && policy.wrappers().contains(&rule.name))
         {

@@ -3,7 +3,8 @@
 //! What is shown can be used: saved to a file and loaded, it gives the same settings.
 
 use super::durations::format as duration;
-use super::policy::{KeepArgs, Marker, Origin, Policy, Profile, ProfileOrigin, Programs, Setting};
+use super::policy::{Origin, Policy, Setting};
+use super::profile::{KeepArgs, Marker, Profile, ProfileOrigin, Programs};
 use std::fmt::Write as _;
 
 /// Renders a policy as TOML with the origin of each value.

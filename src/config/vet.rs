@@ -5,7 +5,7 @@
 
 use super::env;
 use super::error::Complaint;
-use super::policy::Marker;
+use super::profile::Marker;
 use super::rules::{COMMON_NAMES, GENERIC_BEGINNINGS, GENERIC_VARIABLES, LAUNCHERS, PROTECTED, SHELLS};
 use crate::program;
 use std::num::NonZeroUsize;

@@ -212,7 +212,9 @@ fn hostile_strings_name_nothing_and_break_nothing() {
     }
 }
 
-fn identity() -> impl Strategy<Value = (Option<Vec<u8>>, Option<Vec<Vec<u8>>>, Vec<u8>)> {
+type Strings = (Option<Vec<u8>>, Option<Vec<Vec<u8>>>, Vec<u8>);
+
+fn identity() -> impl Strategy<Value = Strings> {
     let word = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..20),
         "(/usr/bin/)?(node|python3|bun|deno|java|goose|mongoose|npm exec)( x)?".prop_map(String::into_bytes),

@@ -5,8 +5,8 @@
 
 use super::error::{Complaint, ConfigError};
 use super::file::{self, KeepTable, MarkerTable, ProfileTable, ProgramTable, TextOr};
-use super::policy::{KeepArgs, Marker, Profile, ProfileOrigin, Programs};
-use super::{profile, vet};
+use super::profile::{KeepArgs, Marker, Profile, ProfileOrigin, Programs};
+use super::{build, vet};
 use serde::Deserialize;
 use std::ops::Range;
 use toml::Spanned;
@@ -110,7 +110,7 @@ fn bug(name: &str) -> impl Fn(Range<usize>, Complaint) -> ConfigError {
 fn parse(name: &str, text: &str) -> Result<BuiltIn, ConfigError> {
     let at = bug(name);
     let file: BuiltInFile = file::parse(text).map_err(|(span, complaint)| at(span, complaint))?;
-    let mut profile = profile::build(&file.profile, ProfileOrigin::BuiltIn, &[], &at)?;
+    let mut profile = build::profile(&file.profile, ProfileOrigin::BuiltIn, &[], &at)?;
     if profile.name != name {
         return Err(at(0..0, Complaint { why: format!("calls itself `{}`", profile.name), hint: None }));
     }
@@ -124,7 +124,7 @@ fn parse(name: &str, text: &str) -> Result<BuiltIn, ConfigError> {
         let shared: ProgramsFile = file::parse(text).map_err(|(span, complaint)| at(span, complaint))?;
         if let Programs::Named(rules) = &mut profile.programs {
             for item in &shared.programs {
-                rules.push(profile::program(item, &[], &at)?);
+                rules.push(build::program(item, &[], &at)?);
             }
         }
     }
@@ -140,13 +140,13 @@ pub(super) fn keep() -> Result<Keep, ConfigError> {
         let marker = vet::marker(&table.name, false).map_err(|complaint| at(item.span(), complaint))?;
         Ok(Marker { evidence: table.evidence.clone(), ..marker })
     });
-    Ok(Keep { args: profile::keep_args(&file.keep_args, &at)?, env: env.collect::<Result<_, _>>()? })
+    Ok(Keep { args: build::keep_args(&file.keep_args, &at)?, env: env.collect::<Result<_, _>>()? })
 }
 
 #[cfg(test)]
 mod tests {
     use super::{DEFAULT, all, keep, names};
-    use crate::config::policy::{KeepArgs, Marker, Programs};
+    use crate::config::profile::{KeepArgs, Marker, Programs};
     use crate::config::vet;
 
     #[test]

@@ -39,6 +39,13 @@ pub(super) fn profile(
         return Err(missing("markers", "[\"MY_LAUNCHER_RUN\"]"));
     }
     let programs = table.programs.as_ref().ok_or_else(|| missing("programs", "[\"my-agent\"]"))?;
+    // A built-in profile may take all its programs from a shared list.
+    if origin != ProfileOrigin::BuiltIn
+        && matches!(programs.get_ref(), ProgramsValue::List(list) if list.is_empty())
+    {
+        let why = "an empty list of programs matches nothing";
+        return Err(at(programs.span(), Complaint::new(why, "name a program, or remove the profile")));
+    }
     let profile = Profile {
         name: name.clone(),
         about: table.about.clone(),
@@ -85,13 +92,6 @@ fn variable(name: Option<&Spanned<String>>, at: At<'_>) -> Result<Option<String>
 fn programs(value: &Spanned<ProgramsValue>, protect: &[&str], at: At<'_>) -> Result<Programs, ConfigError> {
     match value.get_ref() {
         ProgramsValue::Any => Ok(Programs::Any),
-        ProgramsValue::List(list) if list.is_empty() => Err(at(
-            value.span(),
-            Complaint::new(
-                "an empty list of programs matches nothing",
-                "name a program, or remove the profile",
-            ),
-        )),
         ProgramsValue::List(list) => {
             list.iter().map(|item| program(item, protect, at)).collect::<Result<_, _>>().map(Programs::Named)
         }

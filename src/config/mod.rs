@@ -1,6 +1,6 @@
 //! Settings: what the user asked for, where each value came from, and what is refused.
 //!
-//! Read top to bottom: [`load`] gathers the layers ([`layers`]), [`resolve`] merges and checks them into a
+//! Read top to bottom: [`load`] gathers the layers (`layers.rs`), `resolve.rs` merges and checks them into a
 //! [`Policy`], which nothing changes afterwards. Nothing here reads the real environment: everything the outside
 //! world has a say in arrives in [`Sources`].
 

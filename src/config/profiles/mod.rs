@@ -160,6 +160,7 @@ mod tests {
             assert!(markers(&profile.markers) && markers(&profile.require), "{}", profile.name);
             assert!(args(&profile.keep_args), "{}", profile.name);
             if let Programs::Named(rules) = &profile.programs {
+                assert!(!rules.is_empty(), "{}", profile.name);
                 for rule in rules {
                     assert!(evident(&rule.evidence), "{}: {}", profile.name, rule.name);
                 }

@@ -1,0 +1,164 @@
+//! Where things are: config, state and runtime folders, told from the environment by the rules of each system.
+
+use super::error::{Complaint, ConfigError};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// The folders of one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// Holds `config.toml`.
+    pub config: PathBuf,
+    /// Holds sightings and history; survives a reboot.
+    pub state: PathBuf,
+    /// Holds the lock and the socket; ends with the session.
+    pub runtime: PathBuf,
+}
+
+/// Whose rules for folders hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum System {
+    /// The XDG base directories.
+    Xdg,
+    /// `~/Library` and `$TMPDIR`.
+    MacOs,
+}
+
+impl System {
+    /// The system this program was built for.
+    #[must_use]
+    pub const fn current() -> Self {
+        if cfg!(target_os = "macos") { Self::MacOs } else { Self::Xdg }
+    }
+}
+
+impl Paths {
+    /// Tells the folders from an environment. Relative paths are ignored, as the XDG rules ask.
+    ///
+    /// # Errors
+    /// When neither the specific variable nor `HOME` is set.
+    pub fn from_env(env: &[(OsString, OsString)], uid: u32, system: System) -> Result<Self, ConfigError> {
+        let get = |name: &str| {
+            let (_, value) = env.iter().find(|(known, _)| known == name)?;
+            Some(PathBuf::from(value)).filter(|path| path.is_absolute())
+        };
+        let home = |variable: &str, below: &str| match get("HOME") {
+            Some(home) => Ok(home.join(below)),
+            None => Err(Complaint::new(
+                format!("neither `{variable}` nor `HOME` holds an absolute path"),
+                format!("set HOME, or {variable}"),
+            )
+            .about(variable)),
+        };
+        match system {
+            System::Xdg => {
+                let config = match get("XDG_CONFIG_HOME") {
+                    Some(path) => path.join("reaper"),
+                    // A system service of root has no home.
+                    None if uid == 0 && get("HOME").is_none() => PathBuf::from("/etc/reaper"),
+                    None => home("XDG_CONFIG_HOME", ".config/reaper")?,
+                };
+                let state = match get("XDG_STATE_HOME") {
+                    Some(path) => path.join("reaper"),
+                    None if uid == 0 && get("HOME").is_none() => PathBuf::from("/var/lib/reaper"),
+                    None => home("XDG_STATE_HOME", ".local/state/reaper")?,
+                };
+                let runtime = match get("XDG_RUNTIME_DIR") {
+                    Some(path) => path.join("reaper"),
+                    None if uid == 0 => PathBuf::from("/run/reaper"),
+                    None => state.join("run"),
+                };
+                Ok(Self { config, state, runtime })
+            }
+            System::MacOs => {
+                let support = home("HOME", "Library/Application Support/reaper")?;
+                let runtime = get("TMPDIR").map_or_else(|| support.join("run"), |path| path.join("reaper"));
+                Ok(Self { config: support.clone(), state: support, runtime })
+            }
+        }
+    }
+
+    /// The user's config file.
+    #[must_use]
+    pub fn config_file(&self) -> PathBuf {
+        self.config.join("config.toml")
+    }
+
+    /// The control socket of the service.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.runtime.join("control.sock")
+    }
+
+    /// The lock that lets one of us act at a time.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.runtime.join("lock")
+    }
+
+    /// A file of the state folder.
+    #[must_use]
+    pub fn state_file(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.state.join(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Paths, System};
+    use std::ffi::OsString;
+
+    fn paths(env: &[(&str, &str)], uid: u32, system: System) -> Result<[String; 3], String> {
+        let env: Vec<(OsString, OsString)> = env.iter().map(|(k, v)| (k.into(), v.into())).collect();
+        Paths::from_env(&env, uid, system)
+            .map(|p| [p.config, p.state, p.runtime].map(|path| path.display().to_string()))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn folders_follow_the_rules_of_the_system() {
+        let home = ("HOME", "/h");
+        let xdg = System::Xdg;
+        type Row<'a> = (&'a [(&'a str, &'a str)], u32, System, [&'a str; 3]);
+        let rows: &[Row<'_>] = &[
+            (
+                &[home],
+                1000,
+                xdg,
+                ["/h/.config/reaper", "/h/.local/state/reaper", "/h/.local/state/reaper/run"],
+            ),
+            (
+                &[home, ("XDG_CONFIG_HOME", "/c"), ("XDG_RUNTIME_DIR", "/run/user/1")],
+                1,
+                xdg,
+                ["/c/reaper", "/h/.local/state/reaper", "/run/user/1/reaper"],
+            ),
+            (
+                &[home, ("XDG_CONFIG_HOME", "relative")],
+                0,
+                xdg,
+                ["/h/.config/reaper", "/h/.local/state/reaper", "/run/reaper"],
+            ),
+            (&[], 0, xdg, ["/etc/reaper", "/var/lib/reaper", "/run/reaper"]),
+            (
+                &[home, ("TMPDIR", "/t")],
+                501,
+                System::MacOs,
+                [
+                    "/h/Library/Application Support/reaper",
+                    "/h/Library/Application Support/reaper",
+                    "/t/reaper",
+                ],
+            ),
+        ];
+        for (env, uid, system, expected) in rows {
+            assert_eq!(paths(env, *uid, *system).unwrap(), *expected, "{env:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_home_the_missing_variable_is_named() {
+        let error = paths(&[], 1000, System::Xdg).unwrap_err();
+        assert!(error.contains("neither `XDG_CONFIG_HOME` nor `HOME` holds an absolute path"), "{error}");
+    }
+}

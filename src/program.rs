@@ -1,0 +1,244 @@
+//! What a process runs, as a set of names.
+//!
+//! No single field names a program reliably: the executable of one well-known agent is called `2.1.197`, a Node.js
+//! main thread calls itself `MainThread`, and an interpreter's executable says nothing about its script. So every
+//! source contributes a name, and a rule is compared with each of them: exactly, or followed by `-`, `_` or `.`,
+//! never as a substring.
+//!
+//! Bytes in, names out: this module reads no files and trusts nothing it is given.
+
+mod script;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+/// Linux keeps 15 bytes of a process's comm: one this long may be the beginning of a longer name.
+const COMM_MAX: usize = 15;
+/// No file name is longer on any file system we run on, so no program name is.
+const NAME_MAX: usize = 255;
+
+/// What the system tells about one process, as read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Identity<'a> {
+    /// Target of the executable link; `None` when it could not be read.
+    pub exe: Option<&'a [u8]>,
+    /// The argument vector; `None` when it could not be read.
+    pub argv: Option<&'a [Vec<u8>]>,
+    /// The name the process or its thread gave itself, without the line feed.
+    pub comm: &'a [u8],
+}
+
+/// Where a name came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    /// Base name of the executable, or the product a versioned installation folder belongs to.
+    Exe,
+    /// Base name of the first argument.
+    Argv0,
+    /// A first argument that was rewritten into a sentence; taken whole.
+    Title,
+    /// The script, module or main class an interpreter runs.
+    Script,
+    /// The process's comm.
+    Comm,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Exe => "by its executable",
+            Self::Argv0 => "by its first argument",
+            Self::Title => "by its title",
+            Self::Script => "by its script",
+            Self::Comm => "by its command name",
+        })
+    }
+}
+
+/// One name of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name<'a> {
+    /// The name, as bytes of the process's own strings.
+    pub bytes: &'a [u8],
+    /// Which source told it.
+    pub source: Source,
+}
+
+/// The names of one process: most trustworthy source first, no duplicates, no interpreter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names<'a>(Vec<Name<'a>>);
+
+impl<'a> Names<'a> {
+    /// Collects every name of a process.
+    #[must_use]
+    pub fn of(identity: &Identity<'a>) -> Self {
+        let mut names = Self::default();
+        let exe = identity.exe.map(|path| path.strip_suffix(b" (deleted)").unwrap_or(path));
+        let argv = identity.argv.unwrap_or_default();
+        let argv0 = argv.first().map(Vec::as_slice).filter(|arg| !arg.is_empty());
+
+        if let Some(path) = exe {
+            names.add(base_name(path), Source::Exe);
+            names.add_product(path, Source::Exe);
+        }
+        match argv0 {
+            Some(title) if is_title(title) => names.add(title, Source::Title),
+            Some(path) => {
+                names.add(base_name(path), Source::Argv0);
+                names.add_product(path, Source::Argv0);
+            }
+            None => {}
+        }
+        let interpreter = exe
+            .and_then(|path| script::Interpreter::named(base_name(path)))
+            .or_else(|| argv0.and_then(|path| script::Interpreter::named(base_name(path))));
+        if let Some(interpreter) = interpreter {
+            let invoked_as = argv0.map(base_name).unwrap_or_default();
+            if let Some(found) = interpreter.script(invoked_as, argv.get(1..).unwrap_or_default()) {
+                names.add(found.name, Source::Script);
+                names.add_product(found.path, Source::Script);
+            }
+        }
+        if identity.comm.len() < COMM_MAX {
+            names.add(identity.comm, Source::Comm);
+        }
+        names
+    }
+
+    /// The names, most trustworthy source first.
+    pub fn iter(&self) -> impl Iterator<Item = &Name<'a>> {
+        self.0.iter()
+    }
+
+    /// The name to show for this process.
+    #[must_use]
+    pub fn first(&self) -> Option<&Name<'a>> {
+        self.0.first()
+    }
+
+    /// Whether the process has no name a rule could match.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn add(&mut self, bytes: &'a [u8], source: Source) {
+        let bytes = bytes.strip_suffix(b".exe").unwrap_or(bytes);
+        let unusable = bytes.is_empty() || bytes.len() > NAME_MAX || is_interpreter(bytes);
+        if !unusable && !self.0.iter().any(|name| name.bytes == bytes) {
+            self.0.push(Name { bytes, source });
+        }
+    }
+
+    /// Agents that install each version into its own folder run executables named after the version.
+    fn add_product(&mut self, path: &'a [u8], source: Source) {
+        let mut segments = path.split(|byte| *byte == b'/').peekable();
+        while let Some(segment) = segments.next() {
+            let product = segment == b"claude" || segment == b"cursor-agent";
+            if product && segments.peek().is_some_and(|next| *next == b"versions") {
+                self.add(segment, source);
+            }
+        }
+    }
+}
+
+/// Which rule matched which name of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Match<'r, 'a> {
+    /// The name as the rule has it.
+    pub rule: &'r str,
+    /// The process's name that matched.
+    pub name: &'a [u8],
+    /// Where that name came from.
+    pub source: Source,
+}
+
+impl fmt::Display for Match<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` {}", self.name.escape_ascii(), self.source)?;
+        if self.name == self.rule.as_bytes() { Ok(()) } else { write!(f, ", matching `{}`", self.rule) }
+    }
+}
+
+/// Whether a rule's name covers a process's name: the same, or followed by `-`, `_` or `.`.
+#[must_use]
+pub fn matches(rule: &str, name: &[u8]) -> bool {
+    !rule.is_empty()
+        && name
+            .strip_prefix(rule.as_bytes())
+            .is_some_and(|rest| rest.first().is_none_or(|byte| matches!(byte, b'-' | b'_' | b'.')))
+}
+
+/// The best match of any rule with any name: an exact one before a prefix, then in the order of the names.
+#[must_use]
+pub fn find<'r, 'a, I>(names: &Names<'a>, rules: I) -> Option<Match<'r, 'a>>
+where
+    I: IntoIterator<Item = &'r str> + Clone,
+{
+    let search = |accept: fn(&str, &[u8]) -> bool| {
+        names.iter().find_map(|name| {
+            let rule = rules.clone().into_iter().find(|rule| accept(rule, name.bytes))?;
+            Some(Match { rule, name: name.bytes, source: name.source })
+        })
+    };
+    search(|rule, name| !rule.is_empty() && rule.as_bytes() == name).or_else(|| search(matches))
+}
+
+/// As [`find`], for wrappers, adopters and protected programs: these also match by the first word of a title, and
+/// by a comm that was cut short. Never used to choose a program to end.
+#[must_use]
+pub fn find_by_any_word<'r, 'a, I>(identity: &Identity<'a>, rules: I) -> Option<Match<'r, 'a>>
+where
+    I: IntoIterator<Item = &'r str> + Clone,
+{
+    let mut names = Names::of(identity);
+    for (word, source) in title_words(identity) {
+        names.add(word, source);
+    }
+    find(&names, rules.clone()).or_else(|| {
+        let comm = identity.comm;
+        let rule = rules.into_iter().find(|rule| {
+            comm.len() == COMM_MAX && (rule.as_bytes().starts_with(comm) || matches(rule, comm))
+        })?;
+        Some(Match { rule, name: comm, source: Source::Comm })
+    })
+}
+
+/// First words of titles: `npm exec foo` is npm, `tmux: server` is tmux, `sshd: alice@pts/0` is sshd, `-bash` is bash.
+pub fn title_words<'a>(identity: &Identity<'a>) -> impl Iterator<Item = (&'a [u8], Source)> + use<'a> {
+    let argv0 = identity.argv.and_then(<[_]>::first).map(Vec::as_slice);
+    let comm = identity.comm;
+    let whole_words = comm.len() < COMM_MAX || comm.iter().any(u8::is_ascii_whitespace);
+    [argv0.map(|title| (title, Source::Title)), whole_words.then_some((comm, Source::Comm))]
+        .into_iter()
+        .flatten()
+        .map(|(title, source)| (first_word(title), source))
+        .filter(|(word, _)| !word.is_empty() && word.len() <= NAME_MAX)
+}
+
+fn first_word(title: &[u8]) -> &[u8] {
+    let word = title.split(u8::is_ascii_whitespace).next().unwrap_or_default();
+    let word = word.strip_suffix(b":").unwrap_or(word);
+    let word = base_name(word);
+    word.strip_prefix(b"-").unwrap_or(word)
+}
+
+/// Whether a name is only an interpreter's, or what an interpreter calls its main thread. It says nothing about
+/// what runs, so it matches nothing.
+#[must_use]
+pub fn is_interpreter(name: &[u8]) -> bool {
+    matches!(name, b"MainThread" | b"node-MainThread") || script::Interpreter::named(name).is_some()
+}
+
+/// Whether a first argument was rewritten into a sentence. A path may hold spaces too, but no path is followed by
+/// options or by another path.
+fn is_title(arg: &[u8]) -> bool {
+    let path = matches!(arg.first(), Some(b'/' | b'.'));
+    let sentence = arg.windows(2).any(|pair| matches!(pair, [gap, b'-' | b'/'] if gap.is_ascii_whitespace()));
+    if path { sentence } else { arg.iter().any(u8::is_ascii_whitespace) }
+}
+
+fn base_name(path: &[u8]) -> &[u8] {
+    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
+}

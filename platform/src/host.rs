@@ -86,6 +86,12 @@ pub trait Host: Send + Sync + 'static {
     /// [`Why::Gone`] when there is no such process to be seen.
     fn owner(&self, pid: Pid) -> Result<Uid, Why>;
 
+    /// Whether any process has this number, seen or hidden.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    fn exists(&self, pid: Pid) -> Result<bool, Why>;
+
     /// A process's cheap facts, by number: good for a first look, never for acting.
     ///
     /// # Errors

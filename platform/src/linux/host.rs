@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::pinned::LinuxPinned;
+use super::pinned::{self, LinuxPinned};
 use super::waiter::EpollWaiter;
 use super::{facts, here, proc, units, why};
 use crate::environ::{EnvironScan, Wanted};
@@ -139,6 +139,16 @@ impl Host for LinuxHost {
 
     fn owner(&self, pid: Pid) -> Result<Uid, Why> {
         facts::read_owner(self.root(), proc::Path::new(pid, "").bytes())
+    }
+
+    /// `pidfd_open` finds processes that `hidepid` hides.
+    fn exists(&self, pid: Pid) -> Result<bool, Why> {
+        match pinned::open_pidfd(pid) {
+            Ok(Some(_)) => Ok(true),
+            Ok(None) => Err(Why::Unsupported("pidfd_open (Linux 5.3)")),
+            Err(Why::Gone) => Ok(false),
+            Err(why) => Err(why),
+        }
     }
 
     fn glance(&self, pid: Pid) -> Result<Stat, Why> {

@@ -43,7 +43,7 @@ impl LinuxPinned {
     }
 }
 
-fn open_pidfd(pid: Pid) -> Result<Option<OwnedFd>, Why> {
+pub(super) fn open_pidfd(pid: Pid) -> Result<Option<OwnedFd>, Why> {
     let Some(raw) = rustix::process::Pid::from_raw(pid.get()) else { return Err(Why::Gone) };
     match pidfd_open(raw, PidfdFlags::empty()) {
         Ok(fd) => Ok(Some(fd)),

@@ -1,0 +1,196 @@
+//! The census: which processes may be orphans at all.
+//!
+//! Only an adopter's children can be. Adopters are few and the kernel keeps a list of each one's children,
+//! so the cost follows the number of init's children and not that of all processes. Where those lists
+//! cannot be read (`hidepid`, a kernel without them), or where the config names adopters that may be
+//! anywhere, the whole of `/proc` is walked instead. Both ways give the same candidates.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use reaper_platform::{Host, HostError, Pid, Scope, Stat, Uid, Walk, Why};
+
+use crate::config::Policy;
+use crate::facts::Fact;
+use crate::program;
+
+/// How the census was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// From the adopters' own lists of children.
+    Children,
+    /// From a listing of all processes.
+    Walk,
+}
+
+impl Method {
+    /// The public name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Children => "children",
+            Self::Walk => "walk",
+        }
+    }
+}
+
+/// One look at the processes.
+#[derive(Debug, Clone)]
+pub struct Census {
+    /// How it was taken.
+    pub method: Method,
+    /// Processes that adopt orphans, PID 1 first.
+    pub adopters: Vec<Pid>,
+    /// Their children in scope.
+    pub candidates: Vec<Pid>,
+    /// How many processes were looked at.
+    pub examined: usize,
+    /// How many in scope are there but could not be read.
+    pub unreadable: usize,
+    /// Who is whose child, where the whole of `/proc` was walked.
+    families: Option<HashMap<Pid, Vec<Pid>>>,
+}
+
+impl Census {
+    /// The children of a process, by the same means as the census.
+    ///
+    /// # Errors
+    /// When its list cannot be read.
+    pub fn children<H: Host>(&self, host: &H, pid: Pid) -> Fact<Vec<Pid>> {
+        match &self.families {
+            Some(families) => Ok(families.get(&pid).cloned().unwrap_or_default()),
+            None => children_twice(host, pid),
+        }
+    }
+}
+
+/// Takes a census.
+///
+/// # Errors
+/// When neither the lists nor `/proc` can be read: then nothing can be said about any process.
+pub fn take<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, HostError> {
+    if policy.adopters().is_empty() {
+        match by_children(host, scope) {
+            Ok(census) => return Ok(census),
+            Err(Why::Failed(_) | Why::Garbled(_) | Why::Gone | Why::Denied | Why::Unsupported(_)) => {}
+            Err(why) => return Err(HostError { what: "list init's children", why }),
+        }
+    }
+    by_walk(host, policy, scope)
+}
+
+/// Two readings and their union: one reading can miss a child when a sibling exits meanwhile, which
+/// happens more often the longer the list is.
+fn children_twice<H: Host>(host: &H, pid: Pid) -> Fact<Vec<Pid>> {
+    let mut union: BTreeSet<Pid> = host.children(pid)?.into_iter().collect();
+    union.extend(host.children(pid)?);
+    Ok(union.into_iter().collect())
+}
+
+fn by_children<H: Host>(host: &H, scope: Scope) -> Fact<Census> {
+    let mut adopters = vec![Pid::INIT];
+    let mut candidates = BTreeSet::new();
+    let mut examined = 0;
+    let mut unreadable = 0;
+    let relays = is_relay(host, Pid::INIT);
+    let hint = match scope {
+        Scope::User(uid) => host.manager_hint(uid).filter(|pid| is_manager(host, *pid, uid)),
+        Scope::Everyone => None,
+    };
+    adopters.extend(hint);
+    let mut next = 0;
+    while let Some(adopter) = adopters.get(next).copied() {
+        next += 1;
+        for child in children_twice(host, adopter)? {
+            examined += 1;
+            let uid = match host.owner(child) {
+                Ok(uid) => uid,
+                Err(Why::Gone) => continue,
+                Err(_) => {
+                    unreadable += 1;
+                    continue;
+                }
+            };
+            if relays && is_relay(host, child) {
+                adopters.push(child);
+            }
+            if !scope.holds(uid) {
+                continue;
+            }
+            if adopter == Pid::INIT && hint.is_none() && is_manager(host, child, uid) {
+                adopters.push(child);
+            }
+            candidates.insert(child);
+        }
+    }
+    Ok(Census {
+        method: Method::Children,
+        adopters,
+        candidates: candidates.into_iter().collect(),
+        examined,
+        unreadable,
+        families: None,
+    })
+}
+
+fn is_manager<H: Host>(host: &H, pid: Pid, uid: Uid) -> bool {
+    let is_systemd = host.glance(pid).is_ok_and(|s| s.comm == b"systemd" && s.ppid == Some(Pid::INIT));
+    is_systemd
+        && host.owner(pid) == Ok(uid)
+        && host.glance_argv(pid).is_ok_and(|argv| argv.iter().skip(1).any(|a| a == b"--user"))
+}
+
+/// The relays of WSL: `/init` as PID 1 and further `/init` processes beneath it, each a subreaper.
+fn is_relay<H: Host>(host: &H, pid: Pid) -> bool {
+    host.glance_argv(pid).is_ok_and(|argv| argv.first().is_some_and(|a| a == b"/init"))
+}
+
+fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, HostError> {
+    // Adopters that the config names, and the relays of WSL, may belong to another user.
+    let relays = is_relay(host, Pid::INIT);
+    let wide = if policy.adopters().is_empty() && !relays { scope } else { Scope::Everyone };
+    // As with the lists: a second look for what the first one missed.
+    let walk = host.walk(wide)?;
+    let mut families: HashMap<Pid, Vec<Pid>> = HashMap::new();
+    for entry in &walk.entries {
+        if let Some(parent) = entry.stat.ppid {
+            families.entry(parent).or_default().push(entry.stat.pid);
+        }
+    }
+    let adopters = adopters_in(host, &walk, policy, relays);
+    let in_scope: HashSet<Pid> = walk.entries.iter().filter(|e| scope.holds(e.uid)).map(|e| e.stat.pid).collect();
+    let candidates: BTreeSet<Pid> = adopters
+        .iter()
+        .filter_map(|a| families.get(a))
+        .flatten()
+        .copied()
+        .filter(|pid| in_scope.contains(pid))
+        .collect();
+    Ok(Census {
+        method: Method::Walk,
+        adopters,
+        candidates: candidates.into_iter().collect(),
+        examined: walk.examined,
+        unreadable: walk.unreadable,
+        families: Some(families),
+    })
+}
+
+fn adopters_in<H: Host>(host: &H, walk: &Walk, policy: &Policy, relays: bool) -> Vec<Pid> {
+    let mut adopters = vec![Pid::INIT];
+    for entry in &walk.entries {
+        let pid = entry.stat.pid;
+        let named = policy.adopters().iter().any(|rule| is_named(&entry.stat, rule));
+        let manager = entry.stat.comm == b"systemd" && is_manager(host, pid, entry.uid);
+        if pid != Pid::INIT && (named || manager || (relays && is_relay(host, pid))) {
+            adopters.push(pid);
+        }
+    }
+    adopters
+}
+
+/// A first look by the kernel's short name, which cuts long ones; the gate `orphan` looks closely.
+fn is_named(stat: &Stat, rule: &str) -> bool {
+    let cut = rule.as_bytes().get(..15).unwrap_or(rule.as_bytes());
+    let word = stat.comm.split(|b| *b == b' ' || *b == b':').next().unwrap_or_default();
+    program::matches(rule, &stat.comm) || program::matches(rule, word) || stat.comm == cut
+}

@@ -1,0 +1,71 @@
+//! Everything that is read of one process, through one handle, before it is judged.
+
+use reaper_platform::{EnvironScan, Ids, Pid, Pinned, ProcId, RuntimeUnit, Stat, Wanted, Why};
+
+use crate::program::Identity;
+use crate::report::escape::escape;
+
+/// A fact, or why it could not be had.
+pub type Fact<T> = Result<T, Why>;
+
+/// What one process says of itself. Values are what the kernel gave, unescaped.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Which process.
+    pub id: ProcId,
+    /// Parent, session, start, size.
+    pub stat: Stat,
+    /// Its user ids and namespace.
+    pub ids: Fact<Ids>,
+    /// Its program file.
+    pub exe: Fact<Vec<u8>>,
+    /// Its arguments.
+    pub argv: Fact<Vec<Vec<u8>>>,
+    /// What its environment says of the variables that were asked for.
+    pub environ: Fact<EnvironScan>,
+    /// The service manager's unit it runs in.
+    pub unit: Fact<Option<RuntimeUnit>>,
+}
+
+impl Facts {
+    /// Reads them all; the environment last, because that read can block.
+    ///
+    /// # Errors
+    /// When not even `stat` can be read: the process is gone.
+    pub fn read<P: Pinned>(process: &P, wanted: &Wanted) -> Fact<Self> {
+        let stat = process.stat()?;
+        Ok(Self {
+            id: process.id(),
+            ids: process.ids(),
+            exe: process.exe(),
+            unit: process.unit(),
+            argv: process.argv(),
+            environ: process.environ(wanted),
+            stat,
+        })
+    }
+
+    /// What its program's names are taken from.
+    #[must_use]
+    pub fn identity(&self) -> Identity<'_> {
+        Identity {
+            exe: self.exe.as_deref().ok(),
+            argv: self.argv.as_deref().ok(),
+            comm: &self.stat.comm,
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn pid(&self) -> Pid {
+        self.id.pid
+    }
+
+    /// `` `name` (pid 7)``, escaped, for evidence.
+    #[must_use]
+    pub fn called(&self) -> String {
+        let names = crate::program::Names::of(&self.identity());
+        let name = names.first().map_or(self.stat.comm.as_slice(), |n| n.bytes);
+        format!("`{}` (pid {})", escape(name), self.pid())
+    }
+}

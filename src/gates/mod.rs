@@ -1,0 +1,234 @@
+//! The eight questions, asked in a fixed order; every answer is kept, so that any verdict can be explained.
+//!
+//! Everything here is pure: a [`Case`] holds what was read of one process and of those around it, and the
+//! same case always gives the same findings. Facts come in stages, cheap ones first; a gate whose stage
+//! has not been read answers `not-asked`, which never lets anything through.
+
+pub mod grace;
+pub mod marker;
+pub mod orphan;
+pub mod program;
+pub mod unclaimed;
+pub mod unprotected;
+pub mod unsupervised;
+pub mod user;
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use reaper_platform::{Pid, Scope, UnitMain, Why};
+
+use crate::config::{Policy, Profile};
+use crate::facts::{Fact, Facts};
+use crate::verdict::{Answer, Finding, Gate, Verdict, add_up};
+
+/// Who asks: never among the targets, and the measure of "ours".
+#[derive(Debug, Clone)]
+pub struct Us {
+    /// Whose processes may be ended.
+    pub scope: Scope,
+    /// We and all our ancestors, as far as they can be seen.
+    pub lineage: HashSet<Pid>,
+    /// Whether that line was followed to its end. With `hidepid` it can break at another user's process.
+    pub lineage_complete: bool,
+    /// Whether the machine was booted with systemd: then PID 1 is known even where it cannot be seen.
+    pub systemd_booted: bool,
+}
+
+/// One process above the candidate.
+#[derive(Debug, Clone)]
+pub struct Elder {
+    /// Its number.
+    pub pid: Pid,
+    /// What could be read of it.
+    pub facts: Fact<Facts>,
+    /// For an init that runs one command: the child that is that command.
+    pub main_child: Option<Fact<Pid>>,
+}
+
+/// The line from the candidate's parent upwards, through marked wrappers, to the first other process.
+#[derive(Debug, Clone, Default)]
+pub struct Chain {
+    /// The parent first. Empty when the parent is outside our PID namespace.
+    pub elders: Vec<Elder>,
+    /// Whether the candidate has a child that cannot be seen; asked only when our own line is incomplete.
+    pub hidden_child: bool,
+}
+
+impl Chain {
+    /// The wrappers between the candidate and the process that the climb ended at.
+    pub fn wrappers(&self) -> impl Iterator<Item = &Elder> {
+        self.elders.iter().take(self.elders.len().saturating_sub(1))
+    }
+
+    /// The process that the climb ended at.
+    #[must_use]
+    pub fn end(&self) -> Option<&Elder> {
+        self.elders.last()
+    }
+}
+
+/// Whether a process that might own the candidate is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// It is there.
+    Alive,
+    /// It is not: no process has its number, or another one, or a zombie.
+    Dead,
+}
+
+/// What a session or group leader says about the candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leader {
+    /// There is none any more.
+    Gone,
+    /// It lives and has none of the candidate's markers.
+    Unmarked,
+    /// It lives, is marked, and is an orphan like the candidate.
+    Orphan,
+    /// It lives, is marked, and is no orphan: the candidate is its.
+    Owner,
+}
+
+/// One sign that somebody may own the candidate, with what was found.
+#[derive(Debug, Clone)]
+pub enum Claim {
+    /// The lease in `REAPER_OWNER`.
+    Lease(Pid, Fact<Life>),
+    /// The pid in the profile's `owner-pid-env`.
+    OwnerPid(String, Pid, Fact<Life>),
+    /// An owner variable that is there and cannot be understood.
+    Unreadable(String),
+    /// The leader of its session or of its process group.
+    Leader(&'static str, Pid, Fact<Leader>),
+}
+
+/// What takes longest to ask, and is asked only when nothing else spares the candidate.
+#[derive(Debug, Clone)]
+pub struct Finalist {
+    /// For each service that it or a wrapper above it is in: the processes that the service calls its own.
+    pub units: Vec<Fact<UnitMain>>,
+    /// Live processes outside the orphan's own tree that hold the same `owner-env` value; `None` when
+    /// its profile names no such variable or it has none.
+    pub holders: Option<Fact<Vec<Pid>>>,
+}
+
+/// Everything known about one process.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The settings.
+    pub policy: &'a Policy,
+    /// Who asks.
+    pub us: &'a Us,
+    /// The process.
+    pub facts: &'a Facts,
+    /// Second stage.
+    pub chain: Option<&'a Chain>,
+    /// Third stage.
+    pub claims: Option<&'a [Claim]>,
+    /// Last stage.
+    pub finalist: Option<&'a Finalist>,
+    /// How long ago it was first seen orphaned; zero when never before.
+    pub seen_for: Duration,
+    /// Whether to answer as many gates as possible, rather than only as many as decide.
+    pub thorough: bool,
+}
+
+/// The next stage of facts that a judgement needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// [`Case::chain`].
+    Chain,
+    /// [`Case::claims`].
+    Claims,
+    /// [`Case::finalist`].
+    Finalist,
+}
+
+/// What the gates made of a case.
+#[derive(Debug, Clone)]
+pub struct Judged<'a> {
+    /// One finding for each gate, in order.
+    pub findings: Vec<Finding>,
+    /// Their sum.
+    pub verdict: Verdict,
+    /// The gate that decided.
+    pub decided_by: Gate,
+    /// The profiles whose program and marker both match; the first one is named in reports.
+    pub profiles: Vec<&'a Profile>,
+    /// Facts that could still change the verdict.
+    pub needs: Option<Needs>,
+}
+
+/// Asks every gate that the case has facts for.
+#[must_use]
+pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
+    let (program, named) = program::ask(case);
+    let (marker, profiles) = match named.as_slice() {
+        [] if case.thorough => {
+            let all: Vec<&Profile> = case.policy.profiles().iter().collect();
+            (marker::ask(case, &all).0, Vec::new())
+        }
+        named => marker::ask(case, named),
+    };
+    let findings = vec![
+        user::ask(case),
+        program,
+        orphan::ask(case),
+        marker,
+        unsupervised::ask(case, &profiles),
+        unclaimed::ask(case),
+        unprotected::ask(case),
+        grace::ask(case),
+    ];
+    let left = case.policy.grace().saturating_sub(case.seen_for);
+    let (verdict, decided_by) = add_up(&findings, left);
+    let needs = if verdict == Verdict::Spare && !case.thorough {
+        None
+    } else if case.chain.is_none() {
+        Some(Needs::Chain)
+    } else if case.claims.is_none() {
+        Some(Needs::Claims)
+    } else if case.finalist.is_none() {
+        Some(Needs::Finalist)
+    } else {
+        None
+    };
+    let findings = if case.thorough { findings } else { short(findings, verdict) };
+    Judged { findings, verdict, decided_by, profiles, needs }
+}
+
+/// The gates that a descendant of an orphan must pass by itself: its parent is alive, so it is no orphan,
+/// and it is ended as part of the tree or not at all.
+#[must_use]
+pub fn judge_member<'a>(case: &Case<'a>, root_profiles: &[String]) -> Vec<Finding> {
+    let candidates: Vec<&'a Profile> =
+        case.policy.profiles().iter().filter(|p| root_profiles.contains(&p.name)).collect();
+    let (marker, profiles) = marker::ask(case, &candidates);
+    vec![user::ask(case), marker, unsupervised::keeps(case, &profiles), unprotected::ask(case)]
+}
+
+/// Whether every one of a member's findings is `yes`.
+#[must_use]
+pub fn all_pass(findings: &[Finding]) -> bool {
+    !findings.is_empty() && findings.iter().all(|f| f.answer == Answer::Yes)
+}
+
+/// A reading of somebody else's facts, in words.
+fn could_not(what: &str, why: &Why) -> String {
+    format!("{what} cannot be read: {why}")
+}
+
+/// Once something spares a process, later questions are idle: they are reported as not asked, so that
+/// the report does not depend on how far the facts happened to be read.
+fn short(mut findings: Vec<Finding>, verdict: Verdict) -> Vec<Finding> {
+    if verdict == Verdict::Spare {
+        let deciding = findings.iter().position(|f| f.answer == Answer::No).unwrap_or(findings.len());
+        for later in findings.iter_mut().skip(deciding + 1) {
+            if later.answer != Answer::No {
+                *later = Finding::not_asked(later.gate);
+            }
+        }
+    }
+    findings
+}

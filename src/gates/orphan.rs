@@ -1,0 +1,202 @@
+//! Gate `orphan`: its parent died, and the kernel gave it to an adopter.
+//!
+//! "Parent is PID 1" alone proves little: inits start services, containers run their workload as PID 1 or
+//! directly below it, and a user's own `systemd --user` adopts too. So the climb ends at one of three
+//! kinds of process: an adopter, which starts nothing that could be mistaken for an orphan; a suspect,
+//! which may have started the candidate, so that its reparenting must be proven; or anybody else, whose
+//! child is simply not an orphan.
+
+use reaper_platform::{Pid, Uid, Why};
+
+use super::{Case, Claim, Elder, Life, could_not, marker};
+use crate::config::Policy;
+use crate::facts::Facts;
+use crate::program::{find_by_any_word, title_words};
+use crate::verdict::{Finding, Gate};
+
+const GATE: Gate = Gate::Orphan;
+
+/// Inits that start no agents themselves: service managers, and container inits whose one command is
+/// known (see the gate `unsupervised`).
+const INITS: [&[u8]; 14] = [
+    b"systemd",
+    b"launchd",
+    b"tini",
+    b"tini-static",
+    b"dumb-init",
+    b"docker-init",
+    b"podman-init",
+    b"catatonit",
+    b"pause",
+    b"s6-svscan",
+    b"runit",
+    b"runit-init",
+    b"runsvdir",
+    b"s6-linux-init",
+];
+
+/// Inits that run exactly one command and end with it.
+const ONE_COMMAND: [&[u8]; 6] =
+    [b"tini", b"tini-static", b"dumb-init", b"docker-init", b"podman-init", b"catatonit"];
+
+const OUTSIDE: &str = "its parent is outside our PID namespace (`docker exec`, a container's first process)";
+
+/// What a process above the candidate is to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A marked wrapper: the climb goes on.
+    Wrapper,
+    /// It adopts orphans and starts no agents; with how it is known.
+    Adopter(&'static str),
+    /// It adopts orphans and may also have started the candidate.
+    Suspect,
+    /// Anybody else.
+    Other,
+    /// It could not be read.
+    Unreadable(Why),
+}
+
+/// Tells what an elder is to a candidate of `uid`.
+#[must_use]
+pub fn kind(elder: &Elder, uid: Option<Uid>, policy: &Policy, systemd_booted: bool) -> Kind {
+    let facts = match &elder.facts {
+        Ok(facts) => facts,
+        Err(_) if elder.pid == Pid::INIT && systemd_booted => return Kind::Adopter("the machine's systemd"),
+        Err(_) if elder.pid == Pid::INIT => return Kind::Suspect,
+        Err(why) => return Kind::Unreadable(why.clone()),
+    };
+    let identity = facts.identity();
+    if find_by_any_word(&identity, policy.adopters().iter().map(String::as_str)).is_some() {
+        return Kind::Adopter("a subreaper that the config names");
+    }
+    if elder.pid == Pid::INIT {
+        return if is_called(facts, &INITS) { Kind::Adopter("an init") } else { Kind::Suspect };
+    }
+    if is_user_manager(facts, uid) {
+        return Kind::Adopter("the user's service manager");
+    }
+    if facts.argv.as_ref().is_ok_and(|argv| argv.first().is_some_and(|a| a == b"/init")) {
+        // The relay processes of WSL are subreapers and start the user's shells.
+        return Kind::Suspect;
+    }
+    let wraps = find_by_any_word(&identity, policy.wrappers().iter().map(String::as_str)).is_some();
+    if wraps && facts.environ.as_ref().is_ok_and(|e| policy.profiles().iter().any(|p| marker::carries(p, e))) {
+        return Kind::Wrapper;
+    }
+    Kind::Other
+}
+
+/// `systemd --user` of `uid`: after `daemon-reexec` it has more arguments, so the flag is looked for.
+#[must_use]
+pub fn is_user_manager(facts: &Facts, uid: Option<Uid>) -> bool {
+    facts.stat.comm == b"systemd"
+        && facts.stat.ppid == Some(Pid::INIT)
+        && facts.argv.as_ref().is_ok_and(|argv| argv.iter().skip(1).any(|a| a == b"--user"))
+        && facts.ids.as_ref().is_ok_and(|ids| uid.is_none_or(|uid| ids.real == uid && ids.effective == uid))
+}
+
+/// Whether this is a container init that runs a command; unreadable arguments count as one.
+#[must_use]
+pub fn runs_one_command(facts: &Facts) -> bool {
+    is_called(facts, &ONE_COMMAND) && facts.argv.as_ref().map_or(true, |argv| one_command(argv).is_some())
+}
+
+/// The command among an init's arguments: what follows `--`, or the first argument that is neither an
+/// option nor an option's value (tini's `-p` and `-e`, dumb-init's `-r` take one).
+fn one_command(argv: &[Vec<u8>]) -> Option<&[Vec<u8>]> {
+    let mut i = 1;
+    while let Some(arg) = argv.get(i) {
+        if arg == b"--" {
+            return argv.get(i + 1..).filter(|rest| !rest.is_empty());
+        }
+        if !arg.starts_with(b"-") {
+            return argv.get(i..);
+        }
+        i += if matches!(arg.as_slice(), b"-p" | b"-e" | b"-r" | b"--rewrite") { 2 } else { 1 };
+    }
+    None
+}
+
+fn is_called(facts: &Facts, names: &[&[u8]]) -> bool {
+    title_words(&facts.identity()).any(|(word, _)| names.contains(&word))
+}
+
+/// Asks it.
+pub fn ask(case: &Case<'_>) -> Finding {
+    let Some(chain) = case.chain else { return Finding::not_asked(GATE) };
+    let uid = case.facts.ids.as_ref().ok().map(|ids| ids.real);
+    if case.facts.stat.state.is_dead() {
+        return Finding::no(GATE, "it has exited already (zombie)");
+    }
+    let Some(end) = chain.end() else {
+        return Finding::no(GATE, OUTSIDE);
+    };
+    let through: Vec<String> =
+        chain.wrappers().map(|w| w.facts.as_ref().map_or_else(|_| w.pid.to_string(), Facts::called)).collect();
+    let through = if through.is_empty() { String::new() } else { format!(" through {}", through.join(", ")) };
+    let name = end.facts.as_ref().map_or_else(|_| format!("pid {}", end.pid), Facts::called);
+    match kind(end, uid, case.policy, case.us.systemd_booted) {
+        Kind::Adopter(how) => Finding::yes(GATE, format!("its parent died; {name}, {how}, has it{through}")),
+        Kind::Suspect => match proof(case, end) {
+            Some(proof) => Finding::yes(GATE, format!("its parent died ({proof}); {name} has it{through}")),
+            None => Finding::unknown(GATE, format!("its parent {name} may have started it{through}")),
+        },
+        Kind::Other => Finding::no(GATE, format!("its parent {name} is alive{through}")),
+        Kind::Wrapper if end.facts.as_ref().is_ok_and(|f| f.stat.ppid.is_none()) => Finding::no(GATE, OUTSIDE),
+        Kind::Wrapper => Finding::unknown(GATE, format!("the wrappers above it do not end{through}")),
+        Kind::Unreadable(why) => Finding::unknown(GATE, could_not(&format!("its parent {name}"), &why)),
+    }
+}
+
+/// What proves that a suspect did not start the candidate.
+fn proof(case: &Case<'_>, suspect: &Elder) -> Option<String> {
+    let chain = case.chain?;
+    // The suspect's own child: the outermost wrapper, or the candidate itself.
+    let child = match chain.wrappers().last() {
+        Some(wrapper) => &wrapper.facts.as_ref().ok()?.stat,
+        None => &case.facts.stat,
+    };
+    // A session is inherited or made by its leader, so a child whose session is neither its own nor its
+    // parent's had an ancestor in between. PID 1 cannot be in a session that was made inside its
+    // namespace by anyone but itself, so that holds even where PID 1 cannot be read.
+    if let Some(session) = child.session.filter(|s| *s != child.pid && *s != suspect.pid) {
+        let differs = match &suspect.facts {
+            Ok(facts) => facts.stat.session != Some(session),
+            Err(_) => suspect.pid == Pid::INIT && session != Pid::INIT,
+        };
+        if differs {
+            return Some(format!("its session {session} is neither its own nor its parent's"));
+        }
+    }
+    case.claims?.iter().find_map(|claim| match claim {
+        Claim::Lease(owner, Ok(Life::Dead)) if *owner != suspect.pid => {
+            Some(format!("its owner, pid {owner}, is dead"))
+        }
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(words: &str) -> Vec<Vec<u8>> {
+        words.split(' ').map(|w| w.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn the_one_command_is_found_behind_the_options() {
+        let cases = [
+            ("tini -- goose acp", Some("goose acp")),
+            ("tini -s -p SIGTERM goose acp", Some("goose acp")),
+            ("dumb-init --rewrite 15:3 goose", Some("goose")),
+            ("catatonit -P", None),
+            ("tini -- ", Some("")),
+            ("tini", None),
+        ];
+        for (line, expected) in cases {
+            let words = argv(line);
+            assert_eq!(one_command(&words), expected.map(argv).as_deref(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Gate `program`: only programs that a profile names.
+
+use super::Case;
+use crate::config::{Profile, Programs};
+use crate::program::Names;
+use crate::report::escape::escape;
+use crate::verdict::{Finding, Gate};
+
+const GATE: Gate = Gate::Program;
+
+/// Asks it; also returns the profiles that the program is in.
+///
+/// A profile for any program admits only a process whose environment can be read: its marker is all that
+/// speaks for it, and taking every unreadable stranger for a candidate would drown the real findings.
+pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
+    let identity = case.facts.identity();
+    let names = Names::of(&identity);
+    let argv = identity.argv.unwrap_or_default();
+    let mut profiles = Vec::new();
+    let mut evidence = None;
+    for profile in case.policy.profiles() {
+        match &profile.programs {
+            Programs::Any if case.facts.environ.is_ok() => profiles.push(profile),
+            Programs::Any => {}
+            named @ Programs::Named(_) => {
+                if let Some((_, found)) = named.find(&names, argv) {
+                    evidence.get_or_insert_with(|| found.to_string());
+                    profiles.push(profile);
+                }
+            }
+        }
+    }
+    let finding = match (evidence, profiles.is_empty()) {
+        (Some(evidence), _) => Finding::yes(GATE, evidence),
+        (None, false) => Finding::yes(GATE, "any program, if the marker names an owner"),
+        (None, true) => {
+            let shown: Vec<String> = names.iter().map(|n| format!("`{}`", escape(n.bytes))).collect();
+            let shown = if shown.is_empty() { "an interpreter".to_owned() } else { shown.join(", ") };
+            Finding::no(GATE, format!("{shown} is in no profile in use"))
+        }
+    };
+    (finding, profiles)
+}

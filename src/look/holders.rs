@@ -1,0 +1,115 @@
+//! Who else holds an owner value: the answer to "does the run that started this still live?"
+//!
+//! A launcher that stamps each of its runs with a value of its own leaves that value in everything the run
+//! started. As long as one process with the value is in its place, the run lives, and what it put into the
+//! background is wanted. This is the one question that needs a look at all of the user's processes, so it
+//! is asked once for a whole sweep, and only when something is about to be ended.
+
+use std::collections::HashMap;
+
+use reaper_platform::{Host, Pid, Scope, Secret, Uid, Wanted, Why};
+
+use super::{Fact, Facts, Looker};
+use crate::config::Profile;
+use crate::program::{Identity, Names, is_interpreter};
+
+/// The values that the user's processes hold, by variable.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Holders {
+    by_value: HashMap<(String, Secret), Vec<Pid>>,
+    parents: HashMap<Pid, Option<Pid>>,
+    /// The first agent whose environment could not be read: it may hold any value.
+    unreadable: Option<(Pid, Why)>,
+}
+
+impl<H: Host> Looker<'_, H> {
+    /// Live processes outside the candidate's own tree that hold its owner value.
+    pub(super) fn holders(&self, facts: &Facts, profiles: &[&Profile]) -> Option<Fact<Vec<Pid>>> {
+        let environ = facts.environ.as_ref().ok()?;
+        let named: Vec<&String> = profiles.iter().filter_map(|p| p.owner_env.as_ref()).collect();
+        let wanted: Vec<(String, Option<Secret>)> = named
+            .into_iter()
+            .filter(|name| environ.get(name.as_bytes()).is_some())
+            .map(|name| (name.clone(), environ.value(name.as_bytes()).map(Secret::new)))
+            .collect();
+        if wanted.is_empty() {
+            return None;
+        }
+        let uid = match &facts.ids {
+            Ok(ids) => ids.real,
+            Err(why) => return Some(Err(why.clone())),
+        };
+        let known = self.lock().holders.clone();
+        let holders = known.unwrap_or_else(|| {
+            let looked = self.list_holders(uid);
+            self.lock().holders = Some(looked.clone());
+            looked
+        });
+        Some(holders.and_then(|h| self.rooted_holders(&h, &wanted)))
+    }
+
+    fn rooted_holders(&self, all: &Holders, wanted: &[(String, Option<Secret>)]) -> Fact<Vec<Pid>> {
+        let mut rooted = Vec::new();
+        for (name, value) in wanted {
+            let value = value.clone().ok_or(Why::Garbled("its owner value cannot be read"))?;
+            let Some(pids) = all.by_value.get(&(name.clone(), value)) else { continue };
+            for top in pids.iter().filter(|pid| {
+                // The others hang below a process that holds the value too, and stand or fall with it.
+                let parent = all.parents.get(pid).copied().flatten();
+                parent.is_none_or(|p| !pids.contains(&p))
+            }) {
+                let facts = match self.elder(*top).facts {
+                    Ok(facts) if !facts.stat.state.is_dead() => facts,
+                    Ok(_) | Err(Why::Gone | Why::Exiting) => continue,
+                    Err(why) => return Err(why),
+                };
+                if self.is_rooted(&facts)? {
+                    rooted.push(*top);
+                }
+            }
+        }
+        match &all.unreadable {
+            Some((_, why)) if rooted.is_empty() => Err(why.clone()),
+            _ => Ok(rooted),
+        }
+    }
+
+    fn list_holders(&self, uid: Uid) -> Fact<Holders> {
+        let names: Vec<String> = self.policy.profiles().iter().filter_map(|p| p.owner_env.clone()).collect();
+        let wanted = Wanted::new(names.clone());
+        let walk = self.host.walk(Scope::User(uid)).map_err(|e| e.why)?;
+        if walk.unreadable > 0 {
+            return Err(Why::Garbled("not all of the user's processes could be listed"));
+        }
+        let mut holders = Holders::default();
+        for entry in walk.entries {
+            let pid = entry.stat.pid;
+            holders.parents.insert(pid, entry.stat.ppid);
+            match self.host.glance_environ(pid, &wanted) {
+                Ok(scan) => {
+                    for name in &names {
+                        if let Some(value) = scan.value(name.as_bytes()) {
+                            holders.by_value.entry((name.clone(), Secret::new(value))).or_default().push(pid);
+                        }
+                    }
+                }
+                Err(Why::Gone | Why::Exiting) => {}
+                Err(_) if entry.stat.state.is_dead() => {}
+                Err(why) if self.may_be_an_agent(pid, &entry.stat.comm) => {
+                    holders.unreadable.get_or_insert((pid, why));
+                }
+                // A key agent or a part of the session: never the owner of an agent.
+                Err(_) => {}
+            }
+        }
+        Ok(holders)
+    }
+
+    fn may_be_an_agent(&self, pid: Pid, comm: &[u8]) -> bool {
+        let argv = self.host.glance_argv(pid).unwrap_or_default();
+        let identity = Identity { exe: None, argv: Some(&argv), comm };
+        let names = Names::of(&identity);
+        let mut profiles = self.policy.profiles().iter();
+        is_interpreter(comm) || profiles.any(|p| p.programs.find(&names, &argv).is_some())
+    }
+}

@@ -1,0 +1,56 @@
+//! `REAPER_OWNER`: a lease that says whose a process is, so that nobody has to guess.
+
+use reaper_platform::{Pid, StartTime};
+
+/// The variable: `<pid>:<start ticks>:<boot id>`.
+pub const OWNER: &str = "REAPER_OWNER";
+/// The variable by which a process asks to be kept, whatever else speaks against it.
+pub const KEEP: &str = "REAPER_KEEP";
+/// What systemd (248 and later) puts into a service's environment: the pid that it executed
+/// (systemd.exec(5)). Children inherit it, so it equals the own pid in the main process only.
+pub const SYSTEMD_EXEC_PID: &str = "SYSTEMD_EXEC_PID";
+
+/// A parsed lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The owner's number, in the PID namespace of the process that carries the lease.
+    pub pid: Pid,
+    /// When the owner started, so that a reused number is not taken for it.
+    pub start: StartTime,
+    /// The boot in which it was written.
+    pub boot_id: String,
+}
+
+impl Lease {
+    /// Parses a value; `None` when it is not exactly of the form.
+    #[must_use]
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(value).ok()?;
+        let mut parts = text.split(':');
+        let (pid, start, boot_id) = (parts.next()?, parts.next()?, parts.next()?);
+        let plain = start.bytes().all(|b| b.is_ascii_digit()) && parts.next().is_none();
+        let is_uuid = boot_id.len() == 36 && boot_id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        (plain && is_uuid).then_some(())?;
+        Some(Self {
+            pid: Pid::parse(pid.as_bytes())?,
+            start: StartTime(start.parse().ok()?),
+            boot_id: boot_id.to_ascii_lowercase(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOT: &str = "5d3f9b8e-1111-4222-8333-444455556666";
+
+    #[test]
+    fn a_lease_is_exactly_three_parts() {
+        let lease = Lease::parse(format!("4200:123456:{BOOT}").as_bytes()).unwrap();
+        assert_eq!((lease.pid, lease.start.0, lease.boot_id.as_str()), (Pid::new(4200).unwrap(), 123_456, BOOT));
+        for bad in ["", "1", "1:2", "1:2:x", "0:2:B", "-1:2:B", "1:+2:B", "1::B", "1:2:B:", "1:2:B ", " 1:2:B"] {
+            assert_eq!(Lease::parse(bad.replace('B', BOOT).as_bytes()), None, "{bad}");
+        }
+    }
+}

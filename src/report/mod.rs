@@ -1,0 +1,3 @@
+//! What users read: the table, the public JSON, the history.
+
+pub mod escape;

@@ -20,6 +20,8 @@ pub mod plan;
 pub mod program;
 pub mod report;
 pub mod sightings;
+pub mod state;
 pub mod sweep;
 pub mod terminate;
+pub mod tree;
 pub mod verdict;

@@ -6,7 +6,7 @@
 //! made with a new one.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use reaper_platform::{
@@ -15,7 +15,7 @@ use reaper_platform::{
 
 use crate::config::Policy;
 use crate::facts::{Fact, Facts};
-use crate::gates::{self, Case, Chain, Claim, Elder, Finalist, Leader, Life, Needs, Us, marker, orphan};
+use crate::gates::{self, Case, Chain, Claim, Elder, Finalist, How, Leader, Life, Needs, Us, marker, orphan};
 use crate::owner::{KEEP, Lease, OWNER, SYSTEMD_EXEC_PID};
 use crate::program::Names;
 use crate::verdict::{Answer, Finding, Gate, Verdict};
@@ -51,9 +51,22 @@ pub struct Judgement {
     /// Every gate's finding.
     pub findings: Vec<Finding>,
     /// The wrappers above it that go with it, innermost first.
-    pub wrappers: Vec<ProcId>,
+    pub wrappers: Vec<Wrapper>,
     /// How long it has been seen orphaned.
     pub seen_for: Duration,
+    /// Whether it is a marked wrapper, so that what it wraps must be looked at too.
+    pub is_wrapper: bool,
+}
+
+/// A wrapper above an orphan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrapper {
+    /// Which process.
+    pub id: ProcId,
+    /// The name it is reported under.
+    pub program: Vec<u8>,
+    /// Its resident memory.
+    pub rss_bytes: u64,
 }
 
 impl Judgement {
@@ -73,6 +86,12 @@ impl Judgement {
     #[must_use]
     pub const fn is_orphan(&self) -> bool {
         matches!(self.verdict, Verdict::Reap | Verdict::Wait(_))
+    }
+}
+
+impl Wrapper {
+    fn of(facts: &Facts) -> Self {
+        Self { id: facts.id, program: facts.stat.comm.clone(), rss_bytes: facts.stat.rss_bytes }
     }
 }
 
@@ -109,12 +128,49 @@ pub fn us<H: Host>(host: &H, scope: Scope) -> Us {
 }
 
 /// One look around with fresh eyes.
-pub struct Looker<'a, H: Host> {
-    host: &'a H,
-    policy: &'a Policy,
-    us: &'a Us,
-    wanted: &'a Wanted,
+pub struct Looker<H: Host> {
+    ground: Ground<H>,
     seen: Mutex<Seen>,
+}
+
+/// What every look stands on: the machine, the settings, and who we are.
+pub struct Ground<H: Host> {
+    /// The machine.
+    pub host: Arc<H>,
+    /// The settings.
+    pub policy: Arc<Policy>,
+    /// Who asks.
+    pub us: Arc<Us>,
+    /// The variables to look for.
+    pub wanted: Arc<Wanted>,
+}
+
+impl<H: Host> Clone for Ground<H> {
+    fn clone(&self) -> Self {
+        Self {
+            host: Arc::clone(&self.host),
+            policy: Arc::clone(&self.policy),
+            us: Arc::clone(&self.us),
+            wanted: Arc::clone(&self.wanted),
+        }
+    }
+}
+
+impl<H: Host> Ground<H> {
+    /// Looks at ourselves and at the settings.
+    #[must_use]
+    pub fn new(host: Arc<H>, policy: Arc<Policy>, scope: Scope) -> Self {
+        let (us, wanted) = (Arc::new(us(&*host, scope)), Arc::new(wanted(&policy)));
+        Self { host, policy, us, wanted }
+    }
+}
+
+impl<H: Host> std::ops::Deref for Looker<H> {
+    type Target = Ground<H>;
+
+    fn deref(&self) -> &Ground<H> {
+        &self.ground
+    }
 }
 
 #[derive(Default)]
@@ -124,11 +180,11 @@ struct Seen {
     holders: Option<Fact<holders::Holders>>,
 }
 
-impl<'a, H: Host> Looker<'a, H> {
+impl<H: Host> Looker<H> {
     /// Starts a look.
     #[must_use]
-    pub fn new(host: &'a H, policy: &'a Policy, us: &'a Us, wanted: &'a Wanted) -> Self {
-        Self { host, policy, us, wanted, seen: Mutex::default() }
+    pub fn new(ground: &Ground<H>) -> Self {
+        Self { ground: ground.clone(), seen: Mutex::default() }
     }
 
     /// Whether a first look at a process's environment leaves anything to judge: a marker, or a block
@@ -154,22 +210,22 @@ impl<'a, H: Host> Looker<'a, H> {
     pub fn judge(
         &self,
         process: &H::Pinned,
-        thorough: bool,
+        how: How<'_>,
         seen_for: impl Fn(&ProcId) -> Duration,
     ) -> Fact<Judgement> {
-        let mut facts = Facts::read(process, self.wanted)?;
+        let mut facts = Facts::read(process, &self.wanted)?;
         let seen_for = seen_for(&facts.id);
         let (mut chain, mut claims, mut finalist) = (None, None, None);
         loop {
             let case = Case {
-                policy: self.policy,
-                us: self.us,
+                policy: &self.policy,
+                us: &self.us,
                 facts: &facts,
                 chain: chain.as_ref(),
                 claims: claims.as_deref(),
                 finalist: finalist.as_ref(),
                 seen_for,
-                thorough,
+                how,
             };
             let judged = gates::judge(&case);
             match judged.needs {
@@ -190,17 +246,17 @@ impl<'a, H: Host> Looker<'a, H> {
     /// # Errors
     /// When the process is gone.
     pub fn judge_member(&self, process: &H::Pinned, root_profiles: &[String]) -> Fact<(Facts, Vec<Finding>)> {
-        let facts = Facts::read(process, self.wanted)?;
+        let facts = Facts::read(process, &self.wanted)?;
         let chain = Chain { elders: Vec::new(), hidden_child: self.hidden_child(facts.pid()) };
         let case = Case {
-            policy: self.policy,
-            us: self.us,
+            policy: &self.policy,
+            us: &self.us,
             facts: &facts,
             chain: Some(&chain),
             claims: None,
             finalist: None,
             seen_for: Duration::ZERO,
-            thorough: false,
+            how: How::Candidate,
         };
         let findings = gates::judge_member(&case, root_profiles);
         Ok((facts, findings))
@@ -221,8 +277,9 @@ impl<'a, H: Host> Looker<'a, H> {
             verdict: judged.verdict,
             decided_by: judged.decided_by,
             findings: judged.findings,
-            wrappers: wrappers.filter_map(|w| w.facts.as_ref().ok().map(|f| f.id)).collect(),
+            wrappers: wrappers.filter_map(|w| w.facts.as_ref().ok()).map(Wrapper::of).collect(),
             seen_for: case.seen_for,
+            is_wrapper: orphan::is_marked_wrapper(facts, case.policy),
             stat: facts.stat.clone(),
         }
     }
@@ -250,7 +307,7 @@ impl<'a, H: Host> Looker<'a, H> {
         while let Some(pid) = at.filter(|_| chain.elders.len() < MAX_CLIMB) {
             let elder = self.elder(pid);
             let is_wrapper =
-                orphan::kind(&elder, uid, self.policy, self.us.systemd_booted) == orphan::Kind::Wrapper;
+                orphan::kind(&elder, uid, &self.policy, self.us.systemd_booted) == orphan::Kind::Wrapper;
             at = elder.facts.as_ref().ok().filter(|_| is_wrapper).and_then(|f| f.stat.ppid);
             chain.elders.push(elder);
         }
@@ -261,7 +318,7 @@ impl<'a, H: Host> Looker<'a, H> {
         if let Some(known) = self.lock().elders.get(&pid) {
             return known.clone();
         }
-        let facts = self.host.pin(pid).and_then(|p| Facts::read(&p, self.wanted));
+        let facts = self.host.pin(pid).and_then(|p| Facts::read(&p, &self.wanted));
         let main_child =
             facts.as_ref().ok().filter(|f| orphan::runs_one_command(f)).map(|_| self.oldest_child(pid));
         let elder = Elder { pid, facts, main_child };
@@ -388,14 +445,14 @@ impl<'a, H: Host> Looker<'a, H> {
         let chain = self.climb(&facts.stat, facts.ids.as_ref().ok().map(|ids| ids.real));
         let finalist = Finalist { units: self.units(facts, &chain), holders: None };
         let case = Case {
-            policy: self.policy,
-            us: self.us,
+            policy: &self.policy,
+            us: &self.us,
             facts,
             chain: Some(&chain),
             claims: Some(&[]),
             finalist: Some(&finalist),
             seen_for: Duration::ZERO,
-            thorough: false,
+            how: How::Candidate,
         };
         match (orphan::ask(&case).answer, gates::unsupervised::ask(&case, &[]).answer) {
             (Answer::No, _) | (Answer::Yes, Answer::No) => Ok(true),

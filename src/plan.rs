@@ -1,1 +1,242 @@
-//! placeholder
+//! The plan: which processes to end, in which order, and which to leave.
+//!
+//! Pure. A tree that was found under an orphan comes in, with what was decided about each of its members;
+//! an ordered list of targets comes out. Leaves come first: ending a root first would hand its children to
+//! init in the middle of the work.
+
+use std::collections::HashSet;
+
+use reaper_platform::{Pid, ProcId};
+
+use crate::config::Reach;
+
+/// Why a process is in a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It has the verdict itself.
+    Root,
+    /// It wraps the root (`npm`, `sh`).
+    Wrapper,
+    /// It descends from the root.
+    Descendant,
+    /// It is an orphan in the root's process group.
+    GroupMember,
+}
+
+/// What was decided about a member of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It passes the gates for its role.
+    Passes,
+    /// It stays, for this reason.
+    LeftAlone(String),
+}
+
+/// One process of a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Which process.
+    pub id: ProcId,
+    /// Why it is here.
+    pub role: Role,
+    /// Its distance below the root; wrappers are above it.
+    pub depth: i32,
+    /// What was decided.
+    pub standing: Standing,
+    /// The name it is reported under, as the kernel gave it.
+    pub program: Vec<u8>,
+    /// Its resident memory.
+    pub rss_bytes: u64,
+}
+
+/// An orphan and everything that belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tree {
+    /// The orphan.
+    pub root: ProcId,
+    /// The profiles that it was judged under.
+    pub profiles: Vec<String>,
+    /// The root itself, its wrappers, descendants and group members, in any order.
+    pub members: Vec<Member>,
+}
+
+/// A process to end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Which process.
+    pub id: ProcId,
+    /// Why.
+    pub role: Role,
+    /// The orphan that it belongs to.
+    pub root: ProcId,
+    /// The profiles that the orphan was judged under.
+    pub profiles: Vec<String>,
+    /// The name it is reported under.
+    pub program: Vec<u8>,
+    /// Its resident memory when it was planned.
+    pub rss_bytes: u64,
+}
+
+/// A process that belongs to a tree and stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftAlone {
+    /// Which one.
+    pub pid: Pid,
+    /// The orphan whose tree it is in.
+    pub root: Pid,
+    /// The name it is reported under.
+    pub program: Vec<u8>,
+    /// Why it stays.
+    pub reason: String,
+}
+
+/// What one sweep is going to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Whom to end, in this order.
+    pub targets: Vec<Target>,
+    /// Whom not.
+    pub left_alone: Vec<LeftAlone>,
+    /// Orphans whose turn comes in a later sweep, because the cap was reached.
+    pub deferred: Vec<ProcId>,
+}
+
+/// Makes a plan of at most `max_targets` processes.
+///
+/// Trees stay whole: one that does not fit any more is deferred, unless it alone is larger than the cap;
+/// then it is begun from its leaves.
+#[must_use]
+pub fn plan(trees: &[Tree], reach: Reach, max_targets: usize) -> Plan {
+    let mut plan = Plan::default();
+    let mut taken: HashSet<Pid> = HashSet::new();
+    for tree in trees {
+        let mut members: Vec<&Member> = tree
+            .members
+            .iter()
+            .filter(|m| reach == Reach::Tree || matches!(m.role, Role::Root | Role::Wrapper))
+            .collect();
+        members.sort_by_key(|m| (-m.depth, m.id.pid));
+        let mut own: Vec<&Member> = Vec::new();
+        for member in members {
+            match &member.standing {
+                Standing::Passes if taken.contains(&member.id.pid) => {}
+                Standing::Passes => own.push(member),
+                Standing::LeftAlone(reason) => plan.left_alone.push(LeftAlone {
+                    pid: member.id.pid,
+                    root: tree.root.pid,
+                    program: member.program.clone(),
+                    reason: reason.clone(),
+                }),
+            }
+        }
+        let room = max_targets.saturating_sub(plan.targets.len());
+        if own.len() > room {
+            if room == 0 || own.len() <= max_targets {
+                plan.deferred.push(tree.root);
+                continue;
+            }
+            own.truncate(room);
+            plan.deferred.push(tree.root);
+        }
+        for member in own {
+            taken.insert(member.id.pid);
+            plan.targets.push(Target {
+                id: member.id,
+                role: member.role,
+                root: tree.root,
+                profiles: tree.profiles.clone(),
+                program: member.program.clone(),
+                rss_bytes: member.rss_bytes,
+            });
+        }
+    }
+    plan.left_alone.retain(|l| !taken.contains(&l.pid));
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use reaper_platform::StartTime;
+
+    fn id(pid: i32) -> ProcId {
+        ProcId { pid: Pid::new(pid).unwrap(), start: StartTime(1), generation: None }
+    }
+
+    fn member(pid: i32, depth: i32, passes: bool) -> Member {
+        let role = match depth {
+            0 => Role::Root,
+            d if d < 0 => Role::Wrapper,
+            _ => Role::Descendant,
+        };
+        let standing = if passes { Standing::Passes } else { Standing::LeftAlone("unmarked".into()) };
+        Member { id: id(pid), role, depth, standing, program: b"goose".to_vec(), rss_bytes: 1 }
+    }
+
+    fn tree(members: Vec<Member>) -> Tree {
+        let root = members.iter().find(|m| m.depth == 0).unwrap().id;
+        Tree { root, profiles: vec!["sprout".into()], members }
+    }
+
+    fn pids(plan: &Plan) -> Vec<i32> {
+        plan.targets.iter().map(|t| t.id.pid.get()).collect()
+    }
+
+    #[test]
+    fn r09_leaves_come_first_and_wrappers_last() {
+        let tree = tree(vec![member(20, 0, true), member(10, -1, true), member(30, 1, true), member(40, 2, true)]);
+        assert_eq!(pids(&plan(&[tree], Reach::Tree, 9)), [40, 30, 20, 10]);
+    }
+
+    #[test]
+    fn a_narrow_reach_takes_the_process_and_its_wrappers() {
+        let tree = tree(vec![member(20, 0, true), member(10, -1, true), member(30, 1, true)]);
+        assert_eq!(pids(&plan(&[tree], Reach::Process, 9)), [20, 10]);
+    }
+
+    #[test]
+    fn w11_members_that_do_not_pass_are_left_and_named() {
+        let tree = tree(vec![member(20, 0, true), member(30, 1, false), member(40, 2, true)]);
+        let plan = plan(&[tree], Reach::Tree, 9);
+        assert_eq!(pids(&plan), [40, 20]);
+        assert_eq!(plan.left_alone.iter().map(|l| l.pid.get()).collect::<Vec<_>>(), [30]);
+    }
+
+    #[test]
+    fn the_cap_defers_whole_trees_and_begins_a_tree_that_is_larger() {
+        let trees = [
+            tree(vec![member(1, 0, true), member(2, 1, true)]),
+            tree(vec![member(3, 0, true), member(4, 1, true)]),
+            tree(vec![member(5, 0, true)]),
+        ];
+        let capped = plan(&trees, Reach::Tree, 3);
+        assert_eq!((pids(&capped), capped.deferred), (vec![2, 1, 5], vec![id(3)]));
+        let large = tree((0..9).map(|n| member(10 + n, n, true)).collect());
+        let begun = plan(&[large], Reach::Tree, 4);
+        assert_eq!((pids(&begun), begun.deferred), (vec![18, 17, 16, 15], vec![id(10)]));
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_holds_only_what_passes_once_and_within_the_cap(
+            shape in proptest::collection::vec(proptest::collection::vec((1i32..60, -2i32..5, any::<bool>()), 1..9), 0..9),
+            cap in 1usize..20,
+        ) {
+            let trees: Vec<Tree> = shape
+                .into_iter()
+                .map(|mut members| {
+                    members[0].1 = 0;
+                    tree(members.into_iter().map(|(pid, depth, passes)| member(pid, depth, passes)).collect())
+                })
+                .collect();
+            let plan = plan(&trees, Reach::Tree, cap);
+            prop_assert!(plan.targets.len() <= cap);
+            for target in &plan.targets {
+                let passes = trees.iter().flat_map(|t| &t.members)
+                    .any(|m| m.id == target.id && m.standing == Standing::Passes);
+                prop_assert!(passes);
+            }
+        }
+    }
+}

@@ -130,8 +130,19 @@ pub struct Case<'a> {
     pub finalist: Option<&'a Finalist>,
     /// How long ago it was first seen orphaned; zero when never before.
     pub seen_for: Duration,
-    /// Whether to answer as many gates as possible, rather than only as many as decide.
-    pub thorough: bool,
+    /// In which capacity it is judged.
+    pub how: How<'a>,
+}
+
+/// In which capacity a process is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How<'a> {
+    /// By itself, and only as far as it takes to decide.
+    Candidate,
+    /// By itself, with as many gates answered as can be.
+    Explained,
+    /// As an orphan in the process group of another, under one of these profiles, whatever its program.
+    GroupMember(&'a [String]),
 }
 
 /// The next stage of facts that a judgement needs.
@@ -165,7 +176,7 @@ pub struct Judged<'a> {
 pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
     let (program, named) = program::ask(case);
     let (marker, profiles) = match named.as_slice() {
-        [] if case.thorough => {
+        [] if case.how == How::Explained => {
             let all: Vec<&Profile> = case.policy.profiles().iter().collect();
             (marker::ask(case, &all).0, Vec::new())
         }
@@ -183,7 +194,7 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
     ];
     let left = case.policy.grace().saturating_sub(case.seen_for);
     let (verdict, decided_by) = add_up(&findings, left);
-    let needs = if verdict == Verdict::Spare && !case.thorough {
+    let needs = if verdict == Verdict::Spare && case.how != How::Explained {
         None
     } else if case.chain.is_none() {
         Some(Needs::Chain)
@@ -194,7 +205,7 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
     } else {
         None
     };
-    let findings = if case.thorough { findings } else { short(findings, verdict) };
+    let findings = if case.how == How::Explained { findings } else { short(findings, verdict) };
     Judged { findings, verdict, decided_by, profiles, needs }
 }
 

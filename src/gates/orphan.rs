@@ -79,11 +79,15 @@ pub fn kind(elder: &Elder, uid: Option<Uid>, policy: &Policy, systemd_booted: bo
         // The relay processes of WSL are subreapers and start the user's shells.
         return Kind::Suspect;
     }
-    let wraps = find_by_any_word(&identity, policy.wrappers().iter().map(String::as_str)).is_some();
-    if wraps && facts.environ.as_ref().is_ok_and(|e| policy.profiles().iter().any(|p| marker::carries(p, e))) {
-        return Kind::Wrapper;
-    }
-    Kind::Other
+    if is_marked_wrapper(facts, policy) { Kind::Wrapper } else { Kind::Other }
+}
+
+/// Whether a process only wraps another (`npm`, `sh`) and carries a marker itself.
+#[must_use]
+pub fn is_marked_wrapper(facts: &Facts, policy: &Policy) -> bool {
+    let marked = |e| policy.profiles().iter().any(|p| marker::carries(p, e));
+    facts.environ.as_ref().is_ok_and(marked)
+        && find_by_any_word(&facts.identity(), policy.wrappers().iter().map(String::as_str)).is_some()
 }
 
 /// `systemd --user` of `uid`: after `daemon-reexec` it has more arguments, so the flag is looked for.

@@ -1,6 +1,6 @@
 //! Gate `program`: only programs that a profile names.
 
-use super::Case;
+use super::{Case, How};
 use crate::config::{Profile, Programs};
 use crate::program::Names;
 use crate::report::escape::escape;
@@ -13,6 +13,10 @@ const GATE: Gate = Gate::Program;
 /// A profile for any program admits only a process whose environment can be read: its marker is all that
 /// speaks for it, and taking every unreadable stranger for a candidate would drown the real findings.
 pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
+    if let How::GroupMember(of) = case.how {
+        let profiles = case.policy.profiles().iter().filter(|p| of.contains(&p.name)).collect();
+        return (Finding::yes(GATE, "any program, in the process group of an orphan"), profiles);
+    }
     let identity = case.facts.identity();
     let names = Names::of(&identity);
     let argv = identity.argv.unwrap_or_default();

@@ -22,7 +22,7 @@ pub(super) struct Holders {
     unreadable: Option<(Pid, Why)>,
 }
 
-impl<H: Host> Looker<'_, H> {
+impl<H: Host> Looker<H> {
     /// Live processes outside the candidate's own tree that hold its owner value.
     pub(super) fn holders(&self, facts: &Facts, profiles: &[&Profile]) -> Option<Fact<Vec<Pid>>> {
         let environ = facts.environ.as_ref().ok()?;

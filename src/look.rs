@@ -67,6 +67,8 @@ pub struct Wrapper {
     pub program: Vec<u8>,
     /// Its resident memory.
     pub rss_bytes: u64,
+    /// Its process group.
+    pub group: Option<Pid>,
 }
 
 impl Judgement {
@@ -91,7 +93,7 @@ impl Judgement {
 
 impl Wrapper {
     fn of(facts: &Facts) -> Self {
-        Self { id: facts.id, program: facts.stat.comm.clone(), rss_bytes: facts.stat.rss_bytes }
+        Self { id: facts.id, program: facts.stat.comm.clone(), rss_bytes: facts.stat.rss_bytes, group: facts.stat.pgrp }
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Member {
     pub program: Vec<u8>,
     /// Its resident memory.
     pub rss_bytes: u64,
+    /// Its process group.
+    pub group: Option<Pid>,
 }
 
 /// An orphan and everything that belongs to it.
@@ -75,6 +77,8 @@ pub struct Target {
     pub program: Vec<u8>,
     /// Its resident memory when it was planned.
     pub rss_bytes: u64,
+    /// Its process group: what it forks while it is being ended stays in it.
+    pub group: Option<Pid>,
 }
 
 /// A process that belongs to a tree and stays.
@@ -147,6 +151,7 @@ pub fn plan(trees: &[Tree], reach: Reach, max_targets: usize) -> Plan {
                 profiles: tree.profiles.clone(),
                 program: member.program.clone(),
                 rss_bytes: member.rss_bytes,
+                group: member.group,
             });
         }
     }
@@ -171,7 +176,7 @@ mod tests {
             _ => Role::Descendant,
         };
         let standing = if passes { Standing::Passes } else { Standing::LeftAlone("unmarked".into()) };
-        Member { id: id(pid), role, depth, standing, program: b"goose".to_vec(), rss_bytes: 1 }
+        Member { id: id(pid), role, depth, standing, program: b"goose".to_vec(), rss_bytes: 1, group: None }
     }
 
     fn tree(members: Vec<Member>) -> Tree {

@@ -1,1 +1,361 @@
-//! placeholder
+//! Ending processes: the only place in this program that sends a signal.
+//!
+//! Every target is pinned and judged again through that very handle, an account of the judgement is on the
+//! disk, and only then the signal goes to that handle. All targets are ended together, with one wait over
+//! all of them; whoever has not ended in time is judged once more before SIGKILL.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reaper_platform::{Clock, Host, HostError, Pid, Pinned, ProcId, Signal, Waiter, Why};
+
+use crate::escalation::{Action, Escalation, Event, Outcome, Timeouts};
+use crate::facts::Fact;
+use crate::gates::{How, all_pass};
+use crate::look::{Ground, Looker};
+use crate::patience;
+use crate::plan::{Role, Target};
+use crate::report::build;
+use crate::report::history::Account;
+use crate::report::types::Record;
+use crate::state::StateError;
+use crate::verdict::{Answer, Finding, Gate, Verdict};
+
+/// What became of one target.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The target.
+    pub target: Target,
+    /// The signals that it got.
+    pub signals: Vec<Signal>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// From the first signal to the end.
+    pub took: Duration,
+    /// Why it was spared, denied or survived.
+    pub why: Option<String>,
+    /// Whether it has ended but not been collected by its parent.
+    pub zombie: bool,
+}
+
+/// Why nothing more could be done.
+#[derive(Debug, thiserror::Error)]
+pub enum TerminateError {
+    /// No account could be written, so no signal was sent.
+    #[error(transparent)]
+    Account(#[from] StateError),
+    /// The system does not let us wait for processes.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// Who looks on while processes are being ended.
+pub trait Watcher {
+    /// `left` of `all` targets have not ended yet.
+    fn progress(&mut self, left: usize, all: usize);
+}
+
+/// Looks away.
+impl Watcher for () {
+    fn progress(&mut self, _left: usize, _all: usize) {}
+}
+
+/// Ends processes on one ground.
+pub struct Terminator<'a, H: Host> {
+    /// The machine, the settings and who we are.
+    pub ground: &'a Ground<H>,
+    /// How long a process has been seen orphaned.
+    pub seen_for: Arc<dyn Fn(&ProcId) -> Duration + Send + Sync>,
+    /// Where the account goes.
+    pub account: &'a mut dyn Account,
+    /// Who looks on.
+    pub watcher: &'a mut dyn Watcher,
+    /// Joins the records of one sweep.
+    pub sweep: &'a str,
+    /// How long one process may take to be read.
+    pub limit: Duration,
+}
+
+struct Job<P> {
+    target: Target,
+    process: Option<Arc<P>>,
+    escalation: Escalation,
+    first_signal: Option<Duration>,
+    ended_at: Option<Duration>,
+    findings: Vec<Finding>,
+    why: Option<String>,
+}
+
+/// What a judgement before a signal came to.
+struct Verdicted {
+    event: Event,
+    findings: Vec<Finding>,
+    why: Option<String>,
+}
+
+impl<H: Host> Terminator<'_, H> {
+    /// Ends the targets, in their order, as many at a time as can be pinned. Returns when the last one has
+    /// ended or was given up.
+    ///
+    /// # Errors
+    /// When no account can be written or processes cannot be waited for. Nothing is signalled after that.
+    pub fn run(&mut self, targets: &[Target]) -> Result<Vec<Ended>, TerminateError> {
+        let at_once = self.ground.host.pin_limit();
+        let mut ended = Vec::with_capacity(targets.len());
+        // A root that is spared spares what is above and below it, in whichever batch that is.
+        let mut spared_roots = HashSet::new();
+        for batch in targets.chunks(at_once.max(1)) {
+            let roots: HashSet<Pid> = batch.iter().map(|t| t.root.pid).collect();
+            let elsewhere: Vec<Target> =
+                targets.iter().filter(|t| t.role == Role::Root && roots.contains(&t.id.pid)).cloned().collect();
+            ended.extend(self.batch(batch, &elsewhere, &mut spared_roots)?);
+        }
+        Ok(ended)
+    }
+
+    fn batch(
+        &mut self,
+        targets: &[Target],
+        roots: &[Target],
+        spared_roots: &mut HashSet<Pid>,
+    ) -> Result<Vec<Ended>, TerminateError> {
+        let policy = Arc::clone(&self.ground.policy);
+        let timeouts = Timeouts { term: policy.term_timeout(), kill: policy.kill_timeout() };
+        let mut waiter = self.ground.host.waiter()?;
+        let mut jobs: Vec<Job<H::Pinned>> = targets
+            .iter()
+            .map(|target| Job {
+                target: target.clone(),
+                process: None,
+                escalation: Escalation::new(timeouts),
+                first_signal: None,
+                ended_at: None,
+                findings: Vec::new(),
+                why: None,
+            })
+            .collect();
+        self.pin(&mut jobs);
+        // Roots whose turn comes in a later batch are judged now, because their members' lives hang on it.
+        let here: HashSet<Pid> = targets.iter().map(|t| t.id.pid).collect();
+        for root in roots.iter().filter(|r| !here.contains(&r.id.pid)) {
+            let verdict = self.ground.host.pin(root.id.pid).map(|p| self.judge_one(&Arc::new(p), root));
+            if verdict.is_ok_and(|v| v.event == Event::Spared) {
+                spared_roots.insert(root.id.pid);
+            }
+        }
+        let mut watched = HashSet::new();
+        loop {
+            self.judge(&mut jobs, spared_roots);
+            self.write_intents(&jobs)?;
+            self.send(&mut jobs, &mut waiter, &mut watched)?;
+            let now = self.now();
+            for job in &mut jobs {
+                job.escalation.on(Event::Tick, now);
+            }
+            let waits = jobs.iter().filter_map(|j| match j.escalation.action() {
+                Action::WaitUntil(until) => Some(until),
+                _ => None,
+            });
+            let left = waits.clone().count();
+            self.watcher.progress(left, jobs.len());
+            if jobs.iter().any(|j| matches!(j.escalation.action(), Action::Judge(_) | Action::Send(_))) {
+                continue;
+            }
+            let Some(until) = waits.min() else { break };
+            for token in waiter.wait(until.saturating_sub(now))? {
+                let now = self.now();
+                if let Some(job) = usize::try_from(token).ok().and_then(|i| jobs.get_mut(i)) {
+                    job.escalation.on(Event::Ended, now);
+                    job.ended_at.get_or_insert(now);
+                }
+            }
+        }
+        let now = self.now();
+        let ended: Vec<Ended> = jobs.into_iter().map(|job| finish(job, now)).collect();
+        let records: Vec<Record> = ended.iter().map(|e| build::outcome(e, self.sweep, &self.clock())).collect();
+        self.account.write(&records)?;
+        Ok(ended)
+    }
+
+    fn pin(&self, jobs: &mut [Job<H::Pinned>]) {
+        let now = self.now();
+        for job in jobs {
+            match self.ground.host.pin(job.target.id.pid) {
+                // The handle that is pinned here is the one that is judged and signalled below.
+                Ok(process) if process.id() == job.target.id => job.process = Some(Arc::new(process)),
+                Ok(_) | Err(Why::Gone) => job.escalation.on(Event::Ended, now),
+                Err(why) => {
+                    job.why = Some(format!("it cannot be pinned: {why}"));
+                    job.escalation.on(Event::Spared, now);
+                }
+            }
+        }
+    }
+
+    /// Judges everybody whose escalation asks for it, roots first.
+    fn judge(&self, jobs: &mut [Job<H::Pinned>], spared_roots: &mut HashSet<Pid>) {
+        let asked: Vec<usize> = jobs
+            .iter()
+            .enumerate()
+            .filter(|(_, j)| matches!(j.escalation.action(), Action::Judge(_)))
+            .map(|(i, _)| i)
+            .collect();
+        if asked.is_empty() {
+            return;
+        }
+        let questions: Vec<(Option<Arc<H::Pinned>>, Target)> = asked
+            .iter()
+            .filter_map(|i| jobs.get(*i).map(|j| (j.process.clone(), j.target.clone())))
+            .collect();
+        let (looker, seen_for) = (Looker::new(self.ground), Arc::clone(&self.seen_for));
+        let answers = patience::map(questions, self.limit, move |(process, target)| match process {
+            Some(process) => verdict(&looker, &seen_for, process, target),
+            None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None },
+        });
+        let now = self.now();
+        let mut verdicts: HashMap<usize, Verdicted> = HashMap::new();
+        for (i, answer) in asked.iter().zip(answers) {
+            let verdicted = answer.unwrap_or_else(|why| Verdicted {
+                event: Event::Spared,
+                findings: Vec::new(),
+                why: Some(format!("it could not be judged again: {why}")),
+            });
+            if let Some(job) = jobs.get(*i)
+                && job.target.role == Role::Root
+                && verdicted.event == Event::Spared
+            {
+                spared_roots.insert(job.target.id.pid);
+            }
+            verdicts.insert(*i, verdicted);
+        }
+        for (i, verdicted) in verdicts {
+            let Some(job) = jobs.get_mut(i) else { continue };
+            let with_root = verdicted.event == Event::Cleared && spared_roots.contains(&job.target.root.pid);
+            let event = if with_root { Event::Spared } else { verdicted.event };
+            job.findings = verdicted.findings;
+            job.why = if with_root { Some("the orphan that it belongs to was spared".into()) } else { verdicted.why };
+            job.escalation.on(event, now);
+            if event == Event::Ended {
+                job.ended_at.get_or_insert(now);
+            }
+        }
+    }
+
+    fn judge_one(&self, process: &Arc<H::Pinned>, target: &Target) -> Verdicted {
+        verdict(&Looker::new(self.ground), &self.seen_for, process, target)
+    }
+
+    fn write_intents(&mut self, jobs: &[Job<H::Pinned>]) -> Result<(), TerminateError> {
+        let clock = self.clock();
+        let intents: Vec<Record> = jobs
+            .iter()
+            .filter_map(|job| match job.escalation.action() {
+                Action::Send(signal) => {
+                    Some(build::intent(&job.target, signal, &job.findings, self.sweep, &clock))
+                }
+                _ => None,
+            })
+            .collect();
+        if intents.is_empty() { Ok(()) } else { Ok(self.account.write(&intents)?) }
+    }
+
+    /// Sends what was cleared and accounted for.
+    fn send(
+        &self,
+        jobs: &mut [Job<H::Pinned>],
+        waiter: &mut H::Waiter,
+        watched: &mut HashSet<usize>,
+    ) -> Result<(), TerminateError> {
+        for (i, job) in jobs.iter_mut().enumerate() {
+            let Action::Send(signal) = job.escalation.action() else { continue };
+            let Some(process) = &job.process else { continue };
+            if watched.insert(i) {
+                waiter.watch(&**process, i as u64)?;
+            }
+            #[expect(clippy::disallowed_methods, reason = "the one place: judged just now, through this handle")]
+            let sent = process.signal(signal);
+            let now = self.now();
+            let event = match sent {
+                Ok(()) => {
+                    job.first_signal.get_or_insert(now);
+                    Event::Sent
+                }
+                Err(Why::Gone | Why::Exiting) => Event::Ended,
+                Err(why) => {
+                    job.why = Some(format!("SIG{signal}: {why}"));
+                    Event::Denied
+                }
+            };
+            job.escalation.on(event, now);
+        }
+        Ok(())
+    }
+
+    fn clock(&self) -> Clock {
+        self.ground.host.clock()
+    }
+
+    fn now(&self) -> Duration {
+        self.clock().monotonic
+    }
+}
+
+/// Judges a target again, by the gates of its role.
+fn verdict<H: Host>(
+    looker: &Looker<H>,
+    seen_for: &Arc<dyn Fn(&ProcId) -> Duration + Send + Sync>,
+    process: &Arc<H::Pinned>,
+    target: &Target,
+) -> Verdicted {
+    let ended = |event| Verdicted { event, findings: Vec::new(), why: None };
+    match process.stat() {
+        Err(Why::Gone) => return ended(Event::Ended),
+        Ok(stat) if stat.state.is_dead() => return ended(Event::Ended),
+        Ok(stat) if !stat.has_memory => return ended(Event::Exiting),
+        _ => {}
+    }
+    let asked: Fact<(bool, Vec<Finding>)> = match target.role {
+        Role::Root => looker
+            .judge(process, How::Candidate, |id| seen_for(id))
+            .map(|j| (j.verdict == Verdict::Reap, j.findings)),
+        Role::GroupMember => looker
+            .judge(process, How::GroupMember(&target.profiles), |id| seen_for(id))
+            .map(|j| (j.is_orphan(), j.findings)),
+        Role::Wrapper | Role::Descendant => {
+            looker.judge_member(process, &target.profiles).map(|(_, f)| (all_pass(&f), f))
+        }
+    };
+    match asked {
+        Ok((true, findings)) => Verdicted { event: Event::Cleared, findings, why: None },
+        Ok((false, findings)) => {
+            let against = |f: &&Finding| f.answer != Answer::Yes && (f.gate != Gate::Grace || target.role == Role::Root);
+            let why = findings.iter().find(|f| f.answer == Answer::No && against(f)).or_else(|| findings.iter().find(against));
+            let why = why.map(|f| format!("{}: {}", f.gate.name(), f.evidence));
+            Verdicted { event: Event::Spared, findings, why }
+        }
+        Err(Why::Gone) => ended(Event::Ended),
+        Err(Why::Exiting) => ended(Event::Exiting),
+        Err(why) => {
+            let why = Some(format!("it could not be judged again: {why}"));
+            Verdicted { event: Event::Spared, findings: Vec::new(), why }
+        }
+    }
+}
+
+fn finish<P: Pinned>(job: Job<P>, now: Duration) -> Ended {
+    let outcome = match job.escalation.action() {
+        Action::Done(outcome) => outcome,
+        // The loop ends only when all are done; anything else is still there.
+        _ => Outcome::Survived,
+    };
+    let stat = job.process.as_ref().and_then(|p| p.stat().ok());
+    let zombie = matches!(outcome, Outcome::Exited | Outcome::Killed) && stat.is_some_and(|s| s.state.is_dead());
+    let took = job.first_signal.map_or(Duration::ZERO, |first| job.ended_at.unwrap_or(now).saturating_sub(first));
+    let why = match outcome {
+        Outcome::Survived => Some("it did not end after SIGKILL: stuck in the kernel, or under a debugger".to_owned()),
+        Outcome::Spared | Outcome::Denied => job.why,
+        _ => None,
+    };
+    Ended { signals: job.escalation.sent().to_vec(), target: job.target, outcome, took, why, zombie }
+}

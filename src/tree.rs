@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use reaper_platform::{Host, Pid, Pinned, ProcId, Why};
 
-use crate::census::Census;
+use crate::census::{self, Census};
+use crate::escalation::Outcome;
 use crate::facts::Fact;
 use crate::gates::{How, all_pass};
 use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
-use crate::plan::{Member, Role, Standing, Tree};
+use crate::plan::{Member, Role, Standing, Target, Tree, plan};
+use crate::terminate::Ended;
 use crate::verdict::{Answer, Finding, Gate};
 
 /// Descendants beyond this many are not looked at: no agent has so many, and a fork bomb must not hold us.
@@ -52,6 +54,44 @@ pub fn read<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement], 
         .collect()
 }
 
+/// What the ended trees left behind: a process can fork while it is being ended, and its end hands its
+/// children to an adopter. They are known by the process group of a target, or by a session that a target
+/// led, and each must pass the gates of a group member.
+pub fn leftovers<H: Host>(ground: &Ground<H>, ended: &[Ended], limit: Duration) -> Vec<Target> {
+    let spared: HashSet<Pid> = ended
+        .iter()
+        .filter(|e| e.target.role == Role::Root && matches!(e.outcome, Outcome::Spared | Outcome::Denied))
+        .map(|e| e.target.root.pid)
+        .collect();
+    let mut owners: HashMap<Pid, &Target> = HashMap::new();
+    for target in ended.iter().map(|e| &e.target).filter(|t| !spared.contains(&t.root.pid)) {
+        owners.entry(target.id.pid).or_insert(target);
+        if let Some(group) = target.group {
+            owners.entry(group).or_insert(target);
+        }
+    }
+    // Only a delay when it fails: the next sweep takes a census of its own.
+    let Ok(census) = census::take(&*ground.host, &ground.policy, ground.us.scope) else { return Vec::new() };
+    let done: HashSet<ProcId> = ended.iter().map(|e| e.target.id).collect();
+    let looker = Arc::new(Looker::new(ground));
+    let families = Arc::new(Families { host: Arc::clone(&ground.host), census });
+    let mut known: HashSet<Pid> = done.iter().map(|id| id.pid).collect();
+    let mut trees = Vec::new();
+    for pid in &families.census.candidates {
+        let Ok(stat) = ground.host.glance(*pid) else { continue };
+        let by_group = stat.pgrp.and_then(|group| owners.get(&group));
+        let by_session = stat.session.and_then(|session| owners.get(&session)).filter(|t| Some(t.id.pid) == stat.session);
+        let Some(owner) = by_group.or(by_session).filter(|_| known.insert(*pid)) else { continue };
+        let mut tree = Tree { root: owner.root, profiles: owner.profiles.clone(), members: Vec::new() };
+        tree.members = judge_all(&looker, vec![*pid], Role::GroupMember, 0, &owner.profiles, limit);
+        if tree.members.iter().all(|m| m.standing == Standing::Passes && !done.contains(&m.id)) {
+            descend(&looker, &families, &mut tree, &mut known, vec![(*pid, 0)], limit);
+            trees.push(tree);
+        }
+    }
+    plan(&trees, ground.policy.reach(), usize::MAX).targets
+}
+
 struct Families<H> {
     host: Arc<H>,
     census: Census,
@@ -65,6 +105,7 @@ fn own_line(root: &Judgement) -> Vec<Member> {
         standing: Standing::Passes,
         program: root.program.clone(),
         rss_bytes: root.stat.rss_bytes,
+        group: root.stat.pgrp,
     }];
     line.extend(root.wrappers.iter().zip(1..).map(|(wrapper, above)| Member {
         id: wrapper.id,
@@ -73,6 +114,7 @@ fn own_line(root: &Judgement) -> Vec<Member> {
         standing: Standing::Passes,
         program: wrapper.program.clone(),
         rss_bytes: wrapper.rss_bytes,
+        group: wrapper.group,
     }));
     line
 }
@@ -159,6 +201,7 @@ fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &W
         standing: Standing::LeftAlone(format!("it cannot be read: {why}")),
         program: stat.map(|s| s.comm).unwrap_or_default(),
         rss_bytes: 0,
+        group: None,
     }
 }
 
@@ -198,6 +241,7 @@ pub fn member<H: Host>(
         standing: standing(&findings),
         program,
         rss_bytes: stat.rss_bytes,
+        group: stat.pgrp,
     })
 }
 

@@ -1,1 +1,110 @@
-//! placeholder
+//! The command line: arguments to a library call to a report. One file for each subcommand.
+
+pub mod args;
+mod config;
+mod exit;
+mod explain;
+mod live;
+mod out;
+mod profiles;
+mod scan;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::CommandFactory as _;
+use reaper_platform::{Host as _, NativeHost};
+
+pub use exit::{CommandError, Exit};
+
+use crate::config::{ConfigError, Overrides, Policy, SYSTEM_FILE, Sources, paths};
+use args::{App, Command, Global};
+use out::Out;
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    report_bugs();
+    let app = match args::parse(std::env::args_os()) {
+        Ok(app) => app,
+        Err(e) => {
+            // Help and version are data, and no error; whether they could be printed changes nothing.
+            let _ = e.print();
+            return if e.use_stderr() { Exit::Usage } else { Exit::Done }.into();
+        }
+    };
+    let color = app.global.color;
+    match run(&app) {
+        Ok(exit) => exit.into(),
+        Err(e) => {
+            out::error(color, &e);
+            e.exit.into()
+        }
+    }
+}
+
+fn run(app: &App) -> Result<Exit, CommandError> {
+    let mut out = Out::new(&app.global);
+    let exit = match &app.command {
+        Command::Scan(args) => scan::run(&Context::new(&app.global)?, args, &mut out)?,
+        Command::Explain(args) => explain::run(&Context::new(&app.global)?, args, &mut out)?,
+        Command::Profiles => profiles::run(&Context::new(&app.global)?, &mut out)?,
+        Command::Config(what) => config::run(&Context::new(&app.global)?, what, &mut out)?,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut App::command(), "reaper", &mut script);
+            out.data(String::from_utf8_lossy(&script));
+            Exit::Done
+        }
+    };
+    out.finish().map(|()| exit)
+}
+
+/// A panic is our fault: say so, and use the exit code for it.
+fn report_bugs() {
+    std::panic::set_hook(Box::new(|info| {
+        let hint = "this is a bug in reaper; nothing is signalled after it. Please report the line above";
+        out::error(args::Color::Auto, format_args!("{info}\nhint: {hint}"));
+        #[expect(clippy::exit, reason = "a thread's panic must end the whole program, with the code for bugs")]
+        std::process::exit(i32::from(Exit::Bug.code()));
+    }));
+}
+
+/// What every command starts from.
+struct Context {
+    host: Arc<NativeHost>,
+    env: Vec<(OsString, OsString)>,
+    sources: Sources,
+    verbose: bool,
+}
+
+impl Context {
+    fn new(global: &Global) -> Result<Self, CommandError> {
+        let host = Arc::new(NativeHost::new()?);
+        let env: Vec<_> = std::env::vars_os().collect();
+        let here = host.here();
+        let paths = paths::Paths::from_env(&env, here.uid.0, paths::System::current());
+        let sources = Sources {
+            system: SYSTEM_FILE.into(),
+            user: paths.ok().map(|p| p.config_file()),
+            explicit: global.config.clone(),
+            env: env.clone(),
+            uid: here.uid.0,
+            primary_gid: here.gid.0,
+        };
+        Ok(Self { host, env, sources, verbose: global.verbose })
+    }
+
+    fn policy(&self, overrides: &Overrides, out: &Out) -> Result<Arc<Policy>, ConfigError> {
+        let policy = crate::config::load(&self.sources, overrides)?;
+        for warning in policy.warnings() {
+            out.warn(warning);
+        }
+        Ok(Arc::new(policy))
+    }
+
+    fn paths(&self) -> Result<paths::Paths, ConfigError> {
+        paths::Paths::from_env(&self.env, self.host.here().uid.0, paths::System::current())
+    }
+}

@@ -1,3 +1,8 @@
 //! What users read: the table, the public JSON, the history.
 
+pub mod build;
 pub mod escape;
+pub mod history;
+pub mod table;
+pub mod types;
+pub mod words;

@@ -1,0 +1,204 @@
+//! What can be typed. No input or output happens here.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use reaper_platform::Pid;
+
+use crate::config::durations;
+
+const ABOUT: &str = "Ends AI-agent processes that outlived whatever launched them, and provably nothing else";
+const AFTER: &str = "\
+Examples:
+  reaper scan --dry-run          see which agents are orphans, and why each would be ended or not
+  reaper scan                    the same, then ask, wait out the grace period, and end them
+  reaper scan --yes --format json  for a timer or a script
+  reaper explain 4242            every gate's answer for one process
+  reaper profiles                which agents are known, by which marker, and what is on
+
+Exit status:
+  0   done, or nothing to do
+  1   orphans were found (only with --exit-code)
+  2   wrong usage
+  3   the config cannot be used
+  4   could not do the job: blind, incomplete census, something unknown, lock, state directory
+  5   a target survived or could not be signalled
+  70  a bug in reaper";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(name = "reaper", version, about = ABOUT, after_help = AFTER, disable_help_subcommand = true)]
+pub struct App {
+    /// Flags that may stand before or after the subcommand.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags that may stand before or after the subcommand.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Use this config file instead of the system's and the user's
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub color: Color,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Show every gate's finding
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Find orphaned agents, and end them unless --dry-run is given
+    #[command(after_help = SCAN)]
+    Scan(Scan),
+    /// Say what every gate answers for one process, with its evidence
+    Explain(Explain),
+    /// List the profiles: which agents are known, by which marker, what is on or off and why
+    Profiles,
+    /// Show, check and find the configuration
+    #[command(subcommand)]
+    Config(Config),
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+const SCAN: &str = "\
+Without --dry-run, `scan` shows what it found, asks, waits until the grace period of each orphan is over,
+looks again, sends SIGTERM, and SIGKILL to what is still there after term-timeout. Before each signal every
+process is judged once more. Times of earlier runs count: an orphan seen a minute ago does not wait again.
+
+Examples:
+  reaper scan --dry-run            look only; signals nothing and writes nothing
+  reaper scan --dry-run --all      also list what was spared, with the reason
+  reaper scan --yes                do not ask
+  reaper scan --grace 5m           be more patient than the config
+  reaper scan --dry-run --exit-code && echo clean";
+
+/// Find orphaned agents, and end them.
+#[derive(Debug, Clone, Args)]
+pub struct Scan {
+    /// Look only: send no signal, write nothing, wait for nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// How long a process must have been seen orphaned, e.g. 30s or 5m
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub grace: Option<Duration>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Use only this profile, whether it is on or off; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub profile: Vec<String>,
+    /// Also list the processes that were spared
+    #[arg(long)]
+    pub all: bool,
+    /// As root: every user's processes, not only root's own
+    #[arg(long)]
+    pub all_users: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Exit with status 1 when orphans were found
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// Say what every gate answers for one process.
+#[derive(Debug, Clone, Args)]
+pub struct Explain {
+    /// The process
+    #[arg(value_parser = pid)]
+    pub pid: Pid,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// How to print a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// For programs: one document, versioned
+    Json,
+}
+
+/// Show, check and find the configuration.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Config {
+    /// Print the settings in force, and where each comes from
+    Show,
+    /// Check the files and variables, and say what is wrong or odd
+    Check,
+    /// Print an example file with every key at its default
+    Example,
+    /// Print the files that are read, in order, and whether they are there
+    Path,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    durations::parse(text).map_err(|e| e.to_string())
+}
+
+fn pid(text: &str) -> Result<Pid, String> {
+    Pid::parse(text.as_bytes()).ok_or_else(|| "a process id is a number above 0".to_owned())
+}
+
+/// Parses, as clap does, without touching the process.
+///
+/// # Errors
+/// clap's own, help and version included.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<App, clap::Error> {
+    App::try_parse_from(args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        App::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_may_stand_anywhere() {
+        for line in ["reaper --color never scan -n", "reaper scan -n --color never"] {
+            let app = parse(line.split(' ').map(OsString::from)).unwrap();
+            assert_eq!(app.global.color, Color::Never);
+        }
+    }
+
+    #[test]
+    fn durations_need_units_and_pids_are_positive() {
+        for bad in ["scan --grace 30", "scan --grace -5s", "explain 0", "explain -1", "explain x"] {
+            assert!(parse(format!("reaper {bad}").split(' ').map(OsString::from)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The exit codes, a public contract, and the errors that lead to them.
+
+use std::fmt;
+use std::process::ExitCode;
+
+use reaper_platform::HostError;
+
+use crate::config::ConfigError;
+use crate::state::StateError;
+use crate::terminate::TerminateError;
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or nothing to do.
+    Done,
+    /// Orphans were found, and `--exit-code` asked to say so.
+    Found,
+    /// Wrong usage.
+    Usage,
+    /// The config cannot be used.
+    Config,
+    /// The job could not be done.
+    Failed,
+    /// A target survived or could not be signalled.
+    Survived,
+    /// Our own fault.
+    Bug,
+}
+
+impl Exit {
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Found => 1,
+            Self::Usage => 2,
+            Self::Config => 3,
+            Self::Failed => 4,
+            Self::Survived => 5,
+            Self::Bug => 70,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+/// Why a command did not do its work; its text is complete, hints included.
+#[derive(Debug)]
+pub struct CommandError {
+    /// The exit code.
+    pub exit: Exit,
+    text: String,
+}
+
+impl CommandError {
+    /// An error with a way out.
+    #[must_use]
+    pub fn new(exit: Exit, what: impl fmt::Display, hint: impl fmt::Display) -> Self {
+        Self { exit, text: format!("{what}\nhint: {hint}") }
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(e: ConfigError) -> Self {
+        Self { exit: Exit::Config, text: e.to_string() }
+    }
+}
+
+impl From<StateError> for CommandError {
+    fn from(e: StateError) -> Self {
+        Self { exit: Exit::Failed, text: e.to_string() }
+    }
+}
+
+impl From<HostError> for CommandError {
+    fn from(e: HostError) -> Self {
+        Self::new(Exit::Failed, e, "reaper needs /proc mounted, of the PID namespace that it runs in")
+    }
+}
+
+impl From<TerminateError> for CommandError {
+    fn from(e: TerminateError) -> Self {
+        match e {
+            TerminateError::Account(e) => e.into(),
+            TerminateError::Host(e) => e.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_are_those_of_the_help() {
+        let help = crate::cli::args::parse(["reaper".into(), "--help".into()]).unwrap_err().to_string();
+        for exit in [Exit::Done, Exit::Found, Exit::Usage, Exit::Config, Exit::Failed, Exit::Survived, Exit::Bug] {
+            assert!(help.lines().any(|l| l.trim_start().starts_with(&format!("{} ", exit.code()))), "{exit:?}");
+        }
+    }
+}

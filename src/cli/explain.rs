@@ -1,0 +1,89 @@
+//! `reaper explain PID`: every gate with its evidence, for one process.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use reaper_platform::{Host as _, Scope, Why};
+
+use super::args::{Explain, Format};
+use super::exit::{CommandError, Exit};
+use super::out::Out;
+use super::{Context, scan};
+use crate::config::Overrides;
+use crate::gates::How;
+use crate::look::{Ground, Looker};
+use crate::patience;
+use crate::report::types::{self, JudgementReport};
+use crate::report::{build, words};
+
+pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, CommandError> {
+    let policy = context.policy(&Overrides::default(), out)?;
+    let here = context.host.here();
+    let scope = if here.uid.0 == 0 { Scope::Everyone } else { Scope::User(here.uid) };
+    let ground = Ground::new(Arc::clone(&context.host), policy, scope);
+    let clock = context.host.clock();
+    let sightings = scan::sightings_for_reading(context, &clock, out);
+    let (looker, pid) = (Looker::new(&ground), args.pid);
+    let judged = patience::map(vec![pid], patience::LIMIT, move |pid| {
+        let process = looker.host.pin(*pid)?;
+        looker.judge(&process, How::Explained, |id| sightings.seen_for(id, &clock))
+    });
+    let judgement = judged.into_iter().next().unwrap_or(Err(Why::Gone)).and_then(|j| j).map_err(|why| {
+        let hint = match why {
+            Why::Gone => "it has ended, or may not be seen; `reaper scan --dry-run --all` lists what can be",
+            _ => "run this as the user that the process belongs to",
+        };
+        CommandError::new(Exit::Failed, format_args!("cannot look at process {pid}: {why}"), hint)
+    })?;
+    let report = build::judgement(&judgement, Vec::new(), &context.host.clock(), here);
+    match args.format {
+        Format::Json => {
+            let document = types::Explain { schema: types::EXPLAIN.to_owned(), judgement: report };
+            out.data(scan::json(&document)?);
+        }
+        Format::Table => out.data(render(&report)),
+    }
+    Ok(Exit::Done)
+}
+
+fn render(j: &JudgementReport) -> String {
+    let bold = Style::new().bold();
+    let mut text = String::new();
+    let age = words::span(Duration::try_from_secs_f64(j.age_s).unwrap_or_default());
+    let uid = j.uid.map_or_else(|| "unknown".to_owned(), |u| u.to_string());
+    let _ = writeln!(
+        text,
+        "{bold}{}{bold:#} (pid {}): parent {}, uid {uid}, started {} ({age} ago), {}",
+        j.program,
+        j.pid,
+        j.ppid,
+        j.started_at,
+        words::bytes(j.rss_bytes)
+    );
+    if let Some(exe) = &j.exe {
+        let _ = writeln!(text, "runs {exe}");
+    }
+    let _ = writeln!(text, "{bold}verdict: {}{bold:#}, decided by {}: {}\n", j.verdict, j.decided_by, j.reason);
+    text.push_str(&findings(j, "  "));
+    text
+}
+
+/// The gates, one a line.
+pub fn findings(j: &JudgementReport, indent: &str) -> String {
+    let mut text = String::new();
+    for finding in &j.findings {
+        let colour = match finding.answer.as_str() {
+            "yes" => Some(AnsiColor::Green),
+            "no" => Some(AnsiColor::Red),
+            "unknown" => Some(AnsiColor::Magenta),
+            _ => None,
+        };
+        let style = Style::new().fg_color(colour.map(Into::into));
+        let (gate, answer) = (&finding.gate, &finding.answer);
+        let line = format!("{indent}{gate:<13} {style}{answer:<9}{style:#} {}", finding.evidence);
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}

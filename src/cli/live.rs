@@ -1,0 +1,64 @@
+//! What moves while one waits: a countdown and a line of progress, on a terminal only.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::report::words;
+use crate::terminate::Watcher;
+
+/// Waits out a grace period; `sleep` lets time pass.
+pub fn count_down(live: bool, time: Duration, orphans: usize, mut sleep: impl FnMut(Duration)) {
+    if !live {
+        sleep(time);
+        return;
+    }
+    let bar = ProgressBar::with_draw_target(Some(time.as_secs()), ProgressDrawTarget::stderr());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {bar:24}  (Ctrl-C leaves everything as it is)") {
+        bar.set_style(style);
+    }
+    let step = Duration::from_millis(200);
+    let mut left = time;
+    while !left.is_zero() {
+        let whole = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
+        bar.set_message(format!("{} in grace for {}", words::count(orphans, "orphan"), words::span(whole)));
+        bar.set_position(time.saturating_sub(left).as_secs());
+        let now = left.min(step);
+        sleep(now);
+        left -= now;
+    }
+    bar.finish_and_clear();
+}
+
+/// The live line while processes are being ended.
+pub struct Line(Option<ProgressBar>);
+
+impl Line {
+    /// Draws nothing unless `live`.
+    pub fn new(live: bool) -> Self {
+        Self(live.then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        }))
+    }
+}
+
+impl Watcher for Line {
+    fn progress(&mut self, left: usize, all: usize) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(format!("ending {}: {left} left", words::count(all, "process")));
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

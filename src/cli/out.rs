@@ -1,0 +1,102 @@
+//! Standard output for data, standard error for messages.
+//!
+//! A reader that goes away (`| head`) is no error, and must not change what is done: writing goes on into
+//! nothing. Any other failure is remembered and reported at the end.
+
+use std::fmt;
+use std::io::{self, IsTerminal as _, Write as _};
+
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+
+use super::args::{Color, Global};
+use super::exit::{CommandError, Exit};
+
+/// Where everything that a user reads goes through.
+#[derive(Debug)]
+pub struct Out {
+    choice: ColorChoice,
+    quiet: bool,
+    failed: Option<io::Error>,
+}
+
+impl Out {
+    /// As the flags ask.
+    #[must_use]
+    pub fn new(global: &Global) -> Self {
+        let choice = match global.color {
+            Color::Auto => ColorChoice::Auto,
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        Self { choice, quiet: global.quiet, failed: None }
+    }
+
+    /// Writes data.
+    pub fn data(&mut self, text: impl fmt::Display) {
+        let mut out = AutoStream::new(io::stdout().lock(), self.choice);
+        let written = write!(out, "{text}").and_then(|()| out.flush());
+        if let Err(e) = written
+            && e.kind() != io::ErrorKind::BrokenPipe
+        {
+            self.failed.get_or_insert(e);
+        }
+    }
+
+    /// Writes a line for people, unless they want none. That standard error is gone is nobody's loss.
+    pub fn note(&self, text: impl fmt::Display) {
+        if !self.quiet {
+            let _ = writeln!(AutoStream::new(io::stderr().lock(), self.choice), "{text}");
+        }
+    }
+
+    /// Warns of something that did not stop us.
+    pub fn warn(&self, text: impl fmt::Display) {
+        let style = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
+        self.note(format_args!("{style}warning:{style:#} {text}"));
+    }
+
+    /// Asks a question at the end of the line, whatever the flags: an answer is wanted.
+    pub fn ask(&self, text: impl fmt::Display) {
+        let mut err = AutoStream::new(io::stderr().lock(), self.choice);
+        let _ = write!(err, "{text}").and_then(|()| err.flush());
+    }
+
+    /// Whether a live line may be drawn.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
+    /// The width of the terminal that data goes to, if it goes to one.
+    #[must_use]
+    pub fn width(&self) -> Option<usize> {
+        io::stdout().is_terminal().then(terminal_size::terminal_size).flatten().map(|(w, _)| usize::from(w.0))
+    }
+
+    /// Reports data that could not be written.
+    ///
+    /// # Errors
+    /// When there was any.
+    pub fn finish(self) -> Result<(), CommandError> {
+        match self.failed {
+            None => Ok(()),
+            Some(e) => Err(CommandError::new(
+                Exit::Failed,
+                format_args!("cannot write to standard output: {e}"),
+                "the result is incomplete; what was done stands in the history",
+            )),
+        }
+    }
+}
+
+/// Writes an error; the last thing that a run says.
+pub fn error(color: Color, text: impl fmt::Display) {
+    let choice = match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    };
+    let style = Style::new().bold().fg_color(Some(AnsiColor::Red.into()));
+    let _ = writeln!(AutoStream::new(io::stderr().lock(), choice), "{style}error:{style:#} {text}");
+}

@@ -1,0 +1,97 @@
+//! `reaper profiles`: which agents are known, by which marker, and why each family is on or off.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+
+use super::exit::{CommandError, Exit};
+use super::out::Out;
+use super::Context;
+use crate::config::{Marker, Overrides, Policy, Profile, ProfileOrigin, Programs, profiles};
+
+pub fn run(context: &Context, out: &mut Out) -> Result<Exit, CommandError> {
+    let policy = context.policy(&Overrides::default(), out)?;
+    let mut text = String::new();
+    for built_in in profiles::all()? {
+        let on = policy.profiles().iter().any(|p| p.name == built_in.profile.name);
+        describe(&mut text, &built_in.profile, on, &built_in.why, context.verbose);
+    }
+    for profile in policy.profiles() {
+        if let ProfileOrigin::File(path) = &profile.origin {
+            let why = format!("it stands in {}", path.display());
+            describe(&mut text, profile, true, &why, context.verbose);
+        }
+    }
+    general(&mut text, &policy, context.verbose);
+    out.data(text);
+    Ok(Exit::Done)
+}
+
+fn describe(text: &mut String, profile: &Profile, on: bool, why: &str, verbose: bool) {
+    let bold = Style::new().bold();
+    let (word, colour) = if on { ("on ", AnsiColor::Green) } else { ("off", AnsiColor::Yellow) };
+    let style = Style::new().fg_color(Some(colour.into()));
+    let _ = writeln!(text, "{style}{word}{style:#} {bold}{}{bold:#}: {}", profile.name, profile.about);
+    let _ = writeln!(text, "    why        {why}");
+    list(text, "marker", profile.markers.iter().map(|m| (m.to_string(), &m.evidence)), verbose);
+    list(text, "and", profile.require.iter().map(|m| (m.to_string(), &m.evidence)), verbose);
+    match &profile.programs {
+        Programs::Any => {
+            let _ = writeln!(text, "    programs   any, once the owner is proven dead");
+        }
+        Programs::Named(rules) => {
+            let words = rules.iter().map(|r| {
+                let with = r.with_arg.as_ref().map(|a| format!(" with an argument containing `{a}`"));
+                let without = r.without_arg.as_ref().map(|a| format!(" and none starting with `{a}`"));
+                let name = format!("{}{}{}", r.name, with.unwrap_or_default(), without.unwrap_or_default());
+                (name, &r.evidence)
+            });
+            list(text, "programs", words, verbose);
+        }
+    }
+    for (key, value) in [("owner-env", &profile.owner_env), ("owner-pid", &profile.owner_pid_env)] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "    {key:<10} {value}");
+        }
+    }
+    list(text, "keep-args", profile.keep_args.iter().map(|k| (k.to_string(), &k.evidence)), verbose);
+    text.push('\n');
+}
+
+/// The evidence goes with each entry when it is asked for, else the entries share a line.
+fn list<'a>(
+    text: &mut String,
+    key: &str,
+    entries: impl Iterator<Item = (String, &'a Option<String>)>,
+    verbose: bool,
+) {
+    let entries: Vec<_> = entries.collect();
+    if entries.is_empty() {
+        return;
+    }
+    if verbose {
+        for (entry, evidence) in entries {
+            let evidence = evidence.as_deref().unwrap_or("yours");
+            let _ = writeln!(text, "    {key:<10} {entry}  ({evidence})");
+        }
+    } else {
+        let names: Vec<String> = entries.into_iter().map(|(entry, _)| entry).collect();
+        let _ = writeln!(text, "    {key:<10} {}", names.join(", "));
+    }
+}
+
+fn general(text: &mut String, policy: &Policy, verbose: bool) {
+    let bold = Style::new().bold();
+    let _ = writeln!(text, "{bold}For every profile{bold:#}: daemons that agents start on purpose are kept");
+    let args = policy.keep_args().iter().map(|k| {
+        let program = k.program.as_deref().map(|p| format!("{p} ")).unwrap_or_default();
+        (format!("{program}{k}"), &k.evidence)
+    });
+    list(text, "arguments", args, verbose);
+    list(text, "variables", policy.keep_env().iter().map(|m: &Marker| (m.to_string(), &m.evidence)), verbose);
+    let protected: Vec<&str> = policy.protect().collect();
+    let _ = writeln!(text, "    protected  {}", protected.join(", "));
+    if !verbose {
+        let _ = writeln!(text, "\nWith -v each line shows the evidence that it rests on.");
+    }
+}

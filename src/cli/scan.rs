@@ -1,0 +1,306 @@
+//! `reaper scan`: look, show, ask, wait, look again, end, report.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io::{self, BufRead as _, IsTerminal as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reaper_platform::{Clock, Host as _, NativeHost, ProcId, Scope};
+use serde::Serialize;
+
+use super::args::{Format, Scan};
+use super::exit::{CommandError, Exit};
+use super::out::Out;
+use super::{Context, explain, live};
+use crate::config::Overrides;
+use crate::look::{Ground, Judgement};
+use crate::patience;
+use crate::report::history::History;
+use crate::report::types::{self, CensusReport, JudgementReport};
+use crate::report::{build, table, words};
+use crate::sightings::Sightings;
+use crate::state::StateDir;
+use crate::sweep::{self, Survey};
+use crate::terminate::Ended;
+use crate::verdict::{Answer, Gate, Verdict};
+
+/// Added to a wait, so that it is over when we look again.
+const MARGIN: Duration = Duration::from_millis(10);
+
+pub fn run(context: &Context, args: &Scan, out: &mut Out) -> Result<Exit, CommandError> {
+    let overrides = Overrides { grace: args.grace, profiles: args.profile.clone() };
+    let policy = context.policy(&overrides, out)?;
+    let scope = scope(context, args)?;
+    let ground = Ground::new(Arc::clone(&context.host), policy, scope);
+    if args.dry_run { look(context, args, &ground, out) } else { act(context, args, &ground, out) }
+}
+
+fn scope(context: &Context, args: &Scan) -> Result<Scope, CommandError> {
+    let uid = context.host.here().uid;
+    match (args.all_users, uid.0) {
+        (true, 0) => Ok(Scope::Everyone),
+        (true, _) => Err(CommandError::new(
+            Exit::Usage,
+            "--all-users needs root: other users' markers cannot be read otherwise",
+            "leave it out to look at your own processes, or run this with sudo",
+        )),
+        (false, _) => Ok(Scope::User(uid)),
+    }
+}
+
+/// A dry run: nothing is signalled, written or waited for.
+fn look(context: &Context, args: &Scan, ground: &Ground<NativeHost>, out: &mut Out) -> Result<Exit, CommandError> {
+    let started = ground.host.clock();
+    let sightings = sightings_for_reading(context, &started, out);
+    let survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
+    let report = report(ground, &survey, &[], &started, args);
+    print(&report, args, context.verbose, out)?;
+    complain(&survey, out);
+    Ok(exit(&survey, &report, args))
+}
+
+fn act(context: &Context, args: &Scan, ground: &Ground<NativeHost>, out: &mut Out) -> Result<Exit, CommandError> {
+    if let Some(why) = &ground.host.here().cannot_signal {
+        let what = format!("cannot end processes safely: {why}");
+        return Err(CommandError::new(Exit::Failed, what, "`reaper scan --dry-run` still works here"));
+    }
+    if !args.yes && !io::stdin().is_terminal() {
+        return Err(CommandError::new(
+            Exit::Usage,
+            "`reaper scan` ends processes and asks first, but standard input is not a terminal",
+            "pass --yes to end them without asking, or --dry-run to look only",
+        ));
+    }
+    let started = ground.host.clock();
+    let state = StateDir::create(&context.paths()?.state, ground.host.here().uid)?;
+    let (mut sightings, warning) = Sightings::load(&state, ground.host.here(), &started, true);
+    if let Some(warning) = warning {
+        out.warn(warning);
+    }
+    let mut survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
+    remember(ground, &survey, &mut sightings, &state, out);
+    let mut ended = Vec::new();
+    let listed: HashSet<ProcId> = survey.orphans().map(|j| j.id).collect();
+    if !listed.is_empty() {
+        if args.format == Format::Table {
+            out.data(table::render(&report(ground, &survey, &[], &started, args).judgements, out.width()));
+        }
+        if !args.yes && !confirmed(&survey, out) {
+            out.note("nothing was ended");
+            return Ok(exit(&survey, &report(ground, &survey, &[], &started, args), args));
+        }
+        wait(ground, &survey, out);
+        survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
+        // Only what was shown, and agreed to, is ended; whatever is new waits for the next run.
+        survey.plan.targets.retain(|t| listed.contains(&t.root));
+        survey.plan.left_alone.retain(|l| listed.iter().any(|id| id.pid == l.root));
+        remember(ground, &survey, &mut sightings, &state, out);
+        if !survey.plan.targets.is_empty() {
+            let _lock = state.lock_to_act()?;
+            let mut history = History::open(&state)?;
+            let mut line = live::Line::new(out.is_live());
+            ended = sweep::end(ground, &survey, &sightings, &mut history, &mut line, patience::LIMIT)?;
+        }
+    }
+    let report = report(ground, &survey, &ended, &started, args);
+    match args.format {
+        Format::Table if ended.is_empty() && !listed.is_empty() => {
+            out.data(format_args!("{}\n", table::summary(&report)));
+        }
+        Format::Table if !ended.is_empty() => out.data(done(&report, context.verbose)),
+        _ => print(&report, args, context.verbose, out)?,
+    }
+    complain(&survey, out);
+    Ok(exit(&survey, &report, args))
+}
+
+fn remember(
+    ground: &Ground<NativeHost>,
+    survey: &Survey,
+    sightings: &mut Sightings,
+    state: &StateDir,
+    out: &Out,
+) {
+    sweep::remember(ground, survey, sightings);
+    if let Err(e) = sightings.save(state, ground.host.here(), &ground.host.clock()) {
+        out.warn(format_args!("{e}\n  (the next run will count these orphans as seen for the first time)"));
+    }
+}
+
+/// Asks on the terminal; anything but yes is no, the end of input included.
+fn confirmed(survey: &Survey, out: &Out) -> bool {
+    let orphans = survey.orphans().count();
+    let waiting = survey.orphans().filter(|j| matches!(j.verdict, Verdict::Wait(_))).count();
+    let grace = if waiting > 0 { format!(", {waiting} of them after grace") } else { String::new() };
+    out.ask(format_args!("End {}{grace}? [y/N] ", words::count(orphans, "orphan")));
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.is_ok_and(|n| n > 0) && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())
+}
+
+fn wait(ground: &Ground<NativeHost>, survey: &Survey, out: &Out) {
+    let waits: Vec<Duration> = survey
+        .judgements
+        .iter()
+        .filter_map(|j| if let Verdict::Wait(left) = j.verdict { Some(left) } else { None })
+        .collect();
+    let Some(longest) = waits.iter().max() else { return };
+    if !out.is_live() {
+        let whole = words::span(*longest + Duration::from_millis(999));
+        out.note(format_args!("waiting {whole}: {} in grace", words::count(waits.len(), "orphan")));
+    }
+    live::count_down(out.is_live(), *longest + MARGIN, waits.len(), |time| ground.host.sleep(time));
+}
+
+/// Sightings for a command that changes nothing.
+pub fn sightings_for_reading(context: &Context, clock: &Clock, out: &Out) -> Sightings {
+    let Ok(paths) = context.paths() else { return Sightings::default() };
+    let state: &Path = &paths.state;
+    match StateDir::open(state, context.host.here().uid) {
+        Ok(Some(state)) => {
+            let (sightings, warning) = Sightings::load(&state, context.host.here(), clock, false);
+            if let Some(warning) = warning {
+                out.warn(warning);
+            }
+            sightings
+        }
+        Ok(None) => Sightings::default(),
+        Err(e) => {
+            out.warn(e);
+            Sightings::default()
+        }
+    }
+}
+
+/// Without `--all`, only orphans, doubts, and marked agents that something deliberate spared are listed.
+fn is_listed(judgement: &Judgement, all: bool) -> bool {
+    let deliberate = matches!(judgement.decided_by, Gate::Unsupervised | Gate::Unclaimed | Gate::Unprotected);
+    all || judgement.verdict != Verdict::Spare
+        || (deliberate && judgement.answer(Gate::Marker) == Answer::Yes)
+}
+
+fn report(
+    ground: &Ground<NativeHost>,
+    survey: &Survey,
+    ended: &[Ended],
+    started: &Clock,
+    args: &Scan,
+) -> types::Scan {
+    let (clock, here) = (ground.host.clock(), ground.host.here());
+    let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| is_listed(j, args.all)).collect();
+    let mut targets = build::targets_by_root(&survey.plan);
+    let judgements: Vec<JudgementReport> = listed
+        .iter()
+        .map(|j| build::judgement(j, targets.remove(&j.id.pid).unwrap_or_default(), &clock, here))
+        .collect();
+    let mut warnings = Vec::new();
+    if survey.blind {
+        warnings.push(BLIND.to_owned());
+    }
+    types::Scan {
+        schema: types::SCAN.to_owned(),
+        dry_run: args.dry_run,
+        started_at: words::time(started.realtime),
+        duration_us: u64::try_from(clock.monotonic.saturating_sub(started.monotonic).as_micros())
+            .unwrap_or(u64::MAX),
+        census: CensusReport {
+            method: survey.census.method.name().to_owned(),
+            examined: survey.census.examined,
+            unreadable: survey.unreadable,
+            complete: survey.is_complete(),
+        },
+        judgements,
+        actions: ended.iter().map(build::action).collect(),
+        left_alone: survey.plan.left_alone.iter().map(build::left_alone).collect(),
+        summary: build::summary(&listed, &survey.plan, ended, args.dry_run),
+        warnings,
+    }
+}
+
+const BLIND: &str = "not one environment could be read, so no marker can be seen";
+
+/// One JSON document on a line of its own.
+pub fn json(document: &impl Serialize) -> Result<String, CommandError> {
+    let text = serde_json::to_string(document)
+        .map_err(|e| CommandError::new(Exit::Bug, format_args!("cannot write JSON: {e}"), "please report this"))?;
+    Ok(text + "\n")
+}
+
+fn print(report: &types::Scan, args: &Scan, verbose: bool, out: &mut Out) -> Result<(), CommandError> {
+    if args.format == Format::Json {
+        out.data(json(report)?);
+        return Ok(());
+    }
+    let mut text = String::new();
+    if !report.judgements.is_empty() {
+        text.push_str(&table::render(&report.judgements, out.width()));
+        if verbose {
+            for judgement in &report.judgements {
+                let _ = writeln!(text, "\n{} (pid {})", judgement.program, judgement.pid);
+                text.push_str(&explain::findings(judgement, "  "));
+            }
+        }
+        text.push('\n');
+    }
+    text.push_str(&left_alone(report));
+    let _ = writeln!(text, "{}", table::summary(report));
+    out.data(text);
+    Ok(())
+}
+
+fn left_alone(report: &types::Scan) -> String {
+    const SHOWN: usize = 10;
+    let mut text = String::new();
+    for left in report.left_alone.iter().take(SHOWN) {
+        let _ = writeln!(text, "left alone: {} (pid {}) below {}: {}", left.program, left.pid, left.root, left.reason);
+    }
+    if let Some(more @ 1..) = report.left_alone.len().checked_sub(SHOWN) {
+        let _ = writeln!(text, "left alone: {more} more");
+    }
+    text
+}
+
+/// What was done: everything unusual by name, the rest as a count.
+fn done(report: &types::Scan, verbose: bool) -> String {
+    let mut text = String::new();
+    for action in &report.actions {
+        if verbose || !matches!(action.outcome.as_str(), "exited" | "gone") {
+            let signals = action.signals.join(", ");
+            let took = words::span(Duration::from_millis(action.took_ms));
+            let why = action.why.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
+            let after = if signals.is_empty() { String::new() } else { format!(" after {signals} in {took}") };
+            let _ = writeln!(text, "{} (pid {}) {}{after}{why}", action.program, action.pid, action.outcome);
+        }
+    }
+    text.push_str(&left_alone(report));
+    let _ = writeln!(text, "{}", table::summary(report));
+    text
+}
+
+/// Says what could not be seen, and what would help.
+fn complain(survey: &Survey, out: &Out) {
+    if survey.blind {
+        out.warn(format_args!(
+            "{BLIND}\nhint: a sandbox may be in the way (systemd's Protect… and Private… directives in a user unit), \
+             or the processes run as another user or group"
+        ));
+    }
+    if survey.judgements.iter().any(|j| j.verdict == Verdict::Unknown) {
+        out.note("hint: `reaper explain PID` says what could not be told about a process");
+    }
+}
+
+fn exit(survey: &Survey, report: &types::Scan, args: &Scan) -> Exit {
+    let s = &report.summary;
+    if s.survived + s.denied > 0 {
+        Exit::Survived
+    } else if s.unknown > 0 || !survey.is_complete() {
+        Exit::Failed
+    } else if args.exit_code && s.reap + s.wait > 0 {
+        Exit::Found
+    } else {
+        Exit::Done
+    }
+}

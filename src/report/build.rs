@@ -1,0 +1,187 @@
+//! From decisions to the public types: the only place where other programs' strings enter a report.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use reaper_platform::{Clock, Here, Pid, ProcId, Signal};
+
+use super::escape::escape;
+use super::types::{
+    ActionReport, FindingReport, HISTORY, JudgementReport, LeftAloneReport, Record, Summary,
+};
+use super::words;
+use crate::escalation::Outcome;
+use crate::look::Judgement;
+use crate::plan::{LeftAlone, Plan, Role, Target};
+use crate::terminate::Ended;
+use crate::verdict::{Finding, Verdict};
+
+/// One judgement.
+#[must_use]
+pub fn judgement(j: &Judgement, targets: Vec<Pid>, clock: &Clock, here: &Here) -> JudgementReport {
+    let age = age(&j.id, clock, here);
+    JudgementReport {
+        pid: j.id.pid.get(),
+        ppid: j.stat.ppid.map_or(0, Pid::get),
+        uid: j.uid.map(|u| u.0),
+        program: escape(&j.program),
+        exe: j.exe.as_deref().map(escape),
+        started_at: words::time(clock.realtime.saturating_sub(age)),
+        age_s: seconds(age),
+        profile: j.profiles.first().cloned(),
+        marker: j.marker.clone(),
+        verdict: j.verdict.name().to_owned(),
+        decided_by: j.decided_by.name().to_owned(),
+        reason: j.reason().to_owned(),
+        orphaned_s: seconds(j.seen_for),
+        eligible_in_s: match j.verdict {
+            Verdict::Reap => Some(0.0),
+            Verdict::Wait(left) => Some(seconds(left)),
+            _ => None,
+        },
+        rss_bytes: j.stat.rss_bytes,
+        targets: targets.into_iter().map(Pid::get).collect(),
+        findings: findings(&j.findings),
+    }
+}
+
+/// How long ago a process started.
+#[must_use]
+pub fn age(id: &ProcId, clock: &Clock, here: &Here) -> Duration {
+    let per_second = u128::from(here.ticks_per_second.max(1));
+    let nanos = u128::from(id.start.0) * 1_000_000_000 / per_second;
+    clock.boottime.saturating_sub(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+}
+
+/// Milliseconds are all that anybody reads.
+fn seconds(time: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "an f64 holds the milliseconds of 285,000 years")]
+    let ms = time.as_millis() as f64;
+    ms / 1000.0
+}
+
+fn findings(findings: &[Finding]) -> Vec<FindingReport> {
+    findings
+        .iter()
+        .map(|f| FindingReport {
+            gate: f.gate.name().to_owned(),
+            answer: f.answer.name().to_owned(),
+            evidence: f.evidence.clone(),
+        })
+        .collect()
+}
+
+/// The targets of each orphan, in the order of the plan.
+#[must_use]
+pub fn targets_by_root(plan: &Plan) -> HashMap<Pid, Vec<Pid>> {
+    let mut by_root: HashMap<Pid, Vec<Pid>> = HashMap::new();
+    for target in &plan.targets {
+        by_root.entry(target.root.pid).or_default().push(target.id.pid);
+    }
+    by_root
+}
+
+/// One action.
+#[must_use]
+pub fn action(ended: &Ended) -> ActionReport {
+    ActionReport {
+        pid: ended.target.id.pid.get(),
+        root: ended.target.root.pid.get(),
+        program: escape(&ended.target.program),
+        signals: ended.signals.iter().map(Signal::to_string).collect(),
+        outcome: ended.outcome.name().to_owned(),
+        took_ms: millis(ended.took),
+        why: ended.why.clone(),
+    }
+}
+
+/// One that stays.
+#[must_use]
+pub fn left_alone(left: &LeftAlone) -> LeftAloneReport {
+    LeftAloneReport {
+        pid: left.pid.get(),
+        root: left.root.get(),
+        program: escape(&left.program),
+        reason: left.reason.clone(),
+    }
+}
+
+/// The counts of what was decided and done.
+#[must_use]
+pub fn summary(judgements: &[&Judgement], plan: &Plan, ended: &[Ended], dry_run: bool) -> Summary {
+    let verdicts = |wanted: &str| judgements.iter().filter(|j| j.verdict.name() == wanted).count();
+    let outcomes = |wanted| ended.iter().filter(|e| e.outcome == wanted).count();
+    let has_ended = |e: &&Ended| matches!(e.outcome, Outcome::Exited | Outcome::Killed);
+    let reclaimed_bytes = if dry_run {
+        let waiting = judgements.iter().filter(|j| matches!(j.verdict, Verdict::Wait(_)));
+        plan.targets.iter().map(|t| t.rss_bytes).sum::<u64>() + waiting.map(|j| j.stat.rss_bytes).sum::<u64>()
+    } else {
+        ended.iter().filter(has_ended).map(|e| e.target.rss_bytes).sum()
+    };
+    Summary {
+        reap: verdicts("reap"),
+        wait: verdicts("wait"),
+        spare: verdicts("spare"),
+        unknown: verdicts("unknown"),
+        exited: outcomes(Outcome::Exited),
+        killed: outcomes(Outcome::Killed),
+        gone: outcomes(Outcome::Gone),
+        spared: outcomes(Outcome::Spared),
+        denied: outcomes(Outcome::Denied),
+        survived: outcomes(Outcome::Survived),
+        deferred: plan.deferred.len(),
+        zombies: ended.iter().filter(|e| e.zombie).count(),
+        reclaimed_bytes,
+    }
+}
+
+/// The account of a signal that is about to be sent.
+#[must_use]
+pub fn intent(target: &Target, signal: Signal, found: &[Finding], sweep: &str, clock: &Clock) -> Record {
+    Record { signal: Some(signal.to_string()), findings: findings(found), ..record(target, "intent", sweep, clock) }
+}
+
+/// The account of what became of a target.
+#[must_use]
+pub fn outcome(ended: &Ended, sweep: &str, clock: &Clock) -> Record {
+    Record {
+        outcome: Some(ended.outcome.name().to_owned()),
+        took_ms: Some(millis(ended.took)),
+        why: ended.why.clone(),
+        ..record(&ended.target, "outcome", sweep, clock)
+    }
+}
+
+fn record(target: &Target, event: &str, sweep: &str, clock: &Clock) -> Record {
+    Record {
+        schema: HISTORY.to_owned(),
+        at: words::time(clock.realtime),
+        sweep: sweep.to_owned(),
+        event: event.to_owned(),
+        pid: target.id.pid.get(),
+        start_ticks: target.id.start.0,
+        root: target.root.pid.get(),
+        role: role(target.role).to_owned(),
+        program: escape(&target.program),
+        profiles: target.profiles.clone(),
+        signal: None,
+        findings: Vec::new(),
+        outcome: None,
+        took_ms: None,
+        rss_bytes: target.rss_bytes,
+        why: None,
+    }
+}
+
+const fn role(role: Role) -> &'static str {
+    match role {
+        Role::Root => "root",
+        Role::Wrapper => "wrapper",
+        Role::Descendant => "descendant",
+        Role::GroupMember => "group-member",
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,5 +1,7 @@
 //! Gate `program`: only programs that a profile names.
 
+use reaper_platform::Condition;
+
 use super::{Case, How};
 use crate::config::{Profile, Programs};
 use crate::program::Names;
@@ -10,8 +12,9 @@ const GATE: Gate = Gate::Program;
 
 /// Asks it; also returns the profiles that the program is in.
 ///
-/// A profile for any program admits only a process whose environment can be read: its marker is all that
-/// speaks for it, and taking every unreadable stranger for a candidate would drown the real findings.
+/// A profile for any program admits only a process whose environment can be read and trusted: its marker
+/// is all that speaks for it, and taking every unreadable stranger for a candidate would drown the real
+/// findings.
 pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
     if let How::GroupMember(of) = case.how {
         let profiles = case.policy.profiles().iter().filter(|p| of.contains(&p.name)).collect();
@@ -20,11 +23,12 @@ pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
     let identity = case.facts.identity();
     let names = Names::of(&identity);
     let argv = identity.argv.unwrap_or_default();
+    let readable = case.facts.environ.as_ref().is_ok_and(|e| e.condition == Condition::Intact);
     let mut profiles = Vec::new();
     let mut evidence = None;
     for profile in case.policy.profiles() {
         match &profile.programs {
-            Programs::Any if case.facts.environ.is_ok() => profiles.push(profile),
+            Programs::Any if readable => profiles.push(profile),
             Programs::Any => {}
             named @ Programs::Named(_) => {
                 if let Some((_, found)) = named.find(&names, argv) {

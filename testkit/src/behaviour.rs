@@ -29,7 +29,7 @@ pub struct Behaviour {
     pub garble_environ: bool,
     /// `non-dumpable`.
     pub non_dumpable: bool,
-    /// `hang-environ`: whoever reads the environment of this process blocks until it ends.
+    /// `hang-environ`: whoever reads the environment (or the arguments) of this process blocks until it ends.
     pub hang_environ: bool,
     /// `exec-on-usr1=PATH`.
     pub exec_on_usr1: Option<PathBuf>,

@@ -36,7 +36,7 @@ struct Actor {
     argv: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     signals: Vec<i32>,
-    _hang: Option<fs::File>,
+    _hang: Option<[fs::File; 2]>,
 }
 
 impl Actor {
@@ -98,13 +98,6 @@ impl Actor {
         if let Some(comm) = &it.comm {
             fs::write("/proc/thread-self/comm", comm.as_bytes())?;
         }
-        if it.hang_environ {
-            let stage = Path::new("/run/stage");
-            let base = if stage.is_dir() { stage.to_owned() } else { std::env::temp_dir() };
-            let at = base.join(format!(".hang-{}", std::process::id()));
-            fs::create_dir_all(&at)?;
-            self._hang = Some(hang::hang_environ(&at)?);
-        }
         let title = it.title.as_deref();
         if it.wipe_environ {
             memory::wipe_environ(title.unwrap_or(OsStr::new("stand-in: worker")))?;
@@ -116,6 +109,14 @@ impl Actor {
         }
         if it.non_dumpable {
             sys::prctl(libc::PR_SET_DUMPABLE, 0)?;
+        }
+        // Last: from here on this process must not change its memory map.
+        if it.hang_environ {
+            let stage = Path::new("/run/stage");
+            let base = if stage.is_dir() { stage.to_owned() } else { std::env::temp_dir() };
+            let at = base.join(format!(".hang-{}", std::process::id()));
+            fs::create_dir_all(&at)?;
+            self._hang = Some(hang::hang_readers(&at)?);
         }
         Ok(())
     }

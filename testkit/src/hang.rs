@@ -119,7 +119,9 @@ fn serve_until_open(device: &mut File) -> io::Result<()> {
     let mut request = vec![0_u8; 1 << 20];
     loop {
         let length = device.read(&mut request)?;
-        let Some(header) = request.get(..length.min(40)).filter(|header| header.len() == 40) else { continue };
+        let Some(header) = request.get(..length.min(40)).filter(|header| header.len() == 40) else {
+            continue;
+        };
         let opcode = word(header, 4);
         let mut body = Vec::new();
         match opcode {

@@ -14,7 +14,8 @@ pub fn check(result: c_int) -> io::Result<c_int> {
 
 /// A C string; an error when `text` holds a NUL.
 pub fn c_string(text: &OsStr) -> io::Result<CString> {
-    CString::new(text.as_bytes()).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a NUL in a string"))
+    CString::new(text.as_bytes())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a NUL in a string"))
 }
 
 /// The signal by which an actor learns that a request lies on its desk.

@@ -172,7 +172,9 @@ impl Actor {
 
     fn exec_unmarked(&self) -> io::Error {
         let kept = self.env.iter().filter(|(name, _)| {
-            !["SPROUT_", "BUZZ_", "REAPER_"].iter().any(|prefix| name.as_bytes().starts_with(prefix.as_bytes()))
+            !["SPROUT_", "BUZZ_", "REAPER_"]
+                .iter()
+                .any(|prefix| name.as_bytes().starts_with(prefix.as_bytes()))
         });
         let mut command = Command::new(fs::read_link("/proc/self/exe").unwrap_or_default());
         command.env_clear().envs(kept.cloned()).env(VARIABLE, "sleep");

@@ -1,0 +1,344 @@
+//! Who plays: the description of a process to be, and the ways it comes to its parent.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::alive::{Alive, poll};
+use crate::behaviour::VARIABLE;
+use crate::launch::launch;
+use crate::recipe::{Recipe, Shape};
+use crate::sys;
+use crate::troupe::Inner;
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A process to be. Made by [`Troupe::actor`](crate::Troupe::actor); spawned as often as wanted.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    troupe: Arc<Inner>,
+    name: OsString,
+    exe_dir: Option<PathBuf>,
+    foreign: Option<PathBuf>,
+    argv: Vec<OsString>,
+    env: Vec<OsString>,
+    words: OsString,
+    spawner: Option<Alive>,
+    uid: Option<u32>,
+    own_session: bool,
+    own_group: bool,
+    pid: Option<i32>,
+}
+
+impl Actor {
+    pub(crate) fn new(troupe: Arc<Inner>, name: &OsStr) -> Self {
+        Self {
+            troupe,
+            name: name.to_owned(),
+            exe_dir: None,
+            foreign: None,
+            argv: vec![name.to_owned()],
+            env: ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"].map(OsString::from).to_vec(),
+            words: OsString::new(),
+            spawner: None,
+            uid: None,
+            own_session: false,
+            own_group: false,
+            pid: None,
+        }
+    }
+
+    /// Puts the executable into this directory, so that its path says so.
+    #[must_use]
+    pub fn exe_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.exe_dir = Some(directory.into());
+        self
+    }
+
+    /// Runs this existing program instead of a stand-in. It takes no behaviour and no spawn requests.
+    #[must_use]
+    pub fn foreign(mut self, program: impl Into<PathBuf>) -> Self {
+        self.foreign = Some(program.into());
+        self
+    }
+
+    /// Adds arguments after those so far.
+    #[must_use]
+    pub fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.argv.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// The whole argument vector, `argv[0]` first. Empty is possible: the kernel then gives it one empty argument.
+    #[must_use]
+    pub fn argv<S: Into<OsString>>(mut self, argv: impl IntoIterator<Item = S>) -> Self {
+        self.argv = argv.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let mut entry = name.as_ref().to_owned();
+        entry.push("=");
+        entry.push(value);
+        self.env_remove(name).env_raw(entry)
+    }
+
+    /// Adds an entry to the end of the environment block as it is: a duplicate, without `=`, not UTF-8…
+    #[must_use]
+    pub fn env_raw(mut self, entry: impl Into<OsString>) -> Self {
+        self.env.push(entry.into());
+        self
+    }
+
+    /// Removes a variable.
+    #[must_use]
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        let name = name.as_ref().as_bytes();
+        self.env.retain(|entry| entry.as_bytes().split(|&byte| byte == b'=').next() != Some(name));
+        self
+    }
+
+    /// Removes every variable but `STAND_IN`.
+    #[must_use]
+    pub fn clear_env(mut self) -> Self {
+        self.env.clear();
+        self
+    }
+
+    /// Adds words to `STAND_IN` (see [`Behaviour`](crate::behaviour::Behaviour)).
+    #[must_use]
+    pub fn behave(mut self, words: impl AsRef<OsStr>) -> Self {
+        self.words.push(words);
+        self.words.push(";");
+        self
+    }
+
+    /// Runs as this user and group, with no other groups.
+    #[must_use]
+    pub fn uid(mut self, uid: u32) -> Self {
+        self.uid = Some(uid);
+        self
+    }
+
+    /// Calls `setsid` itself, whatever its shape.
+    #[must_use]
+    pub fn own_session(mut self) -> Self {
+        self.own_session = true;
+        self
+    }
+
+    /// Calls `setpgid(0, 0)` itself.
+    #[must_use]
+    pub fn own_group(mut self) -> Self {
+        self.own_group = true;
+        self
+    }
+
+    /// Is spawned by this actor (not a foreign program) instead of by the director.
+    #[must_use]
+    pub fn by(mut self, spawner: &Alive) -> Self {
+        self.spawner = Some(spawner.clone());
+        self
+    }
+
+    /// Must get this pid.
+    #[must_use]
+    pub fn with_pid(mut self, pid: i32) -> Self {
+        self.pid = Some(pid);
+        self
+    }
+
+    /// A plain live child of its spawner.
+    pub fn child(&self) -> Alive {
+        self.shaped(Shape::Child)
+    }
+
+    /// A plain live child of `parent`.
+    pub fn under(&self, parent: &Alive) -> Alive {
+        self.clone().by(parent).child()
+    }
+
+    /// A launcher forks it and exits; it keeps the session and group of its spawner.
+    pub fn orphan(&self) -> Alive {
+        self.shaped(Shape::Orphan)
+    }
+
+    /// An orphan that leads its own session.
+    pub fn orphan_in_session(&self) -> Alive {
+        self.shaped(Shape::OrphanInSession)
+    }
+
+    /// An orphan in the session of its dead launcher.
+    pub fn orphan_of_dead_leader(&self) -> Alive {
+        self.shaped(Shape::OrphanOfDeadLeader)
+    }
+
+    /// An orphan made the daemon's way: fork, setsid, fork; both forebears are dead.
+    pub fn orphan_double_fork(&self) -> Alive {
+        self.shaped(Shape::OrphanDoubleFork)
+    }
+
+    fn shaped(&self, shape: Shape) -> Alive {
+        self.spawn(shape)
+            .unwrap_or_else(|error| panic!("{} did not come to life: {error}", self.name.display()))
+    }
+
+    /// Spawns it in this shape; returns once it executes and is set up, and its launchers are gone.
+    pub fn spawn(&self, shape: Shape) -> io::Result<Alive> {
+        let ready = Fifo::new(&self.troupe, "ready", 0o622)?;
+        let go = Fifo::new(&self.troupe, "go", 0o644)?;
+        let recipe = self.recipe(shape, &ready.path, &go.path)?;
+        let launcher = match &self.spawner {
+            Some(spawner) => {
+                self.ask(spawner, &recipe)?;
+                None
+            }
+            None => Some(launch(&recipe)?),
+        };
+        let outcome = ready.number().and_then(Alive::pin);
+        if shape == Shape::Child {
+            if let (Err(_), Some(failed)) = (&outcome, launcher) {
+                drop(sys::wait(failed, 0));
+            }
+        } else {
+            let parent = outcome.as_ref().map(Alive::ppid);
+            go.open_and_close();
+            if let Some(launcher) = launcher {
+                sys::wait(launcher, 0)?;
+            }
+            if let (Ok(alive), Ok(parent)) = (&outcome, parent)
+                && !alive.wait_until(|alive| alive.ppid() != parent)
+            {
+                return Err(io::Error::other("the launcher does not leave"));
+            }
+        }
+        let alive = outcome?;
+        self.troupe.started.lock().unwrap().push(alive.clone());
+        self.wait_for_its_own_doing(&alive, &recipe)?;
+        Ok(alive)
+    }
+
+    /// What comes after the word that it is ready: its stop, or the exec of a foreign program.
+    fn wait_for_its_own_doing(&self, alive: &Alive, recipe: &Recipe) -> io::Result<()> {
+        let stops = self.words.as_bytes().split(|&byte| byte == b';').any(|word| word == b"stop");
+        let done = if recipe.foreign {
+            let mut cmdline = recipe.argv.join(OsStr::new("\0")).as_bytes().to_vec();
+            cmdline.push(0);
+            // A script runs its interpreter: then only the end of the arguments is its own.
+            poll(PATIENCE, || {
+                alive.cmdline().ends_with(&cmdline) || alive.exe().is_ok_and(|exe| exe != own_exe())
+            })
+        } else {
+            !stops || poll(PATIENCE, || alive.state() == 'T')
+        };
+        if done { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
+    }
+
+    fn recipe(&self, shape: Shape, ready: &Path, go: &Path) -> io::Result<Recipe> {
+        let exe = match &self.foreign {
+            Some(program) => program.clone(),
+            None => self.troupe.dress(self.exe_dir.as_deref(), &self.name)?,
+        };
+        let mut env = self.env.clone();
+        if self.foreign.is_none() {
+            let mut words = OsString::from(format!("{VARIABLE}="));
+            words.push(&self.words);
+            words.push("ready=");
+            words.push(ready);
+            words.push(";desk=");
+            words.push(&self.troupe.desk);
+            env.insert(0, words);
+        }
+        Ok(Recipe {
+            exe: exe.into(),
+            argv: self.argv.clone(),
+            env,
+            uid: self.uid,
+            shape,
+            own_session: self.own_session,
+            own_group: self.own_group,
+            pid: self.pid,
+            ready: ready.into(),
+            foreign: self.foreign.is_some(),
+            go: go.into(),
+        })
+    }
+
+    /// Lays the recipe on the spawner's desk and tells it so.
+    fn ask(&self, spawner: &Alive, recipe: &Recipe) -> io::Result<()> {
+        let request = self.troupe.desk.join(spawner.pid.to_string());
+        if !poll(PATIENCE, || !request.exists()) {
+            return Err(io::Error::other("the spawner did not take the last request"));
+        }
+        let draft = self.troupe.fresh_path("request");
+        fs::write(&draft, recipe.encode())?;
+        fs::rename(&draft, &request)?;
+        spawner.signal(sys::request_signal())
+    }
+}
+
+fn own_exe() -> PathBuf {
+    std::env::current_exe().unwrap_or_default()
+}
+
+/// A FIFO that lives as long as one spawn.
+struct Fifo {
+    path: PathBuf,
+    file: File,
+}
+
+impl Fifo {
+    fn new(troupe: &Inner, kind: &str, mode: u32) -> io::Result<Self> {
+        let path = troupe.fresh_path(kind);
+        let text = sys::c_string(path.as_os_str())?;
+        // SAFETY: `text` is a valid string.
+        sys::check(unsafe { libc::mkfifo(text.as_ptr(), 0o600) })?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        let mut options = OpenOptions::new();
+        // The reading end of "go" must not count as open: its opener is what the launcher waits for.
+        let file = if kind == "go" {
+            File::open("/dev/null")?
+        } else {
+            options.read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path)?
+        };
+        Ok(Self { path, file })
+    }
+
+    /// The pid that is reported, or the error.
+    fn number(&self) -> io::Result<i32> {
+        let fd = OwnedFd::from(self.file.try_clone()?);
+        if !sys::readable_within(&fd, PATIENCE.as_millis() as i32)? {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it never said that it is ready"));
+        }
+        let mut buffer = [0; 64];
+        let length = (&self.file).read(&mut buffer)?;
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        let line = text.lines().next().unwrap_or_default().trim();
+        let parse = |text: &str| text.parse::<i32>().map_err(io::Error::other);
+        match line.strip_prefix('!') {
+            Some(code) => Err(io::Error::from_raw_os_error(parse(code)?)),
+            None => parse(line),
+        }
+    }
+
+    /// Lets the launcher go, which may not have come to wait yet.
+    fn open_and_close(&self) {
+        poll(Duration::from_secs(2), || {
+            OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&self.path).is_ok()
+        });
+    }
+}
+
+impl Drop for Fifo {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.path));
+    }
+}

@@ -1,23 +1,19 @@
 //! Who plays: the description of a process to be, and the ways it comes to its parent.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::fd::OwnedFd;
+use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::alive::{Alive, poll};
 use crate::behaviour::VARIABLE;
+use crate::fifo::{Fifo, PATIENCE};
 use crate::launch::launch;
 use crate::recipe::{Recipe, Shape};
 use crate::sys;
 use crate::troupe::Inner;
-
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A process to be. Made by [`Troupe::actor`](crate::Troupe::actor); spawned as often as wanted.
 #[derive(Clone, Debug)]
@@ -203,7 +199,10 @@ impl Actor {
             }
             None => Some(launch(&recipe)?),
         };
-        let outcome = ready.number().and_then(Alive::pin);
+        let outcome = ready.number().and_then(Alive::pin).and_then(|alive| {
+            self.wait_for_its_exec(&alive, &ready)?;
+            Ok(alive)
+        });
         if shape == Shape::Child {
             if let (Err(_), Some(failed)) = (&outcome, launcher) {
                 drop(sys::wait(failed, 0));
@@ -222,24 +221,37 @@ impl Actor {
         }
         let alive = outcome?;
         self.troupe.started.lock().unwrap().push(alive.clone());
-        self.wait_for_its_own_doing(&alive, &recipe)?;
+        if self.stops() && !alive.wait_until(|alive| alive.state() == 'T') {
+            return Err(io::Error::other("it does not stop"));
+        }
         Ok(alive)
     }
 
-    /// What comes after the word that it is ready: its stop, or the exec of a foreign program.
-    fn wait_for_its_own_doing(&self, alive: &Alive, recipe: &Recipe) -> io::Result<()> {
-        let stops = self.words.as_bytes().split(|&byte| byte == b';').any(|word| word == b"stop");
-        let done = if recipe.foreign {
-            let mut cmdline = recipe.argv.join(OsStr::new("\0")).as_bytes().to_vec();
-            cmdline.push(0);
-            // A script runs its interpreter: then only the end of the arguments is its own.
-            poll(PATIENCE, || {
-                alive.cmdline().ends_with(&cmdline) || alive.exe().is_ok_and(|exe| exe != own_exe())
-            })
-        } else {
-            !stops || poll(PATIENCE, || alive.state() == 'T')
+    fn stops(&self) -> bool {
+        self.words.as_bytes().split(|&byte| byte == b';').any(|word| word == b"stop")
+    }
+
+    /// A stand-in speaks for itself; a foreign program is announced just before its exec.
+    fn wait_for_its_exec(&self, alive: &Alive, ready: &Fifo) -> io::Result<()> {
+        if self.foreign.is_none() {
+            return Ok(());
+        }
+        let before = match &self.spawner {
+            Some(spawner) => spawner.exe(),
+            None => std::env::current_exe(),
         };
-        if done { Ok(()) } else { Err(io::ErrorKind::TimedOut.into()) }
+        let before = before.unwrap_or_default();
+        let mut failure = None;
+        let done = poll(PATIENCE, || {
+            failure = ready.failure();
+            // Unreadable: the new program is another user's.
+            failure.is_some() || alive.exe().map_or(true, |exe| exe != before)
+        });
+        match failure.or_else(|| ready.failure()) {
+            Some(error) => Err(error),
+            None if done => Ok(()),
+            None => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
     fn recipe(&self, shape: Shape, ready: &Path, go: &Path) -> io::Result<Recipe> {
@@ -282,63 +294,5 @@ impl Actor {
         fs::write(&draft, recipe.encode())?;
         fs::rename(&draft, &request)?;
         spawner.signal(sys::request_signal())
-    }
-}
-
-fn own_exe() -> PathBuf {
-    std::env::current_exe().unwrap_or_default()
-}
-
-/// A FIFO that lives as long as one spawn.
-struct Fifo {
-    path: PathBuf,
-    file: File,
-}
-
-impl Fifo {
-    fn new(troupe: &Inner, kind: &str, mode: u32) -> io::Result<Self> {
-        let path = troupe.fresh_path(kind);
-        let text = sys::c_string(path.as_os_str())?;
-        // SAFETY: `text` is a valid string.
-        sys::check(unsafe { libc::mkfifo(text.as_ptr(), 0o600) })?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
-        let mut options = OpenOptions::new();
-        // The reading end of "go" must not count as open: its opener is what the launcher waits for.
-        let file = if kind == "go" {
-            File::open("/dev/null")?
-        } else {
-            options.read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path)?
-        };
-        Ok(Self { path, file })
-    }
-
-    /// The pid that is reported, or the error.
-    fn number(&self) -> io::Result<i32> {
-        let fd = OwnedFd::from(self.file.try_clone()?);
-        if !sys::readable_within(&fd, PATIENCE.as_millis() as i32)? {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "it never said that it is ready"));
-        }
-        let mut buffer = [0; 64];
-        let length = (&self.file).read(&mut buffer)?;
-        let text = String::from_utf8_lossy(&buffer[..length]);
-        let line = text.lines().next().unwrap_or_default().trim();
-        let parse = |text: &str| text.parse::<i32>().map_err(io::Error::other);
-        match line.strip_prefix('!') {
-            Some(code) => Err(io::Error::from_raw_os_error(parse(code)?)),
-            None => parse(line),
-        }
-    }
-
-    /// Lets the launcher go, which may not have come to wait yet.
-    fn open_and_close(&self) {
-        poll(Duration::from_secs(2), || {
-            OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&self.path).is_ok()
-        });
-    }
-}
-
-impl Drop for Fifo {
-    fn drop(&mut self) {
-        drop(fs::remove_file(&self.path));
     }
 }

@@ -146,7 +146,7 @@ impl Alive {
 }
 
 /// Asks every quarter of a millisecond.
-pub(crate) fn poll(timeout: Duration, condition: impl Fn() -> bool) -> bool {
+pub(crate) fn poll(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + timeout;
     loop {
         if condition() {

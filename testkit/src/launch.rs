@@ -2,8 +2,8 @@
 //!
 //! The director has threads, so between fork and exec only async-signal-safe calls are made, on strings prepared before.
 
-use std::ffi::CString;
-use std::io;
+use std::ffi::{CString, OsStr, OsString};
+use std::{io, ptr};
 
 use libc::{c_char, c_int, pid_t};
 
@@ -40,8 +40,6 @@ impl Prepared {
     fn new(recipe: &Recipe) -> io::Result<Self> {
         let argv = recipe.argv.iter().map(|text| c_string(text)).collect::<io::Result<Vec<_>>>()?;
         let env = recipe.env.iter().map(|text| c_string(text)).collect::<io::Result<Vec<_>>>()?;
-        let pointers =
-            |list: &[CString]| list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
         let size: usize = argv.iter().chain(&env).map(|text| text.as_bytes().len() + 9).sum();
         Ok(Self {
             exe: c_string(&recipe.exe)?,
@@ -123,9 +121,9 @@ impl Prepared {
                 let limit = libc::rlimit { rlim_cur: 64 << 20, rlim_max: libc::RLIM_INFINITY };
                 libc::setrlimit(libc::RLIMIT_STACK, &raw const limit);
             }
-            if let Some(uid) = self.recipe.uid {
+            if let Some(uid) = self.recipe.uid.filter(|&uid| uid != libc::geteuid()) {
                 // The raw calls: libc's would try to change the threads that the fork left behind.
-                let none = std::ptr::null::<libc::gid_t>();
+                let none = ptr::null::<libc::gid_t>();
                 let changed = libc::syscall(libc::SYS_setgroups, 0, none) == 0
                     && libc::syscall(libc::SYS_setresgid, uid, uid, uid) == 0
                     && libc::syscall(libc::SYS_setresuid, uid, uid, uid) == 0;
@@ -189,7 +187,7 @@ unsafe fn fork(pid: Option<pid_t>) -> io::Result<pid_t> {
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
     args.exit_signal = libc::SIGCHLD as u64;
     if let Some(pid) = &pid {
-        args.set_tid = std::ptr::from_ref(pid) as u64;
+        args.set_tid = ptr::from_ref(pid) as u64;
         args.set_tid_size = 1;
     }
     // SAFETY: without CLONE_VM the child has its own copy of all memory; `args` outlives the call.
@@ -197,11 +195,32 @@ unsafe fn fork(pid: Option<pid_t>) -> io::Result<pid_t> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as pid_t) }
 }
 
+/// Becomes `exe`, with default signals and just this environment. Returns only when that fails.
+pub fn exec(exe: &OsStr, argv: &[OsString], env: &[OsString]) -> io::Error {
+    let strings = |list: &[OsString]| list.iter().map(|text| c_string(text)).collect::<io::Result<Vec<_>>>();
+    let (exe, argv, env) = match (c_string(exe), strings(argv), strings(env)) {
+        (Ok(exe), Ok(argv), Ok(env)) => (exe, argv, env),
+        _ => return io::ErrorKind::InvalidInput.into(),
+    };
+    let (argv, env) = (pointers(&argv), pointers(&env));
+    // SAFETY: this process is about to exec; the arrays end with null and point into strings that are alive.
+    unsafe {
+        reset_signals();
+        libc::execve(exe.as_ptr(), argv.as_ptr(), env.as_ptr());
+    }
+    io::Error::last_os_error()
+}
+
+/// What `execve` wants: pointers to the strings, and a null.
+fn pointers(list: &[CString]) -> Vec<*const c_char> {
+    list.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
+}
+
 /// Default dispositions and an empty mask, whatever the spawner had.
 ///
 /// # Safety
 /// Only in a process about to exec: it forgets the handlers of this one.
-pub unsafe fn reset_signals() {
+unsafe fn reset_signals() {
     // SAFETY: the calls are async-signal-safe, and `set` is initialised by sigemptyset before its use.
     unsafe {
         for signal in 1..=libc::SIGRTMAX() {
@@ -209,6 +228,6 @@ pub unsafe fn reset_signals() {
         }
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
-        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut());
     }
 }

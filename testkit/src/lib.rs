@@ -6,6 +6,7 @@
 pub mod actors;
 pub mod alive;
 pub mod behaviour;
+mod fifo;
 pub mod hang;
 pub mod launch;
 pub mod memory;

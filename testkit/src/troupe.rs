@@ -42,6 +42,8 @@ impl Troupe {
         let desk = if on_stage { stage.join("desk") } else { directory.join("desk") };
         let original = directory.join("original");
         let made = make_directory(&directory).and_then(|()| make_directory(&desk)).and_then(|()| {
+            // Whoever takes a request removes it.
+            fs::set_permissions(&desk, fs::Permissions::from_mode(0o777))?;
             fs::copy(&programs::locate()?.stand_in, &original)?;
             fs::set_permissions(&original, fs::Permissions::from_mode(0o755))
         });

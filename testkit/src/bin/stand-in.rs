@@ -7,9 +7,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reaper_testkit::behaviour::{Behaviour, VARIABLE};
@@ -34,7 +32,7 @@ struct Actor {
     behaviour: Behaviour,
     /// What the process was given, copied before anything is overwritten.
     argv: Vec<OsString>,
-    env: Vec<(OsString, OsString)>,
+    env: Vec<OsString>,
     signals: Vec<i32>,
     _hang: Option<[fs::File; 2]>,
 }
@@ -42,7 +40,9 @@ struct Actor {
 impl Actor {
     fn new(behaviour: Behaviour) -> io::Result<Self> {
         let argv = std::env::args_os().collect();
-        let env = std::env::vars_os().collect();
+        let env = fs::read("/proc/self/environ")?;
+        let env = env.strip_suffix(b"\0").unwrap_or_default().split(|&byte| byte == 0);
+        let env = env.map(|entry| OsStr::from_bytes(entry).to_owned()).collect();
         // Rust starts with SIGPIPE ignored; the processes played here do not.
         sys::dispose(libc::SIGPIPE, false);
         let mut signals = vec![libc::SIGCHLD, sys::request_signal()];
@@ -160,34 +160,34 @@ impl Actor {
         }
     }
 
+    /// Becomes the other program, with the same environment.
     fn exec_other(&self) -> io::Error {
         let path = self.behaviour.exec_on_usr1.clone().unwrap_or_default();
         let name = path.file_name().unwrap_or_default().to_owned();
-        let mut command = Command::new(&path);
-        command.arg0(name).env_clear().envs(self.env.iter().cloned());
-        // The other program may be a stand-in as well: it must not do this again, nor announce itself.
-        command.env(VARIABLE, "sleep");
-        self.exec(command)
+        self.exec(path.as_os_str(), &[name], |_| true)
     }
 
+    /// Becomes itself, without the variables that could mark it.
     fn exec_unmarked(&self) -> io::Error {
-        let kept = self.env.iter().filter(|(name, _)| {
-            !["SPROUT_", "BUZZ_", "REAPER_"]
-                .iter()
-                .any(|prefix| name.as_bytes().starts_with(prefix.as_bytes()))
-        });
-        let mut command = Command::new(fs::read_link("/proc/self/exe").unwrap_or_default());
-        command.env_clear().envs(kept.cloned()).env(VARIABLE, "sleep");
-        if let Some((first, rest)) = self.argv.split_first() {
-            command.arg0(first).args(rest);
-        }
-        self.exec(command)
+        let exe = fs::read_link("/proc/self/exe").unwrap_or_default();
+        self.exec(exe.as_os_str(), &self.argv, |entry| {
+            !["SPROUT_", "BUZZ_", "REAPER_"].iter().any(|prefix| entry.starts_with(prefix.as_bytes()))
+        })
     }
 
-    fn exec(&self, mut command: Command) -> io::Error {
-        // SAFETY: this process is about to exec and has no handlers.
-        unsafe { launch::reset_signals() };
-        command.exec()
+    /// Executes `exe` with those entries of the environment that `keep` keeps, in their order. The other program
+    /// may be a stand-in as well: it must neither do this again nor announce itself.
+    fn exec(&self, exe: &OsStr, argv: &[OsString], keep: impl Fn(&[u8]) -> bool) -> io::Error {
+        let mut words = OsString::from(format!("{VARIABLE}="));
+        if let Some(desk) = &self.behaviour.desk {
+            words.push("desk=");
+            words.push(desk);
+        }
+        let prefix = format!("{VARIABLE}=");
+        let env = self.env.iter().filter(|entry| keep(entry.as_bytes()));
+        let env =
+            env.map(|entry| if entry.as_bytes().starts_with(prefix.as_bytes()) { &words } else { entry });
+        launch::exec(exe, argv, &env.cloned().collect::<Vec<_>>())
     }
 }
 

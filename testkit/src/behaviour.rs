@@ -35,6 +35,8 @@ pub struct Behaviour {
     pub exec_on_usr1: Option<PathBuf>,
     /// `env-on-usr2`: executes itself without any `SPROUT_`, `BUZZ_` or `REAPER_` variable.
     pub env_on_usr2: bool,
+    /// `open=FILE`: opens FILE once it is set up (see [`Swamp`](crate::hang::Swamp)).
+    pub open: Option<PathBuf>,
     /// `subreaper`.
     pub subreaper: bool,
     /// `exit-with=PID`: ends with the status of that child, as a container's init does.
@@ -70,6 +72,7 @@ impl Behaviour {
                 b"hang-environ" => it.hang_environ = true,
                 b"exec-on-usr1" => it.exec_on_usr1 = Some(value.into()),
                 b"env-on-usr2" => it.env_on_usr2 = true,
+                b"open" => it.open = Some(value.into()),
                 b"subreaper" => it.subreaper = true,
                 b"exit-with" => it.exit_with = Some(number(&value)?),
                 b"ready" => it.ready = Some(value.into()),

@@ -5,22 +5,17 @@
 //! behind it. That is how real processes on a dead network or FUSE mount behave. The process serves the file
 //! itself, so that its own end releases everybody.
 
-use std::ffi::CString;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::fuse::{mount, reply, serve_until_open};
 use crate::sys::check;
 
-const FUSE_LOOKUP: u32 = 1;
-const FUSE_OPEN: u32 = 14;
-const FUSE_INIT: u32 = 26;
-/// Nobody will be there to answer a flush.
-const FOPEN_NOFLUSH: u8 = 1 << 5;
 const PAGE: usize = 4096;
 
 /// Makes every reader of this process's memory block until this process ends. Needs `/dev/fuse` and the right to
@@ -32,7 +27,7 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
     mount(&device, mount_point)?;
     // Opening the file waits for an answer that only this process can give: a thread gives it.
     let mut server = device.try_clone()?;
-    let serve = std::thread::spawn(move || serve_until_open(&mut server));
+    let serve = std::thread::spawn(move || serve_until_open(&mut server, true));
     let file = File::open(mount_point.join("memory"))?;
     serve.join().map_err(|_| io::Error::other("the FUSE server failed"))??;
     let page = map(Some(&file))?;
@@ -95,82 +90,23 @@ fn wait_for_request(device: &File) -> io::Result<()> {
     }
 }
 
-fn mount(device: &File, at: &Path) -> io::Result<()> {
-    // SAFETY: these calls only report ids.
-    let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
-    let fd = device.as_raw_fd();
-    let options = CString::new(format!("fd={fd},rootmode=40000,user_id={uid},group_id={gid},allow_other"))?;
-    let target = crate::sys::c_string(at.as_os_str())?;
-    // SAFETY: all strings are valid and outlive the call.
-    check(unsafe {
-        libc::mount(
-            c"hang".as_ptr(),
-            target.as_ptr(),
-            c"fuse".as_ptr(),
-            libc::MS_NOSUID | libc::MS_NODEV,
-            options.as_ptr().cast(),
-        )
-    })
-    .map(drop)
+/// A directory whose file `memory` nobody can open: whoever tries can then not even be killed, until this is
+/// dropped. (The request has been read, and the kernel waits for the answer, come what may.)
+#[derive(Debug)]
+pub struct Swamp {
+    /// The file not to open.
+    pub file: PathBuf,
+    _device: File,
 }
 
-/// Answers the kernel up to and including the open of the one file.
-fn serve_until_open(device: &mut File) -> io::Result<()> {
-    let mut request = vec![0_u8; 1 << 20];
-    loop {
-        let length = device.read(&mut request)?;
-        let Some(header) = request.get(..length.min(40)).filter(|header| header.len() == 40) else {
-            continue;
-        };
-        let opcode = word(header, 4);
-        let mut body = Vec::new();
-        match opcode {
-            FUSE_INIT => {
-                // fuse_init_out: major, minor, readahead, flags, background, congestion, write, time granularity, …
-                for value in [7_u32, 31, 0, 0, 0, PAGE as u32, 1] {
-                    body.extend_from_slice(&value.to_le_bytes());
-                }
-                body.resize(64, 0);
-            }
-            FUSE_LOOKUP => {
-                // fuse_entry_out: nodeid, generation, validities; then fuse_attr.
-                for value in [2_u64, 1, 3600, 3600, 0] {
-                    body.extend_from_slice(&value.to_le_bytes());
-                }
-                for value in [2_u64, PAGE as u64, 8, 0, 0, 0] {
-                    body.extend_from_slice(&value.to_le_bytes());
-                }
-                for value in [0_u32, 0, 0, libc::S_IFREG | 0o444, 1, 0, 0, 0, PAGE as u32, 0] {
-                    body.extend_from_slice(&value.to_le_bytes());
-                }
-            }
-            FUSE_OPEN => {
-                body.resize(16, 0);
-                body[8] = FOPEN_NOFLUSH;
-            }
-            _ => {
-                reply(device, header, -libc::ENOSYS, &[])?;
-                continue;
-            }
-        }
-        reply(device, header, 0, &body)?;
-        if opcode == FUSE_OPEN {
-            return Ok(());
-        }
+impl Swamp {
+    /// Mounts it on `mount_point`, an empty directory. Needs `/dev/fuse` and the right to mount.
+    pub fn new(mount_point: &Path) -> io::Result<Self> {
+        let device = OpenOptions::new().read(true).write(true).open("/dev/fuse")?;
+        mount(&device, mount_point)?;
+        // The thread ends with the first attempt to open, and then no longer holds the connection.
+        let mut server = device.try_clone()?;
+        std::thread::spawn(move || serve_until_open(&mut server, false));
+        Ok(Self { file: mount_point.join("memory"), _device: device })
     }
-}
-
-fn reply(device: &mut File, request: &[u8], error: i32, body: &[u8]) -> io::Result<()> {
-    let mut answer = Vec::with_capacity(16 + body.len());
-    answer.extend_from_slice(&((16 + body.len()) as u32).to_le_bytes());
-    answer.extend_from_slice(&error.to_le_bytes());
-    answer.extend_from_slice(request.get(8..16).unwrap_or(&[0; 8]));
-    answer.extend_from_slice(body);
-    device.write_all(&answer)
-}
-
-fn word(bytes: &[u8], at: usize) -> u32 {
-    let mut word = [0; 4];
-    word.copy_from_slice(&bytes[at..at + 4]);
-    u32::from_le_bytes(word)
 }

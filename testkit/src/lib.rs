@@ -7,6 +7,7 @@ pub mod actors;
 pub mod alive;
 pub mod behaviour;
 mod fifo;
+mod fuse;
 pub mod hang;
 pub mod launch;
 pub mod memory;
@@ -20,6 +21,7 @@ pub mod troupe;
 
 pub use actors::Actor;
 pub use alive::Alive;
+pub use hang::Swamp;
 pub use recipe::Shape;
 pub use reuse::recycle_pid;
 pub use scene::{play, skip};

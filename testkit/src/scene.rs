@@ -41,14 +41,18 @@ pub fn play(stage: &Stage, name: &str, direct: impl FnOnce()) {
 
 /// Says loudly that a test was skipped, and why; past the harness's capture of output.
 pub fn skip(name: &str, reason: &str) {
+    skip_line(&format!("skipped: {name}: {reason}"));
+}
+
+fn skip_line(line: &str) {
     use std::io::Write as _;
-    drop(writeln!(std::io::stderr(), "skipped: {name}: {reason}"));
+    drop(writeln!(std::io::stderr(), "{line}"));
 }
 
 fn judge(name: &str, output: &Output) {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     for line in err.lines().filter(|line| line.starts_with("skipped: ")) {
-        skip(name, line.trim_start_matches("skipped: "));
+        skip_line(line);
     }
     // A name that matches no test would "pass" as well.
     let played = out.contains("1 passed");

@@ -51,6 +51,7 @@ pub enum IdMap {
 pub struct Stage {
     options: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    needs_users: bool,
 }
 
 impl Stage {
@@ -102,6 +103,13 @@ impl Stage {
         self.option("--uid", uid.to_string())
     }
 
+    /// The scene has processes of several users, which only root can start.
+    #[must_use]
+    pub fn several_users(mut self) -> Self {
+        self.needs_users = true;
+        self
+    }
+
     /// The time after which everything on the stage is ended.
     #[must_use]
     pub fn timeout(self, limit: Duration) -> Self {
@@ -121,6 +129,10 @@ impl Stage {
         program: impl AsRef<OsStr>,
         args: &[S],
     ) -> Result<Output, Unavailable> {
+        // SAFETY: geteuid has no preconditions.
+        if self.needs_users && unsafe { libc::geteuid() } != 0 {
+            return Err(Unavailable("needs root, to start processes of several users".to_owned()));
+        }
         let found = programs::locate().map_err(|error| Unavailable(error.to_string()))?;
         let output = Command::new(&found.stage)
             .args(&self.options)

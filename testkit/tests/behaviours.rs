@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use reaper_testkit::{Shape, Stage, Troupe, here, play, recycle_pid, skip};
+use reaper_testkit::{Shape, Stage, Swamp, Troupe, here, play, recycle_pid, skip};
 
 const SOON: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(5);
@@ -39,7 +39,7 @@ fn sigterm_is_met_as_told() {
 
 #[test]
 fn names_and_memory_can_be_falsified() {
-    play(&Stage::new(), here!(), || {
+    play(&Stage::new().several_users(), here!(), || {
         let troupe = Troupe::new();
         let marked = |name: &str| troupe.actor(name).args(["/opt/x/cli.js"]).env("SPROUT_MANAGED_AGENT", "1");
         let node = marked("node").behave("comm=MainThread;title=claude").orphan();
@@ -77,6 +77,26 @@ fn readers_of_a_stuck_process_hang() {
         stuck.signal(libc::SIGTERM).unwrap();
         assert!(stuck.wait_gone(LONG), "it can be ended all the same");
         cat.wait().unwrap();
+    });
+}
+
+#[test]
+fn in_a_swamp_even_sigkill_waits() {
+    play(&Stage::new(), here!(), || {
+        let troupe = Troupe::new();
+        let mount_point = troupe.directory().join("swamp");
+        fs::create_dir(&mount_point).unwrap();
+        let Ok(swamp) = Swamp::new(&mount_point) else {
+            return skip(here!(), "no FUSE here");
+        };
+        let stuck = troupe.actor("goose").behave(format!("open={}", swamp.file.display())).orphan();
+        std::thread::sleep(SOON);
+        stuck.signal(libc::SIGTERM).unwrap();
+        stuck.signal(libc::SIGKILL).unwrap();
+        assert!(!stuck.wait_gone(SOON));
+        assert_eq!(stuck.state(), 'D');
+        drop(swamp);
+        assert!(stuck.wait_gone(LONG));
     });
 }
 

@@ -67,7 +67,7 @@ fn chains_and_trees_grow_under_actors() {
 
 #[test]
 fn a_user_manager_adopts_what_its_children_leave() {
-    play(&Stage::new().systemd(), here!(), || {
+    play(&Stage::new().systemd().several_users(), here!(), || {
         let troupe = Troupe::new();
         let manager = troupe.manager(1000);
         assert_eq!((manager.ppid(), manager.uid()), (1, Some(1000)));

@@ -70,6 +70,9 @@ impl Actor {
             // SAFETY: raise has no preconditions.
             unsafe { libc::raise(libc::SIGSTOP) };
         }
+        if let Some(file) = &self.behaviour.open {
+            drop(fs::File::open(file));
+        }
         let mut ends_at = self.behaviour.alarm_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         loop {
             let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() as u64);

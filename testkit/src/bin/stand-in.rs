@@ -1,0 +1,207 @@
+//! A process that looks like whatever a scene needs: linked under any name, given any arguments, and told by the
+//! environment variable `STAND_IN` what to do (see `reaper_testkit::behaviour`). Without it: sleeps, and collects
+//! its children.
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use reaper_testkit::behaviour::{Behaviour, VARIABLE};
+use reaper_testkit::recipe::Recipe;
+use reaper_testkit::{hang, launch, memory, sys};
+
+fn main() {
+    let words = std::env::var_os(VARIABLE).unwrap_or_default();
+    let result = Behaviour::parse(&words).and_then(|behaviour| Actor::new(behaviour)?.live());
+    if let Err(error) = result {
+        // The FIFO, if there is one, is where somebody waits for news.
+        let code = error.raw_os_error().unwrap_or(libc::EINVAL);
+        if let Ok(Behaviour { ready: Some(ready), .. }) = Behaviour::parse(&words) {
+            drop(announce(&ready, &format!("!{code}\n")));
+        }
+        eprintln!("stand-in: {error}");
+        std::process::exit(126);
+    }
+}
+
+struct Actor {
+    behaviour: Behaviour,
+    /// What the process was given, copied before anything is overwritten.
+    argv: Vec<OsString>,
+    env: Vec<OsString>,
+    signals: Vec<i32>,
+    _hang: Option<[fs::File; 2]>,
+}
+
+impl Actor {
+    fn new(behaviour: Behaviour) -> io::Result<Self> {
+        let argv = std::env::args_os().collect();
+        let env = fs::read("/proc/self/environ")?;
+        let env = env.strip_suffix(b"\0").unwrap_or_default().split(|&byte| byte == 0);
+        let env = env.map(|entry| OsStr::from_bytes(entry).to_owned()).collect();
+        // Rust starts with SIGPIPE ignored; the processes played here do not.
+        sys::dispose(libc::SIGPIPE, false);
+        let mut signals = vec![libc::SIGCHLD, sys::request_signal()];
+        let on_term = behaviour.exit_after_ms.is_some() || behaviour.fork_on_term;
+        if !behaviour.ignore_term && (on_term || std::process::id() == 1) {
+            signals.push(libc::SIGTERM);
+        }
+        if behaviour.exec_on_usr1.is_some() {
+            signals.push(libc::SIGUSR1);
+        }
+        if behaviour.env_on_usr2 {
+            signals.push(libc::SIGUSR2);
+        }
+        sys::dispose(libc::SIGTERM, behaviour.ignore_term);
+        sys::mask(libc::SIG_BLOCK, &signals)?;
+        Ok(Self { behaviour, argv, env, signals, _hang: None })
+    }
+
+    fn live(mut self) -> io::Result<()> {
+        self.set_up()?;
+        if let Some(ready) = &self.behaviour.ready {
+            announce(ready, &format!("{}\n", std::process::id()))?;
+        }
+        if self.behaviour.stop {
+            // SAFETY: raise has no preconditions.
+            unsafe { libc::raise(libc::SIGSTOP) };
+        }
+        if let Some(file) = &self.behaviour.open {
+            drop(fs::File::open(file));
+        }
+        let mut ends_at = self.behaviour.alarm_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
+        loop {
+            let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() as u64);
+            if left == Some(0) {
+                std::process::exit(0);
+            }
+            match sys::wait_signal(&self.signals, left)? {
+                Some(libc::SIGCHLD) => self.collect(),
+                Some(libc::SIGTERM) => {
+                    let after = self.on_term();
+                    ends_at.get_or_insert(Instant::now() + after);
+                }
+                Some(libc::SIGUSR1) => return Err(self.exec_other()),
+                Some(libc::SIGUSR2) => return Err(self.exec_unmarked()),
+                Some(_) => self.serve_desk(),
+                None => {}
+            }
+        }
+    }
+
+    fn set_up(&mut self) -> io::Result<()> {
+        let it = &self.behaviour;
+        if it.subreaper {
+            sys::prctl(libc::PR_SET_CHILD_SUBREAPER, 1)?;
+        }
+        if let Some(comm) = &it.comm {
+            fs::write("/proc/thread-self/comm", comm.as_bytes())?;
+        }
+        let title = it.title.as_deref();
+        if it.wipe_environ {
+            memory::wipe_environ(title.unwrap_or(OsStr::new("stand-in: worker")))?;
+        } else if let Some(title) = title {
+            memory::set_title(title)?;
+        }
+        if it.garble_environ {
+            memory::garble_environ()?;
+        }
+        if it.non_dumpable {
+            sys::prctl(libc::PR_SET_DUMPABLE, 0)?;
+        }
+        // Last: from here on this process must not change its memory map.
+        if it.hang_environ {
+            let stage = Path::new("/run/stage");
+            let base = if stage.is_dir() { stage.to_owned() } else { std::env::temp_dir() };
+            let at = base.join(format!(".hang-{}", std::process::id()));
+            fs::create_dir_all(&at)?;
+            self._hang = Some(hang::hang_readers(&at)?);
+        }
+        Ok(())
+    }
+
+    /// Collects every child that has ended; ends with the one whose status is its own.
+    fn collect(&self) {
+        while let Ok(Some((pid, status))) = sys::wait(-1, libc::WNOHANG) {
+            if self.behaviour.exit_with == Some(pid) {
+                std::process::exit(sys::exit_code(status));
+            }
+        }
+    }
+
+    /// How long to live on after SIGTERM.
+    fn on_term(&mut self) -> Duration {
+        if self.behaviour.fork_on_term {
+            // SAFETY: this process has one thread, so the child may go on as it likes.
+            if unsafe { libc::fork() } == 0 {
+                self.signals.retain(|&signal| signal != libc::SIGTERM);
+                drop(sys::mask(libc::SIG_UNBLOCK, &[libc::SIGTERM]));
+                return Duration::from_secs(24 * 3600);
+            }
+        }
+        Duration::from_millis(self.behaviour.exit_after_ms.unwrap_or(0))
+    }
+
+    /// Spawns what the requests on the desk ask for.
+    fn serve_desk(&self) {
+        let Some(desk) = &self.behaviour.desk else { return };
+        let request = desk.join(std::process::id().to_string());
+        if let Ok(bytes) = fs::read(&request) {
+            drop(fs::remove_file(&request));
+            let recipe = Recipe::decode(&bytes);
+            if let Err((ready, error)) = recipe
+                .map_err(|error| (OsString::new(), error))
+                .and_then(|recipe| launch::launch(&recipe).map_err(|error| (recipe.ready, error)))
+            {
+                let code = error.raw_os_error().unwrap_or(libc::EINVAL);
+                drop(announce(Path::new(&ready), &format!("!{code}\n")));
+            }
+        }
+    }
+
+    /// Becomes the other program, with the same environment.
+    fn exec_other(&self) -> io::Error {
+        let path = self.behaviour.exec_on_usr1.clone().unwrap_or_default();
+        let name = path.file_name().unwrap_or_default().to_owned();
+        self.exec(path.as_os_str(), &[name], |_| true)
+    }
+
+    /// Becomes itself, without the variables that could mark it.
+    fn exec_unmarked(&self) -> io::Error {
+        let exe = fs::read_link("/proc/self/exe").unwrap_or_default();
+        self.exec(exe.as_os_str(), &self.argv, |entry| {
+            !["SPROUT_", "BUZZ_", "REAPER_"].iter().any(|prefix| entry.starts_with(prefix.as_bytes()))
+        })
+    }
+
+    /// Executes `exe` with those entries of the environment that `keep` keeps, in their order. The other program
+    /// may be a stand-in as well: it must neither do this again nor announce itself.
+    fn exec(&self, exe: &OsStr, argv: &[OsString], keep: impl Fn(&[u8]) -> bool) -> io::Error {
+        let mut words = OsString::from(format!("{VARIABLE}="));
+        if let Some(desk) = &self.behaviour.desk {
+            words.push("desk=");
+            words.push(desk);
+        }
+        let prefix = format!("{VARIABLE}=");
+        let env = self.env.iter().filter(|entry| keep(entry.as_bytes()));
+        let env =
+            env.map(|entry| if entry.as_bytes().starts_with(prefix.as_bytes()) { &words } else { entry });
+        launch::exec(exe, argv, &env.cloned().collect::<Vec<_>>())
+    }
+}
+
+/// Writes `line` into the FIFO `to`, or creates the file in one step.
+fn announce(to: &Path, line: &str) -> io::Result<()> {
+    if fs::metadata(to).is_ok_and(|meta| meta.file_type().is_fifo()) {
+        let mut fifo = fs::OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(to)?;
+        return fifo.write_all(line.as_bytes());
+    }
+    let mut temporary = to.as_os_str().to_owned();
+    temporary.push(".part");
+    fs::write(&temporary, line)?;
+    fs::rename(&temporary, to)
+}

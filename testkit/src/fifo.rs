@@ -1,0 +1,82 @@
+//! The two FIFOs of a spawn: one says that the process is set up, the other lets its launcher go.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::alive::poll;
+use crate::sys;
+use crate::troupe::Inner;
+
+/// How long a spawn may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A FIFO that lives as long as one spawn.
+pub(crate) struct Fifo {
+    pub(crate) path: PathBuf,
+    file: File,
+}
+
+impl Fifo {
+    pub(crate) fn new(troupe: &Inner, kind: &str, mode: u32) -> io::Result<Self> {
+        let path = troupe.fresh_path(kind);
+        let text = sys::c_string(path.as_os_str())?;
+        // SAFETY: `text` is a valid string.
+        sys::check(unsafe { libc::mkfifo(text.as_ptr(), 0o600) })?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+        let mut options = OpenOptions::new();
+        // The reading end of "go" must not count as open: its opener is what the launcher waits for.
+        let file = if kind == "go" {
+            File::open("/dev/null")?
+        } else {
+            options.read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&path)?
+        };
+        Ok(Self { path, file })
+    }
+
+    /// The pid that is reported, or the error.
+    pub(crate) fn number(&self) -> io::Result<i32> {
+        let fd = OwnedFd::from(self.file.try_clone()?);
+        if !sys::readable_within(&fd, PATIENCE.as_millis() as i32)? {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it never said that it is ready"));
+        }
+        let text = self.lines();
+        let number = text.lines().next().and_then(|line| line.trim().parse().ok());
+        match failure_in(&text) {
+            Some(error) => Err(error),
+            None => number.ok_or_else(|| io::Error::other("it says neither its pid nor an error")),
+        }
+    }
+
+    /// The error that was reported since.
+    pub(crate) fn failure(&self) -> Option<io::Error> {
+        failure_in(&self.lines())
+    }
+
+    fn lines(&self) -> String {
+        let mut buffer = [0; 256];
+        let length = (&self.file).read(&mut buffer).unwrap_or(0);
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    }
+
+    /// Lets the launcher go, which may not have come to wait yet.
+    pub(crate) fn open_and_close(&self) {
+        poll(Duration::from_secs(2), || {
+            OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&self.path).is_ok()
+        });
+    }
+}
+
+impl Drop for Fifo {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+fn failure_in(lines: &str) -> Option<io::Error> {
+    let code = lines.lines().find_map(|line| line.strip_prefix('!')?.trim().parse().ok())?;
+    Some(io::Error::from_raw_os_error(code))
+}

@@ -1,0 +1,152 @@
+//! The outer side of a scene: a private PID namespace, described and run from a test.
+//!
+//! The forking is done by the small program `stage`, since tests have threads.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use crate::programs;
+
+/// The exit code of `stage` when the machine does not allow what was asked.
+pub const UNAVAILABLE: i32 = 125;
+/// The exit code of `stage` when the director did not end in time.
+pub const TIMED_OUT: i32 = 124;
+
+/// Why a scene cannot be played on this machine.
+#[derive(Clone, Debug)]
+pub struct Unavailable(pub String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// The `hidepid` option of the stage's `/proc`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hidepid {
+    /// `1`: directories are there, contents are not.
+    NoAccess,
+    /// `2`: other users' processes are not there.
+    Invisible,
+    /// `4`: only what may be traced is there.
+    Ptraceable,
+}
+
+/// Who one is in a user namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdMap {
+    /// Root inside.
+    Root,
+    /// The same user as outside; the director has no capabilities.
+    Same,
+}
+
+/// A private PID namespace to be.
+#[derive(Clone, Debug, Default)]
+pub struct Stage {
+    options: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    needs_users: bool,
+}
+
+impl Stage {
+    /// A stage whose PID 1 is `tini`, with 60 seconds to play.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn option(mut self, flag: &str, value: impl AsRef<OsStr>) -> Self {
+        self.options.extend([flag.into(), value.as_ref().into()]);
+        self
+    }
+
+    /// The name of PID 1's executable, and its whole argument vector (empty: just the name).
+    #[must_use]
+    pub fn init<S: AsRef<OsStr>>(self, name: &str, argv: &[S]) -> Self {
+        argv.iter().fold(self.option("--init", name), |stage, arg| stage.option("--init-arg", arg))
+    }
+
+    /// PID 1 is `/usr/lib/systemd/systemd`.
+    #[must_use]
+    pub fn systemd(self) -> Self {
+        self.init("systemd", &["/usr/lib/systemd/systemd", "--system"])
+    }
+
+    /// Mounts `/proc` with this option. Its effect shows to an ordinary user only.
+    #[must_use]
+    pub fn hidepid(self, mode: Hidepid) -> Self {
+        self.option(
+            "--hidepid",
+            match mode {
+                Hidepid::NoAccess => "1",
+                Hidepid::Invisible => "2",
+                Hidepid::Ptraceable => "4",
+            },
+        )
+    }
+
+    /// Uses a user namespace even for root; an ordinary user always gets one (as [`IdMap::Root`]).
+    #[must_use]
+    pub fn user_namespace(self, map: IdMap) -> Self {
+        self.option("--user-ns", if map == IdMap::Root { "root" } else { "self" })
+    }
+
+    /// Gives root's rights up first: everything happens as this user, as on a machine without sudo.
+    #[must_use]
+    pub fn as_user(self, uid: u32) -> Self {
+        self.option("--uid", uid.to_string())
+    }
+
+    /// The scene has processes of several users, which only root can start.
+    #[must_use]
+    pub fn several_users(mut self) -> Self {
+        self.needs_users = true;
+        self
+    }
+
+    /// The time after which everything on the stage is ended.
+    #[must_use]
+    pub fn timeout(self, limit: Duration) -> Self {
+        self.option("--timeout", limit.as_secs_f64().to_string())
+    }
+
+    /// A variable for the director.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs `program` as the director, to its end and that of everything it started.
+    pub fn run<S: AsRef<OsStr>>(
+        &self,
+        program: impl AsRef<OsStr>,
+        args: &[S],
+    ) -> Result<Output, Unavailable> {
+        // SAFETY: geteuid has no preconditions.
+        if self.needs_users && unsafe { libc::geteuid() } != 0 {
+            return Err(Unavailable("needs root, to start processes of several users".to_owned()));
+        }
+        let found = programs::locate().map_err(|error| Unavailable(error.to_string()))?;
+        let output = Command::new(&found.stage)
+            .args(&self.options)
+            .arg("--")
+            .arg(program)
+            .args(args)
+            .env(programs::DIRECTORY, &found.directory)
+            .envs(self.env.iter().cloned())
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| Unavailable(format!("{}: {error}", found.stage.display())))?;
+        if output.status.code() == Some(UNAVAILABLE) {
+            return Err(Unavailable(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        }
+        Ok(output)
+    }
+}

@@ -1,0 +1,130 @@
+//! The few system calls the testkit makes by hand, as safe functions that return `io::Result`.
+
+use std::ffi::{CString, OsStr};
+use std::io;
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+
+use libc::{c_int, pid_t};
+
+/// Turns the `-1` of a C call into the error it stands for.
+pub fn check(result: c_int) -> io::Result<c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// A C string; an error when `text` holds a NUL.
+pub fn c_string(text: &OsStr) -> io::Result<CString> {
+    CString::new(text.as_bytes())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a NUL in a string"))
+}
+
+/// The signal by which an actor learns that a request lies on its desk.
+#[must_use]
+pub fn request_signal() -> c_int {
+    libc::SIGRTMIN() + 5
+}
+
+/// Pins the process `pid`.
+pub fn pidfd_open(pid: pid_t) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two integers and touches no memory of ours.
+    let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)?;
+    // SAFETY: the kernel has just given us this descriptor; nobody else holds it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends `signal` to the pinned process.
+pub fn pidfd_signal(pidfd: &OwnedFd, signal: c_int) -> io::Result<()> {
+    // SAFETY: a null siginfo asks for the plain kill(2) semantics.
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    check(sent as c_int).map(drop)
+}
+
+/// Waits until `fd` has something to read or `timeout_ms` have passed; says whether it has.
+pub fn readable_within(fd: &OwnedFd, timeout_ms: c_int) -> io::Result<bool> {
+    let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    loop {
+        // SAFETY: `poll` is one valid pollfd that outlives the call.
+        match check(unsafe { libc::poll(&raw mut poll, 1, timeout_ms) }) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits for the child `pid` (`-1`: any child) and gives its pid and status; `None` when nothing has ended yet.
+pub fn wait(pid: pid_t, flags: c_int) -> io::Result<Option<(pid_t, c_int)>> {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` is a valid place for the result.
+        match check(unsafe { libc::waitpid(pid, &raw mut status, flags) }) {
+            Ok(0) => return Ok(None),
+            Ok(pid) => return Ok(Some((pid, status))),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The exit code a shell would report for this wait status.
+#[must_use]
+pub fn exit_code(status: c_int) -> c_int {
+    if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
+}
+
+/// `prctl` with one argument.
+pub fn prctl(option: c_int, argument: u64) -> io::Result<()> {
+    // SAFETY: only used with options that take integers.
+    check(unsafe { libc::prctl(option, argument, 0, 0, 0) }).map(drop)
+}
+
+/// Blocks or unblocks `signals` in this thread.
+pub fn mask(how: c_int, signals: &[c_int]) -> io::Result<()> {
+    let set = signal_set(signals);
+    // SAFETY: `set` is initialised; the old mask is not asked for.
+    check(unsafe { libc::sigprocmask(how, &raw const set, std::ptr::null_mut()) }).map(drop)
+}
+
+/// Waits for one of the blocked `signals`, at most `timeout_ms` (`None`: for ever).
+pub fn wait_signal(signals: &[c_int], timeout_ms: Option<u64>) -> io::Result<Option<c_int>> {
+    let set = signal_set(signals);
+    let limit = timeout_ms.map(|ms| libc::timespec {
+        tv_sec: (ms / 1000) as libc::time_t,
+        tv_nsec: ((ms % 1000) * 1_000_000) as libc::c_long,
+    });
+    let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: `set` is initialised, the siginfo is not asked for, `limit` is null or points to a live timespec.
+    match check(unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), limit) }) {
+        Ok(signal) => Ok(Some(signal)),
+        Err(error) => match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::EINTR) => Ok(None),
+            _ => Err(error),
+        },
+    }
+}
+
+/// Gives `signal` its default disposition, or none at all.
+pub fn dispose(signal: c_int, ignore: bool) {
+    // SAFETY: neither disposition runs code of ours.
+    unsafe { libc::signal(signal, if ignore { libc::SIG_IGN } else { libc::SIG_DFL }) };
+}
+
+fn signal_set(signals: &[c_int]) -> libc::sigset_t {
+    // SAFETY: sigset_t is plain data; sigemptyset gives it a meaning before it is used.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is a valid place.
+    unsafe { libc::sigemptyset(&raw mut set) };
+    for &signal in signals {
+        // SAFETY: `set` is initialised.
+        unsafe { libc::sigaddset(&raw mut set, signal) };
+    }
+    set
+}

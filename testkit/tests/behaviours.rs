@@ -1,0 +1,154 @@
+//! The stand-ins do what `STAND_IN` says.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::process::Command;
+use std::time::Duration;
+
+use reaper_testkit::{Shape, Stage, Swamp, Troupe, here, play, recycle_pid, skip};
+
+const SOON: Duration = Duration::from_millis(200);
+const LONG: Duration = Duration::from_secs(5);
+
+#[test]
+fn sigterm_is_met_as_told() {
+    play(&Stage::new(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = troupe.actor("goose");
+        let plain = goose.orphan();
+        let deaf = goose.clone().behave("ignore-term").orphan();
+        let slow = goose.clone().behave("exit-after=400").orphan();
+        let forks = goose.clone().behave("fork-on-term").env("MARK", "1").orphan_in_session();
+        let stopped = goose.clone().behave("stop").orphan_of_dead_leader();
+        for alive in [&plain, &deaf, &slow, &forks, &stopped] {
+            alive.signal(libc::SIGTERM).unwrap();
+        }
+        assert!(plain.wait_gone(LONG) && forks.wait_gone(LONG));
+        assert!(!slow.wait_gone(SOON) && slow.wait_gone(LONG));
+        assert!(deaf.is_alive() && stopped.is_alive());
+        assert_eq!(stopped.state(), 'T');
+        let offspring = fs::read_dir("/proc").unwrap().flatten().find(|entry| {
+            let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+            stat.split_whitespace().nth(5) == Some(&forks.pid.to_string())
+        });
+        let environ = fs::read(offspring.expect("it left a copy").path().join("environ")).unwrap();
+        assert!(environ.ends_with(b"\0MARK=1\0"));
+    });
+}
+
+#[test]
+fn names_and_memory_can_be_falsified() {
+    play(&Stage::new().several_users(), here!(), || {
+        let troupe = Troupe::new();
+        let marked = |name: &str| troupe.actor(name).args(["/opt/x/cli.js"]).env("SPROUT_MANAGED_AGENT", "1");
+        let node = marked("node").behave("comm=MainThread;title=claude").orphan();
+        assert_eq!(node.comm(), "MainThread");
+        assert!(node.cmdline().starts_with(b"claude\0"));
+        assert!(node.environ().unwrap().ends_with(b"SPROUT_MANAGED_AGENT=1\0"));
+        let wiped = marked("python3").behave("wipe-environ;title=server: idle").orphan();
+        assert!(wiped.cmdline().starts_with(b"server: idle\0"));
+        assert!(wiped.environ().unwrap().iter().all(|&byte| byte == 0));
+        let garbled = marked("chromium").behave("garble-environ").orphan();
+        assert!(garbled.environ().unwrap().starts_with(b"--type=renderer"));
+        let closed = marked("goose").behave("non-dumpable").uid(1000).orphan();
+        let as_1000 = Command::new("setpriv")
+            .args(["--reuid=1000", "--clear-groups", "cat", &format!("/proc/{}/environ", closed.pid)])
+            .output()
+            .unwrap();
+        assert!(!as_1000.status.success() && as_1000.stdout.is_empty());
+        let renamed = marked("2.1.197").argv(["claude"]).orphan();
+        assert_eq!((renamed.comm(), renamed.cmdline()), ("2.1.197".into(), b"claude\0".to_vec()));
+    });
+}
+
+#[test]
+fn readers_of_a_stuck_process_hang() {
+    play(&Stage::new(), here!(), || {
+        let troupe = Troupe::new();
+        let Ok(stuck) = troupe.actor("goose").behave("hang-environ").spawn(Shape::Orphan) else {
+            return skip(here!(), "no FUSE here");
+        };
+        let environ = format!("/proc/{}/environ", stuck.pid);
+        let mut cat = Command::new("cat").arg(environ).stdout(std::process::Stdio::null()).spawn().unwrap();
+        std::thread::sleep(SOON);
+        assert!(cat.try_wait().unwrap().is_none(), "the reader waits");
+        assert_eq!((stuck.ppid(), stuck.state()), (1, 'S'));
+        stuck.signal(libc::SIGTERM).unwrap();
+        assert!(stuck.wait_gone(LONG), "it can be ended all the same");
+        cat.wait().unwrap();
+    });
+}
+
+#[test]
+fn in_a_swamp_even_sigkill_waits() {
+    play(&Stage::new(), here!(), || {
+        let troupe = Troupe::new();
+        let mount_point = troupe.directory().join("swamp");
+        fs::create_dir(&mount_point).unwrap();
+        let Ok(swamp) = Swamp::new(&mount_point) else {
+            return skip(here!(), "no FUSE here");
+        };
+        let stuck = troupe.actor("goose").behave(format!("open={}", swamp.file.display())).orphan();
+        std::thread::sleep(SOON);
+        stuck.signal(libc::SIGTERM).unwrap();
+        stuck.signal(libc::SIGKILL).unwrap();
+        assert!(!stuck.wait_gone(SOON));
+        assert_eq!(stuck.state(), 'D');
+        drop(swamp);
+        assert!(stuck.wait_gone(LONG));
+    });
+}
+
+#[test]
+fn hostile_strings_arrive_unharmed() {
+    play(&Stage::new(), here!(), || {
+        let troupe = Troupe::new();
+        let odd = OsString::from_vec(b"goose \xff\n\x1b[31m) R 1".to_vec());
+        let named = troupe.actor(&odd).orphan();
+        assert_eq!(named.exe().unwrap().file_name().unwrap(), odd);
+        assert_eq!(named.ppid(), 1);
+        let empty = troupe.actor("goose").argv::<OsString>([]).orphan();
+        assert_eq!(empty.cmdline(), b"\0", "the kernel adds an empty argument");
+        let mut large = troupe.actor("goose").clear_env();
+        for number in 0..20 {
+            large = large.env(format!("FILL_{number}"), "x".repeat(110_000));
+        }
+        let large = large.env("SPROUT_MANAGED_AGENT", "1").orphan();
+        let environ = large.environ().unwrap();
+        assert!(environ.len() > 2 << 20 && environ.ends_with(b"\0SPROUT_MANAGED_AGENT=1\0"));
+    });
+}
+
+#[test]
+fn execs_on_request() {
+    play(&Stage::new(), here!(), || {
+        let troupe = Troupe::new();
+        let marked = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1");
+        let other = troupe.actor("cat").child();
+        let path = other.exe().unwrap();
+        let one = marked.clone().behave(format!("exec-on-usr1={}", path.display())).orphan();
+        one.signal(libc::SIGUSR1).unwrap();
+        assert!(one.wait_until(|one| one.comm() == "cat"));
+        assert!(one.environ().unwrap().windows(22).any(|part| part == b"SPROUT_MANAGED_AGENT=1"));
+        let two = marked.behave("env-on-usr2").orphan();
+        two.signal(libc::SIGUSR2).unwrap();
+        assert!(two.wait_until(|two| two.environ().is_ok_and(|env| env.ends_with(b"\0LANG=C.UTF-8\0"))));
+        assert_eq!(two.comm(), "goose");
+    });
+}
+
+#[test]
+fn pids_are_recycled() {
+    play(&Stage::new(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = troupe.actor("goose");
+        for shape in [Shape::Child, Shape::Orphan, Shape::OrphanInSession, Shape::OrphanDoubleFork] {
+            let old = goose.spawn(shape).unwrap();
+            let new = recycle_pid(&old, &troupe.actor("bash"), shape).unwrap();
+            assert_eq!(new.pid, old.pid);
+            assert!(!old.is_alive() && new.is_alive());
+            assert_eq!(new.comm(), "bash");
+        }
+    });
+}

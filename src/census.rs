@@ -157,7 +157,8 @@ fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, H
         }
     }
     let adopters = adopters_in(host, &walk, policy, relays);
-    let in_scope: HashSet<Pid> = walk.entries.iter().filter(|e| scope.holds(e.uid)).map(|e| e.stat.pid).collect();
+    let in_scope: HashSet<Pid> =
+        walk.entries.iter().filter(|e| scope.holds(e.uid)).map(|e| e.stat.pid).collect();
     let candidates: BTreeSet<Pid> = adopters
         .iter()
         .filter_map(|a| families.get(a))

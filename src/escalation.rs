@@ -66,7 +66,7 @@ pub enum Action {
 pub enum Event {
     /// The judgement is still `reap`.
     Cleared,
-    /// The judgement is something else now.
+    /// The judgement is something else now, or no account of the signal could be written.
     Spared,
     /// The signal was sent.
     Sent,
@@ -126,7 +126,7 @@ impl Escalation {
             (State::Done(outcome), _) => State::Done(outcome),
             (_, Event::Ended) => State::Done(self.ended()),
             (State::Judging(signal), Event::Cleared) => State::Sending(signal),
-            (State::Judging(_), Event::Spared) => State::Done(Outcome::Spared),
+            (State::Judging(_) | State::Sending(_), Event::Spared) => State::Done(Outcome::Spared),
             (State::Judging(after), Event::Exiting) => {
                 State::Waiting { after, until: now.saturating_add(self.timeouts.kill), last: true }
             }
@@ -140,7 +140,11 @@ impl Escalation {
             }
             (State::Sending(_), Event::Denied) => State::Done(Outcome::Denied),
             (State::Waiting { until, last, .. }, Event::Tick) if now >= until => {
-                if last { State::Done(Outcome::Survived) } else { State::Judging(Signal::Kill) }
+                if last {
+                    State::Done(Outcome::Survived)
+                } else {
+                    State::Judging(Signal::Kill)
+                }
             }
             (state, _) => state,
         };
@@ -173,7 +177,8 @@ mod tests {
     #[test]
     fn the_ways_to_end() {
         use Event::{Cleared, Denied, Ended, Exiting, Sent, Spared, Tick};
-        let ways: [(&[(Event, u64)], Outcome, &[Signal]); 9] = [
+        type Way<'a> = (&'a [(Event, u64)], Outcome, &'a [Signal]);
+        let ways: [Way<'_>; 9] = [
             (&[(Ended, 0)], Outcome::Gone, &[]),
             (&[(Spared, 0)], Outcome::Spared, &[]),
             (&[(Cleared, 0), (Denied, 0)], Outcome::Denied, &[]),
@@ -190,7 +195,11 @@ mod tests {
                 Outcome::Survived,
                 &[Signal::Term, Signal::Kill],
             ),
-            (&[(Cleared, 0), (Sent, 0), (Tick, 10), (Exiting, 10), (Tick, 15)], Outcome::Survived, &[Signal::Term]),
+            (
+                &[(Cleared, 0), (Sent, 0), (Tick, 10), (Exiting, 10), (Tick, 15)],
+                Outcome::Survived,
+                &[Signal::Term],
+            ),
         ];
         for (events, outcome, sent) in ways {
             let escalation = run(events);

@@ -48,11 +48,7 @@ impl Facts {
     /// What its program's names are taken from.
     #[must_use]
     pub fn identity(&self) -> Identity<'_> {
-        Identity {
-            exe: self.exe.as_deref().ok(),
-            argv: self.argv.as_deref().ok(),
-            comm: &self.stat.comm,
-        }
+        Identity { exe: self.exe.as_deref().ok(), argv: self.argv.as_deref().ok(), comm: &self.stat.comm }
     }
 
     /// Its number.

@@ -93,7 +93,12 @@ impl Judgement {
 
 impl Wrapper {
     fn of(facts: &Facts) -> Self {
-        Self { id: facts.id, program: facts.stat.comm.clone(), rss_bytes: facts.stat.rss_bytes, group: facts.stat.pgrp }
+        Self {
+            id: facts.id,
+            program: facts.stat.comm.clone(),
+            rss_bytes: facts.stat.rss_bytes,
+            group: facts.stat.pgrp,
+        }
     }
 }
 
@@ -179,7 +184,7 @@ impl<H: Host> std::ops::Deref for Looker<H> {
 struct Seen {
     elders: HashMap<Pid, Elder>,
     units: HashMap<RuntimeUnit, Fact<UnitMain>>,
-    holders: Option<Fact<holders::Holders>>,
+    holders: HashMap<Uid, Fact<holders::Holders>>,
 }
 
 impl<H: Host> Looker<H> {
@@ -366,7 +371,9 @@ impl<H: Host> Looker<H> {
             if environ.get(OWNER.as_bytes()).is_some() {
                 let lease = environ.value(OWNER.as_bytes()).and_then(Lease::parse);
                 claims.push(match lease.filter(|l| l.boot_id == self.host.here().boot_id) {
-                    Some(lease) => Claim::Lease(lease.pid, self.life(lease.pid, |start| start == lease.start)),
+                    Some(lease) => {
+                        Claim::Lease(lease.pid, self.life(lease.pid, |start| start == lease.start))
+                    }
                     None => Claim::Unreadable(OWNER.to_owned()),
                 });
             }
@@ -385,13 +392,8 @@ impl<H: Host> Looker<H> {
                 });
             }
         }
-        let own: HashSet<Pid> = case
-            .chain
-            .into_iter()
-            .flat_map(Chain::wrappers)
-            .map(|w| w.pid)
-            .chain([facts.pid()])
-            .collect();
+        let own: HashSet<Pid> =
+            case.chain.into_iter().flat_map(Chain::wrappers).map(|w| w.pid).chain([facts.pid()]).collect();
         let mut leaders = vec![("session", facts.stat.session)];
         if facts.stat.pgrp != facts.stat.session {
             leaders.push(("process group", facts.stat.pgrp));

@@ -48,8 +48,13 @@ mod tests {
     #[test]
     fn a_lease_is_exactly_three_parts() {
         let lease = Lease::parse(format!("4200:123456:{BOOT}").as_bytes()).unwrap();
-        assert_eq!((lease.pid, lease.start.0, lease.boot_id.as_str()), (Pid::new(4200).unwrap(), 123_456, BOOT));
-        for bad in ["", "1", "1:2", "1:2:x", "0:2:B", "-1:2:B", "1:+2:B", "1::B", "1:2:B:", "1:2:B ", " 1:2:B"] {
+        assert_eq!(
+            (lease.pid, lease.start.0, lease.boot_id.as_str()),
+            (Pid::new(4200).unwrap(), 123_456, BOOT)
+        );
+        for bad in
+            ["", "1", "1:2", "1:2:x", "0:2:B", "-1:2:B", "1:+2:B", "1::B", "1:2:B:", "1:2:B ", " 1:2:B"]
+        {
             assert_eq!(Lease::parse(bad.replace('B', BOOT).as_bytes()), None, "{bad}");
         }
     }

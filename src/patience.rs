@@ -42,7 +42,9 @@ where
             }
         };
         if let Err(e) = std::thread::Builder::new().name("reader".into()).spawn(worker) {
-            results.extend(items.iter().skip(start).map(|_| Err(Why::Failed(format!("no thread to read with: {e}")))));
+            results.extend(
+                items.iter().skip(start).map(|_| Err(Why::Failed(format!("no thread to read with: {e}")))),
+            );
             return results;
         }
         let (done, stuck) = wait(&progress, items.len() - start, limit);
@@ -86,8 +88,10 @@ mod tests {
     fn r06_a_read_that_hangs_costs_only_itself() {
         let limit = Duration::from_millis(30);
         let results = map((0..6).collect(), limit, |n: &u32| {
-            while *n == 2 || *n == 5 {
-                std::thread::park();
+            if *n == 2 || *n == 5 {
+                loop {
+                    std::thread::park();
+                }
             }
             *n
         });

@@ -190,7 +190,8 @@ mod tests {
 
     #[test]
     fn r09_leaves_come_first_and_wrappers_last() {
-        let tree = tree(vec![member(20, 0, true), member(10, -1, true), member(30, 1, true), member(40, 2, true)]);
+        let tree =
+            tree(vec![member(20, 0, true), member(10, -1, true), member(30, 1, true), member(40, 2, true)]);
         assert_eq!(pids(&plan(&[tree], Reach::Tree, 9)), [40, 30, 20, 10]);
     }
 

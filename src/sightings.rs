@@ -185,7 +185,11 @@ mod tests {
     use reaper_platform::fake;
 
     fn id(pid: i32, start: u64, generation: Option<u64>) -> ProcId {
-        ProcId { pid: Pid::new(pid).unwrap(), start: StartTime(start), generation: generation.map(Generation) }
+        ProcId {
+            pid: Pid::new(pid).unwrap(),
+            start: StartTime(start),
+            generation: generation.map(Generation),
+        }
     }
 
     fn at(seconds: u64) -> Clock {
@@ -218,7 +222,10 @@ mod tests {
         for elsewhere in [reboot, container] {
             assert!(Sightings::parse(&bytes, &elsewhere, &at(2000)).unwrap().is_empty());
         }
-        assert!(Sightings::parse(&bytes, &here, &at(900)).unwrap().is_empty(), "a clock that runs ahead of ours");
+        assert!(
+            Sightings::parse(&bytes, &here, &at(900)).unwrap().is_empty(),
+            "a clock that runs ahead of ours"
+        );
     }
 
     #[test]
@@ -236,7 +243,9 @@ mod tests {
     fn r11_a_damaged_file_is_set_aside_once() {
         let dir = tempfile::tempdir().unwrap();
         let here = fake::here();
-        let uid = reaper_platform::Uid(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.path()).unwrap()));
+        let uid = reaper_platform::Uid(std::os::unix::fs::MetadataExt::uid(
+            &std::fs::metadata(dir.path()).unwrap(),
+        ));
         let state = StateDir::create(&dir.path().join("s"), uid).unwrap();
         for damaged in [&b"{"[..], b"", b"null", b"{\"schema\":\"x\"}", b"\xff\xff"] {
             state.replace(FILE, damaged).unwrap();
@@ -252,7 +261,9 @@ mod tests {
     fn two_runs_do_not_lose_each_others_sightings() {
         let dir = tempfile::tempdir().unwrap();
         let here = fake::here();
-        let uid = reaper_platform::Uid(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.path()).unwrap()));
+        let uid = reaper_platform::Uid(std::os::unix::fs::MetadataExt::uid(
+            &std::fs::metadata(dir.path()).unwrap(),
+        ));
         let state = StateDir::create(&dir.path().join("s"), uid).unwrap();
         let (mut early, mut late) = (Sightings::default(), Sightings::default());
         early.note(id(7, 1, None), &at(100), &here);

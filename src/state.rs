@@ -80,7 +80,12 @@ impl StateDir {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => {
                 let hint = "check the permissions of the directories above it";
-                return Err(StateError::Io { what: "look at the state directory", path: path.to_owned(), source, hint });
+                return Err(StateError::Io {
+                    what: "look at the state directory",
+                    path: path.to_owned(),
+                    source,
+                    hint,
+                });
             }
         };
         let refuse = |why: String, hint: String| StateError::Refused { path: path.to_owned(), why, hint };
@@ -147,7 +152,12 @@ impl StateDir {
         write().map_err(|source| {
             // The draft is of no use to anybody; that it could not be removed changes nothing.
             let _ = fs::remove_file(&draft);
-            StateError::Io { what: "write", path, source, hint: "free some space, or make the directory writable" }
+            StateError::Io {
+                what: "write",
+                path,
+                source,
+                hint: "free some space, or make the directory writable",
+            }
         })
     }
 

@@ -14,7 +14,8 @@ use crate::patience;
 use crate::plan::{Plan, plan};
 use crate::report::history::Account;
 use crate::sightings::Sightings;
-use crate::terminate::{Ended, TerminateError, Terminator, Watcher};
+use crate::state::StateError;
+use crate::terminate::{Ended, Terminator, Watcher};
 use crate::tree;
 use crate::verdict::{Answer, Gate, Verdict};
 
@@ -148,10 +149,11 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
     sightings.retain(|pid| ground.host.exists(pid) != Ok(false));
 }
 
-/// Ends what a survey planned, then looks again for what was forked or orphaned meanwhile.
+/// Ends what a survey planned, then looks again for what was forked or orphaned meanwhile. Beside what
+/// became of the targets, it returns why an account could not be written, if one could not.
 ///
 /// # Errors
-/// When no account can be written or processes cannot be waited for.
+/// When processes cannot be waited for.
 pub fn end<H: Host>(
     ground: &Ground<H>,
     survey: &Survey,
@@ -159,24 +161,25 @@ pub fn end<H: Host>(
     account: &mut dyn Account,
     watcher: &mut dyn Watcher,
     limit: Duration,
-) -> Result<Vec<Ended>, TerminateError> {
+) -> Result<(Vec<Ended>, Option<StateError>), HostError> {
     let sweep = sweep_id(ground);
     let seen = Arc::new(sightings.clone());
     let host = Arc::clone(&ground.host);
     let seen_for = Arc::new(move |id: &ProcId| seen.seen_for(id, &host.clock()));
-    let mut terminator = Terminator { ground, seen_for, account, watcher, sweep: &sweep, limit };
+    let mut terminator =
+        Terminator { ground, seen_for, account, watcher, sweep: &sweep, limit, trouble: None };
     let mut ended: Vec<Ended> = Vec::new();
     let mut targets = survey.plan.targets.clone();
     let room = ground.policy.max_targets().get();
     for _ in 0..MAX_ROUNDS {
-        if targets.is_empty() {
+        if targets.is_empty() || terminator.trouble.is_some() {
             break;
         }
         ended.extend(terminator.run(&targets)?);
         targets = tree::leftovers(ground, &ended, limit);
         targets.truncate(room.saturating_sub(ended.len()));
     }
-    Ok(ended)
+    Ok((ended, terminator.trouble))
 }
 
 /// Joins the records of one sweep: when, and by whom.

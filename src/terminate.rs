@@ -39,17 +39,6 @@ pub struct Ended {
     pub zombie: bool,
 }
 
-/// Why nothing more could be done.
-#[derive(Debug, thiserror::Error)]
-pub enum TerminateError {
-    /// No account could be written, so no signal was sent.
-    #[error(transparent)]
-    Account(#[from] StateError),
-    /// The system does not let us wait for processes.
-    #[error(transparent)]
-    Host(#[from] HostError),
-}
-
 /// Who looks on while processes are being ended.
 pub trait Watcher {
     /// `left` of `all` targets have not ended yet.
@@ -75,6 +64,8 @@ pub struct Terminator<'a, H: Host> {
     pub sweep: &'a str,
     /// How long one process may take to be read.
     pub limit: Duration,
+    /// Set when an account could not be written: from then on nothing is signalled.
+    pub trouble: Option<StateError>,
 }
 
 struct Job<P> {
@@ -98,17 +89,22 @@ impl<H: Host> Terminator<'_, H> {
     /// Ends the targets, in their order, as many at a time as can be pinned. Returns when the last one has
     /// ended or was given up.
     ///
+    /// When an account cannot be written, what it was for is spared, and [`Terminator::trouble`] says why.
+    ///
     /// # Errors
-    /// When no account can be written or processes cannot be waited for. Nothing is signalled after that.
-    pub fn run(&mut self, targets: &[Target]) -> Result<Vec<Ended>, TerminateError> {
+    /// When the system does not let us wait for processes. Nothing was signalled then.
+    pub fn run(&mut self, targets: &[Target]) -> Result<Vec<Ended>, HostError> {
         let at_once = self.ground.host.pin_limit();
         let mut ended = Vec::with_capacity(targets.len());
         // A root that is spared spares what is above and below it, in whichever batch that is.
         let mut spared_roots = HashSet::new();
         for batch in targets.chunks(at_once.max(1)) {
             let roots: HashSet<Pid> = batch.iter().map(|t| t.root.pid).collect();
-            let elsewhere: Vec<Target> =
-                targets.iter().filter(|t| t.role == Role::Root && roots.contains(&t.id.pid)).cloned().collect();
+            let elsewhere: Vec<Target> = targets
+                .iter()
+                .filter(|t| t.role == Role::Root && roots.contains(&t.id.pid))
+                .cloned()
+                .collect();
             ended.extend(self.batch(batch, &elsewhere, &mut spared_roots)?);
         }
         Ok(ended)
@@ -119,7 +115,7 @@ impl<H: Host> Terminator<'_, H> {
         targets: &[Target],
         roots: &[Target],
         spared_roots: &mut HashSet<Pid>,
-    ) -> Result<Vec<Ended>, TerminateError> {
+    ) -> Result<Vec<Ended>, HostError> {
         let policy = Arc::clone(&self.ground.policy);
         let timeouts = Timeouts { term: policy.term_timeout(), kill: policy.kill_timeout() };
         let mut waiter = self.ground.host.waiter()?;
@@ -147,8 +143,8 @@ impl<H: Host> Terminator<'_, H> {
         let mut watched = HashSet::new();
         loop {
             self.judge(&mut jobs, spared_roots);
-            self.write_intents(&jobs)?;
-            self.send(&mut jobs, &mut waiter, &mut watched)?;
+            self.write_intents(&mut jobs);
+            self.send(&mut jobs, &mut waiter, &mut watched);
             let now = self.now();
             for job in &mut jobs {
                 job.escalation.on(Event::Tick, now);
@@ -173,8 +169,9 @@ impl<H: Host> Terminator<'_, H> {
         }
         let now = self.now();
         let ended: Vec<Ended> = jobs.into_iter().map(|job| finish(job, now)).collect();
-        let records: Vec<Record> = ended.iter().map(|e| build::outcome(e, self.sweep, &self.clock())).collect();
-        self.account.write(&records)?;
+        let records: Vec<Record> =
+            ended.iter().map(|e| build::outcome(e, self.sweep, &self.clock())).collect();
+        self.account(&records);
         Ok(ended)
     }
 
@@ -234,7 +231,11 @@ impl<H: Host> Terminator<'_, H> {
             let with_root = verdicted.event == Event::Cleared && spared_roots.contains(&job.target.root.pid);
             let event = if with_root { Event::Spared } else { verdicted.event };
             job.findings = verdicted.findings;
-            job.why = if with_root { Some("the orphan that it belongs to was spared".into()) } else { verdicted.why };
+            job.why = if with_root {
+                Some("the orphan that it belongs to was spared".into())
+            } else {
+                verdicted.why
+            };
             job.escalation.on(event, now);
             if event == Event::Ended {
                 job.ended_at.get_or_insert(now);
@@ -246,7 +247,8 @@ impl<H: Host> Terminator<'_, H> {
         verdict(&Looker::new(self.ground), &self.seen_for, process, target)
     }
 
-    fn write_intents(&mut self, jobs: &[Job<H::Pinned>]) -> Result<(), TerminateError> {
+    /// Writes the accounts of all signals that are about to be sent, or calls the signals off.
+    fn write_intents(&mut self, jobs: &mut [Job<H::Pinned>]) {
         let clock = self.clock();
         let intents: Vec<Record> = jobs
             .iter()
@@ -257,24 +259,37 @@ impl<H: Host> Terminator<'_, H> {
                 _ => None,
             })
             .collect();
-        if intents.is_empty() { Ok(()) } else { Ok(self.account.write(&intents)?) }
+        if intents.is_empty() || self.account(&intents) {
+            return;
+        }
+        for job in jobs.iter_mut().filter(|j| matches!(j.escalation.action(), Action::Send(_))) {
+            job.why = Some("no account of the signal could be written".to_owned());
+            job.escalation.on(Event::Spared, clock.monotonic);
+        }
+    }
+
+    /// Whether the records are on the disk. After the first failure nothing more is tried.
+    fn account(&mut self, records: &[Record]) -> bool {
+        if self.trouble.is_none() {
+            self.trouble = self.account.write(records).err();
+        }
+        self.trouble.is_none()
     }
 
     /// Sends what was cleared and accounted for.
-    fn send(
-        &self,
-        jobs: &mut [Job<H::Pinned>],
-        waiter: &mut H::Waiter,
-        watched: &mut HashSet<usize>,
-    ) -> Result<(), TerminateError> {
+    fn send(&self, jobs: &mut [Job<H::Pinned>], waiter: &mut H::Waiter, watched: &mut HashSet<usize>) {
         for (i, job) in jobs.iter_mut().enumerate() {
             let Action::Send(signal) = job.escalation.action() else { continue };
             let Some(process) = &job.process else { continue };
-            if watched.insert(i) {
-                waiter.watch(&**process, i as u64)?;
-            }
-            #[expect(clippy::disallowed_methods, reason = "the one place: judged just now, through this handle")]
-            let sent = process.signal(signal);
+            let sent =
+                if watched.insert(i) { waiter.watch(process, i as u64).map_err(|e| e.why) } else { Ok(()) };
+            let sent = sent.and_then(|()| {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "the one place: judged just now, by this handle"
+                )]
+                process.signal(signal)
+            });
             let now = self.now();
             let event = match sent {
                 Ok(()) => {
@@ -289,7 +304,6 @@ impl<H: Host> Terminator<'_, H> {
             };
             job.escalation.on(event, now);
         }
-        Ok(())
     }
 
     fn clock(&self) -> Clock {
@@ -329,8 +343,13 @@ fn verdict<H: Host>(
     match asked {
         Ok((true, findings)) => Verdicted { event: Event::Cleared, findings, why: None },
         Ok((false, findings)) => {
-            let against = |f: &&Finding| f.answer != Answer::Yes && (f.gate != Gate::Grace || target.role == Role::Root);
-            let why = findings.iter().find(|f| f.answer == Answer::No && against(f)).or_else(|| findings.iter().find(against));
+            let against = |f: &&Finding| {
+                f.answer != Answer::Yes && (f.gate != Gate::Grace || target.role == Role::Root)
+            };
+            let why = findings
+                .iter()
+                .find(|f| f.answer == Answer::No && against(f))
+                .or_else(|| findings.iter().find(against));
             let why = why.map(|f| format!("{}: {}", f.gate.name(), f.evidence));
             Verdicted { event: Event::Spared, findings, why }
         }
@@ -350,10 +369,14 @@ fn finish<P: Pinned>(job: Job<P>, now: Duration) -> Ended {
         _ => Outcome::Survived,
     };
     let stat = job.process.as_ref().and_then(|p| p.stat().ok());
-    let zombie = matches!(outcome, Outcome::Exited | Outcome::Killed) && stat.is_some_and(|s| s.state.is_dead());
-    let took = job.first_signal.map_or(Duration::ZERO, |first| job.ended_at.unwrap_or(now).saturating_sub(first));
+    let zombie =
+        matches!(outcome, Outcome::Exited | Outcome::Killed) && stat.is_some_and(|s| s.state.is_dead());
+    let took =
+        job.first_signal.map_or(Duration::ZERO, |first| job.ended_at.unwrap_or(now).saturating_sub(first));
     let why = match outcome {
-        Outcome::Survived => Some("it did not end after SIGKILL: stuck in the kernel, or under a debugger".to_owned()),
+        Outcome::Survived => {
+            Some("it did not end after SIGKILL: stuck in the kernel, or under a debugger".to_owned())
+        }
         Outcome::Spared | Outcome::Denied => job.why,
         _ => None,
     };

@@ -23,7 +23,12 @@ use crate::verdict::{Answer, Finding, Gate};
 const MAX_MEMBERS: usize = 10_000;
 
 /// Reads the trees of all orphans that are to be ended.
-pub fn read<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement], limit: Duration) -> Vec<Tree> {
+pub fn read<H: Host>(
+    ground: &Ground<H>,
+    census: &Census,
+    roots: &[&Judgement],
+    limit: Duration,
+) -> Vec<Tree> {
     if roots.is_empty() {
         return Vec::new();
     }
@@ -80,7 +85,8 @@ pub fn leftovers<H: Host>(ground: &Ground<H>, ended: &[Ended], limit: Duration) 
     for pid in &families.census.candidates {
         let Ok(stat) = ground.host.glance(*pid) else { continue };
         let by_group = stat.pgrp.and_then(|group| owners.get(&group));
-        let by_session = stat.session.and_then(|session| owners.get(&session)).filter(|t| Some(t.id.pid) == stat.session);
+        let by_session =
+            stat.session.and_then(|session| owners.get(&session)).filter(|t| Some(t.id.pid) == stat.session);
         let Some(owner) = by_group.or(by_session).filter(|_| known.insert(*pid)) else { continue };
         let mut tree = Tree { root: owner.root, profiles: owner.profiles.clone(), members: Vec::new() };
         tree.members = judge_all(&looker, vec![*pid], Role::GroupMember, 0, &owner.profiles, limit);
@@ -177,8 +183,7 @@ fn judge_all<H: Host>(
 ) -> Vec<Member> {
     let (shared, profiles) = (Arc::clone(looker), profiles.to_vec());
     let asked = pids.clone();
-    let results =
-        patience::map(pids, limit, move |pid| member(&shared, *pid, role, depth, &profiles));
+    let results = patience::map(pids, limit, move |pid| member(&shared, *pid, role, depth, &profiles));
     asked
         .into_iter()
         .zip(results)

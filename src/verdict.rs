@@ -149,7 +149,8 @@ impl Verdict {
 /// question that was never asked counts as unknown, so that a forgotten gate cannot let anything through.
 #[must_use]
 pub fn add_up(findings: &[Finding], grace_left: Duration) -> (Verdict, Gate) {
-    let first = |answer| findings.iter().find(|f| f.answer == answer && f.gate != Gate::Grace).map(|f| f.gate);
+    let first =
+        |answer| findings.iter().find(|f| f.answer == answer && f.gate != Gate::Grace).map(|f| f.gate);
     let grace = findings.iter().find(|f| f.gate == Gate::Grace).map(|f| f.answer);
     let missing = Gate::ALL.into_iter().find(|g| !findings.iter().any(|f| f.gate == *g));
     if let Some(gate) = first(Answer::No) {

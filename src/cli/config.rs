@@ -1,9 +1,9 @@
 //! `reaper config`: what is in force, whether it is sound, and where it stands.
 
+use super::Context;
 use super::args::Config;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
-use super::Context;
 use crate::config::{Overrides, example, show};
 use crate::report::words;
 
@@ -16,7 +16,8 @@ pub fn run(context: &Context, what: &Config, out: &mut Out) -> Result<Exit, Comm
         Config::Check => {
             let policy = context.policy(&Overrides::default(), out)?;
             let files: Vec<String> = policy.files().iter().map(|f| format!("`{}`", f.display())).collect();
-            let from = if files.is_empty() { "no file, built-in defaults".to_owned() } else { files.join(", ") };
+            let from =
+                if files.is_empty() { "no file, built-in defaults".to_owned() } else { files.join(", ") };
             let warnings = words::count(policy.warnings().len(), "warning");
             out.data(format_args!("the config is sound: {from}; {warnings}\n"));
         }

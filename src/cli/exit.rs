@@ -7,7 +7,6 @@ use reaper_platform::HostError;
 
 use crate::config::ConfigError;
 use crate::state::StateError;
-use crate::terminate::TerminateError;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,15 +89,6 @@ impl From<HostError> for CommandError {
     }
 }
 
-impl From<TerminateError> for CommandError {
-    fn from(e: TerminateError) -> Self {
-        match e {
-            TerminateError::Account(e) => e.into(),
-            TerminateError::Host(e) => e.into(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,8 +96,13 @@ mod tests {
     #[test]
     fn the_codes_are_those_of_the_help() {
         let help = crate::cli::args::parse(["reaper".into(), "--help".into()]).unwrap_err().to_string();
-        for exit in [Exit::Done, Exit::Found, Exit::Usage, Exit::Config, Exit::Failed, Exit::Survived, Exit::Bug] {
-            assert!(help.lines().any(|l| l.trim_start().starts_with(&format!("{} ", exit.code()))), "{exit:?}");
+        for exit in
+            [Exit::Done, Exit::Found, Exit::Usage, Exit::Config, Exit::Failed, Exit::Survived, Exit::Bug]
+        {
+            assert!(
+                help.lines().any(|l| l.trim_start().starts_with(&format!("{} ", exit.code()))),
+                "{exit:?}"
+            );
         }
     }
 }

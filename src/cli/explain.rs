@@ -65,7 +65,8 @@ fn render(j: &JudgementReport) -> String {
     if let Some(exe) = &j.exe {
         let _ = writeln!(text, "runs {exe}");
     }
-    let _ = writeln!(text, "{bold}verdict: {}{bold:#}, decided by {}: {}\n", j.verdict, j.decided_by, j.reason);
+    let _ =
+        writeln!(text, "{bold}verdict: {}{bold:#}, decided by {}: {}\n", j.verdict, j.decided_by, j.reason);
     text.push_str(&findings(j, "  "));
     text
 }

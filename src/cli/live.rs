@@ -14,7 +14,9 @@ pub fn count_down(live: bool, time: Duration, orphans: usize, mut sleep: impl Fn
         return;
     }
     let bar = ProgressBar::with_draw_target(Some(time.as_secs()), ProgressDrawTarget::stderr());
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {bar:24}  (Ctrl-C leaves everything as it is)") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} {msg}  {bar:24}  (Ctrl-C leaves everything as it is)")
+    {
         bar.set_style(style);
     }
     let step = Duration::from_millis(200);

@@ -66,7 +66,10 @@ fn report_bugs() {
     std::panic::set_hook(Box::new(|info| {
         let hint = "this is a bug in reaper; nothing is signalled after it. Please report the line above";
         out::error(args::Color::Auto, format_args!("{info}\nhint: {hint}"));
-        #[expect(clippy::exit, reason = "a thread's panic must end the whole program, with the code for bugs")]
+        #[expect(
+            clippy::exit,
+            reason = "a thread's panic must end the whole program, with the code for bugs"
+        )]
         std::process::exit(i32::from(Exit::Bug.code()));
     }));
 }

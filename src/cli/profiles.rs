@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
+use super::Context;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
-use super::Context;
 use crate::config::{Marker, Overrides, Policy, Profile, ProfileOrigin, Programs, profiles};
 
 pub fn run(context: &Context, out: &mut Out) -> Result<Exit, CommandError> {

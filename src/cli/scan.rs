@@ -51,17 +51,30 @@ fn scope(context: &Context, args: &Scan) -> Result<Scope, CommandError> {
 }
 
 /// A dry run: nothing is signalled, written or waited for.
-fn look(context: &Context, args: &Scan, ground: &Ground<NativeHost>, out: &mut Out) -> Result<Exit, CommandError> {
+fn look(
+    context: &Context,
+    args: &Scan,
+    ground: &Ground<NativeHost>,
+    out: &mut Out,
+) -> Result<Exit, CommandError> {
     let started = ground.host.clock();
     let sightings = sightings_for_reading(context, &started, out);
     let survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
     let report = report(ground, &survey, &[], &started, args);
     print(&report, args, context.verbose, out)?;
     complain(&survey, out);
+    if args.format == Format::Table && survey.orphans().next().is_some() {
+        out.note("hint: `reaper scan` ends them: it asks first, and waits until their grace is over");
+    }
     Ok(exit(&survey, &report, args))
 }
 
-fn act(context: &Context, args: &Scan, ground: &Ground<NativeHost>, out: &mut Out) -> Result<Exit, CommandError> {
+fn act(
+    context: &Context,
+    args: &Scan,
+    ground: &Ground<NativeHost>,
+    out: &mut Out,
+) -> Result<Exit, CommandError> {
     if let Some(why) = &ground.host.here().cannot_signal {
         let what = format!("cannot end processes safely: {why}");
         return Err(CommandError::new(Exit::Failed, what, "`reaper scan --dry-run` still works here"));
@@ -81,7 +94,7 @@ fn act(context: &Context, args: &Scan, ground: &Ground<NativeHost>, out: &mut Ou
     }
     let mut survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
     remember(ground, &survey, &mut sightings, &state, out);
-    let mut ended = Vec::new();
+    let (mut ended, mut trouble) = (Vec::new(), None);
     let listed: HashSet<ProcId> = survey.orphans().map(|j| j.id).collect();
     if !listed.is_empty() {
         if args.format == Format::Table {
@@ -101,7 +114,8 @@ fn act(context: &Context, args: &Scan, ground: &Ground<NativeHost>, out: &mut Ou
             let _lock = state.lock_to_act()?;
             let mut history = History::open(&state)?;
             let mut line = live::Line::new(out.is_live());
-            ended = sweep::end(ground, &survey, &sightings, &mut history, &mut line, patience::LIMIT)?;
+            (ended, trouble) =
+                sweep::end(ground, &survey, &sightings, &mut history, &mut line, patience::LIMIT)?;
         }
     }
     let report = report(ground, &survey, &ended, &started, args);
@@ -113,7 +127,10 @@ fn act(context: &Context, args: &Scan, ground: &Ground<NativeHost>, out: &mut Ou
         _ => print(&report, args, context.verbose, out)?,
     }
     complain(&survey, out);
-    Ok(exit(&survey, &report, args))
+    match trouble {
+        Some(e) => Err(e.into()),
+        None => Ok(exit(&survey, &report, args)),
+    }
 }
 
 fn remember(
@@ -223,8 +240,9 @@ const BLIND: &str = "not one environment could be read, so no marker can be seen
 
 /// One JSON document on a line of its own.
 pub fn json(document: &impl Serialize) -> Result<String, CommandError> {
-    let text = serde_json::to_string(document)
-        .map_err(|e| CommandError::new(Exit::Bug, format_args!("cannot write JSON: {e}"), "please report this"))?;
+    let text = serde_json::to_string(document).map_err(|e| {
+        CommandError::new(Exit::Bug, format_args!("cannot write JSON: {e}"), "please report this")
+    })?;
     Ok(text + "\n")
 }
 
@@ -254,7 +272,11 @@ fn left_alone(report: &types::Scan) -> String {
     const SHOWN: usize = 10;
     let mut text = String::new();
     for left in report.left_alone.iter().take(SHOWN) {
-        let _ = writeln!(text, "left alone: {} (pid {}) below {}: {}", left.program, left.pid, left.root, left.reason);
+        let _ = writeln!(
+            text,
+            "left alone: {} (pid {}) below {}: {}",
+            left.program, left.pid, left.root, left.reason
+        );
     }
     if let Some(more @ 1..) = report.left_alone.len().checked_sub(SHOWN) {
         let _ = writeln!(text, "left alone: {more} more");
@@ -270,7 +292,8 @@ fn done(report: &types::Scan, verbose: bool) -> String {
             let signals = action.signals.join(", ");
             let took = words::span(Duration::from_millis(action.took_ms));
             let why = action.why.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
-            let after = if signals.is_empty() { String::new() } else { format!(" after {signals} in {took}") };
+            let after =
+                if signals.is_empty() { String::new() } else { format!(" after {signals} in {took}") };
             let _ = writeln!(text, "{} (pid {}) {}{after}{why}", action.program, action.pid, action.outcome);
         }
     }

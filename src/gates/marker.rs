@@ -25,8 +25,12 @@ pub fn ask<'a>(case: &Case<'_>, named: &[&'a Profile]) -> (Finding, Vec<&'a Prof
         return (Finding::yes(GATE, format!("{first} is in its environment")), marked);
     }
     let wanted = named.iter().flat_map(|p| &p.markers);
-    if let Some(odd) = wanted.clone().find(|m| environ.get(m.name.as_bytes()) == Some(&Found::Contradictory)) {
-        return (Finding::unknown(GATE, format!("{} is there twice, with different values", odd.name)), Vec::new());
+    if let Some(odd) = wanted.clone().find(|m| environ.get(m.name.as_bytes()) == Some(&Found::Contradictory))
+    {
+        return (
+            Finding::unknown(GATE, format!("{} is there twice, with different values", odd.name)),
+            Vec::new(),
+        );
     }
     let required = || named.iter().filter(|p| p.markers.iter().any(|m| accepted(m, environ)));
     if let Some(lacking) = required().flat_map(|p| &p.require).find(|m| !accepted(m, environ)) {
@@ -38,7 +42,11 @@ pub fn ask<'a>(case: &Case<'_>, named: &[&'a Profile]) -> (Finding, Vec<&'a Prof
     let mut names: Vec<&str> = wanted.map(|m| m.name.as_str()).collect();
     names.dedup();
     let names = if names.len() > 3 { "no profile's marker".to_owned() } else { names.join(" or ") };
-    let words = if names.starts_with("no ") { format!("{names} is in its environment") } else { format!("{names} is not in its environment") };
+    let words = if names.starts_with("no ") {
+        format!("{names} is in its environment")
+    } else {
+        format!("{names} is not in its environment")
+    };
     (Finding::no(GATE, words), Vec::new())
 }
 

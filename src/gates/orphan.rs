@@ -135,8 +135,10 @@ pub fn ask(case: &Case<'_>) -> Finding {
     let Some(end) = chain.end() else {
         return Finding::no(GATE, OUTSIDE);
     };
-    let through: Vec<String> =
-        chain.wrappers().map(|w| w.facts.as_ref().map_or_else(|_| w.pid.to_string(), Facts::called)).collect();
+    let through: Vec<String> = chain
+        .wrappers()
+        .map(|w| w.facts.as_ref().map_or_else(|_| w.pid.to_string(), Facts::called))
+        .collect();
     let through = if through.is_empty() { String::new() } else { format!(" through {}", through.join(", ")) };
     let name = end.facts.as_ref().map_or_else(|_| format!("pid {}", end.pid), Facts::called);
     match kind(end, uid, case.policy, case.us.systemd_booted) {
@@ -146,7 +148,9 @@ pub fn ask(case: &Case<'_>) -> Finding {
             None => Finding::unknown(GATE, format!("its parent {name} may have started it{through}")),
         },
         Kind::Other => Finding::no(GATE, format!("its parent {name} is alive{through}")),
-        Kind::Wrapper if end.facts.as_ref().is_ok_and(|f| f.stat.ppid.is_none()) => Finding::no(GATE, OUTSIDE),
+        Kind::Wrapper if end.facts.as_ref().is_ok_and(|f| f.stat.ppid.is_none()) => {
+            Finding::no(GATE, OUTSIDE)
+        }
         Kind::Wrapper => Finding::unknown(GATE, format!("the wrappers above it do not end{through}")),
         Kind::Unreadable(why) => Finding::unknown(GATE, could_not(&format!("its parent {name}"), &why)),
     }

@@ -40,12 +40,15 @@ pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
     }
     let finding = match (evidence, profiles.is_empty()) {
         (Some(evidence), _) => Finding::yes(GATE, evidence),
-        (None, false) => Finding::yes(GATE, "any program, if the marker names an owner"),
-        (None, true) => {
-            let shown: Vec<String> = names.iter().map(|n| format!("`{}`", escape(n.bytes))).collect();
-            let shown = if shown.is_empty() { "an interpreter".to_owned() } else { shown.join(", ") };
-            Finding::no(GATE, format!("{shown} is in no profile in use"))
+        (None, false) => {
+            Finding::yes(GATE, format!("{} is named by no profile, but any may be marked", shown(&names)))
         }
+        (None, true) => Finding::no(GATE, format!("{} is in no profile in use", shown(&names))),
     };
     (finding, profiles)
+}
+
+fn shown(names: &Names<'_>) -> String {
+    let shown: Vec<String> = names.iter().map(|n| format!("`{}`", escape(n.bytes))).collect();
+    if shown.is_empty() { "an interpreter".to_owned() } else { shown.join(", ") }
 }

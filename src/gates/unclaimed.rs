@@ -35,7 +35,10 @@ pub fn ask(case: &Case<'_>) -> Finding {
                 unsure.get_or_insert(format!("{name} is there and cannot be understood"));
             }
             Claim::Leader(what, pid, Ok(Leader::Owner)) => {
-                return Finding::no(GATE, format!("the leader of its {what}, pid {pid}, is marked and no orphan"));
+                return Finding::no(
+                    GATE,
+                    format!("the leader of its {what}, pid {pid}, is marked and no orphan"),
+                );
             }
             Claim::Leader(_, _, Ok(Leader::Gone | Leader::Unmarked | Leader::Orphan)) => {}
             Claim::Leader(what, pid, Err(why)) => {
@@ -50,7 +53,10 @@ pub fn ask(case: &Case<'_>) -> Finding {
     match &finalist.holders {
         Some(Ok(holders)) => {
             if let Some(pid) = holders.first() {
-                return Finding::no(GATE, format!("pid {pid}, which is no orphan, holds the same owner value"));
+                return Finding::no(
+                    GATE,
+                    format!("pid {pid}, which is no orphan, holds the same owner value"),
+                );
             }
             dead.push("no live process holds its owner value".to_owned());
         }

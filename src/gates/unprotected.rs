@@ -16,7 +16,10 @@ pub fn ask(case: &Case<'_>) -> Finding {
         return Finding::no(GATE, format!("pid {pid} is this reaper or one of its ancestors"));
     }
     if !case.us.lineage_complete && case.chain.is_some_and(|c| c.hidden_child) {
-        return Finding::unknown(GATE, "it has a child that cannot be seen, and may be our ancestor through it");
+        return Finding::unknown(
+            GATE,
+            "it has a child that cannot be seen, and may be our ancestor through it",
+        );
     }
     if let Some(found) = case.policy.protected(&case.facts.identity()) {
         return Finding::no(GATE, format!("{found}, is never touched"));

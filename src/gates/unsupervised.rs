@@ -33,7 +33,9 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
                 return Finding::no(GATE, format!("pid {main} is the one command of the container's init"));
             }
             Ok(_) => {}
-            Err(why) => return Finding::unknown(GATE, could_not("the children of the container's init", why)),
+            Err(why) => {
+                return Finding::unknown(GATE, could_not("the children of the container's init", why));
+            }
         }
     }
     match &case.facts.unit {
@@ -74,10 +76,14 @@ pub fn keeps(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
     let names = Names::of(&identity);
     let rules = case.policy.keep_args().iter().chain(profiles.iter().flat_map(|p| &p.keep_args));
     if let Some(rule) = rules.clone().find(|rule| rule.matches(&names, argv)) {
-        return Finding::no(GATE, format!("`{rule}` among its arguments: a daemon that was started on purpose"));
+        return Finding::no(
+            GATE,
+            format!("`{rule}` among its arguments: a daemon that was started on purpose"),
+        );
     }
     if let Ok(environ) = &case.facts.environ {
-        let said = |m: &&crate::config::Marker| environ.value(m.name.as_bytes()).is_some_and(|v| m.accepts(v));
+        let said =
+            |m: &&crate::config::Marker| environ.value(m.name.as_bytes()).is_some_and(|v| m.accepts(v));
         if let Some(marker) = case.policy.keep_env().iter().find(said) {
             return Finding::no(GATE, format!("{}: a daemon that was started on purpose", marker.name));
         }

@@ -39,10 +39,10 @@ impl<H: Host> Looker<H> {
             Ok(ids) => ids.real,
             Err(why) => return Some(Err(why.clone())),
         };
-        let known = self.lock().holders.clone();
+        let known = self.lock().holders.get(&uid).cloned();
         let holders = known.unwrap_or_else(|| {
             let looked = self.list_holders(uid);
-            self.lock().holders = Some(looked.clone());
+            self.lock().holders.insert(uid, looked.clone());
             looked
         });
         Some(holders.and_then(|h| self.rooted_holders(&h, &wanted)))

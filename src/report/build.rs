@@ -6,9 +6,7 @@ use std::time::Duration;
 use reaper_platform::{Clock, Here, Pid, ProcId, Signal};
 
 use super::escape::escape;
-use super::types::{
-    ActionReport, FindingReport, HISTORY, JudgementReport, LeftAloneReport, Record, Summary,
-};
+use super::types::{ActionReport, FindingReport, HISTORY, JudgementReport, LeftAloneReport, Record, Summary};
 use super::words;
 use crate::escalation::Outcome;
 use crate::look::Judgement;
@@ -138,7 +136,11 @@ pub fn summary(judgements: &[&Judgement], plan: &Plan, ended: &[Ended], dry_run:
 /// The account of a signal that is about to be sent.
 #[must_use]
 pub fn intent(target: &Target, signal: Signal, found: &[Finding], sweep: &str, clock: &Clock) -> Record {
-    Record { signal: Some(signal.to_string()), findings: findings(found), ..record(target, "intent", sweep, clock) }
+    Record {
+        signal: Some(signal.to_string()),
+        findings: findings(found),
+        ..record(target, "intent", sweep, clock)
+    }
 }
 
 /// The account of what became of a target.

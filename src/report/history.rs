@@ -42,18 +42,17 @@ impl History {
         if fs::metadata(&path).is_ok_and(|m| m.len() >= MAX_BYTES) {
             fs::rename(&path, state.file(&format!("{FILE}.1"))).map_err(io)?;
         }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io)?;
+        let mut file =
+            OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path).map_err(io)?;
         let meta = file.metadata().map_err(io)?;
         let dir = fs::metadata(state.file(".")).map_err(io)?;
         if !meta.is_file() || meta.uid() != dir.uid() || meta.permissions().mode() & 0o022 != 0 {
             let why = "others could have written it".to_owned();
-            return Err(StateError::Refused { path, why, hint: "move it away; a new one will be begun".into() });
+            return Err(StateError::Refused {
+                path,
+                why,
+                hint: "move it away; a new one will be begun".into(),
+            });
         }
         if meta.len() > 0 {
             let mut last = [0];
@@ -80,7 +79,8 @@ impl Account for History {
 }
 
 fn error(state: &StateDir, source: io::Error) -> StateError {
-    let hint = "no process was signalled: an account must be written first. Free some space, or make it writable";
+    let hint =
+        "no process was signalled: an account must be written first. Free some space, or make it writable";
     StateError::Io { what: "write the history", path: state.file(FILE), source, hint }
 }
 

@@ -58,17 +58,30 @@ mod tests {
 
     #[test]
     fn sizes() {
-        for (n, shown) in [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (18_464_000, "18 MB"), (9_940_000, "9.9 MB"), (4_200_000_000, "4.2 GB"), (999_600, "1.0 MB")] {
+        for (n, shown) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 kB"),
+            (18_464_000, "18 MB"),
+            (9_940_000, "9.9 MB"),
+            (4_200_000_000, "4.2 GB"),
+            (999_600, "1.0 MB"),
+        ] {
             assert_eq!(bytes(n), shown);
         }
     }
 
     #[test]
     fn spans_and_times() {
-        for (s, shown) in [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3900, "1 h 05 min"), (190_000, "2 d 4 h")] {
+        for (s, shown) in
+            [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3900, "1 h 05 min"), (190_000, "2 d 4 h")]
+        {
             assert_eq!(span(Duration::from_secs(s)), shown);
         }
         assert_eq!(time(Duration::from_millis(1_767_323_045_123)), "2026-01-02T03:04:05.123Z");
-        assert_eq!((count(1, "process"), count(2, "process"), count(0, "orphan")), ("1 process".into(), "2 processes".into(), "0 orphans".into()));
+        assert_eq!(
+            (count(1, "process"), count(2, "process"), count(0, "orphan")),
+            ("1 process".into(), "2 processes".into(), "0 orphans".into())
+        );
     }
 }

@@ -53,7 +53,7 @@ fn split_argv(bytes: &[u8]) -> Vec<Vec<u8>> {
 
 pub fn read_environ(at: BorrowedFd<'_>, path: &[u8], wanted: &Wanted) -> Result<EnvironScan, Why> {
     let mut scanner = Scanner::new(wanted);
-    proc::read_chunks(at, path, |chunk| scanner.feed(chunk)).map_err(why)?;
+    proc::read_memory(at, path, |chunk| scanner.feed(chunk)).map_err(why)?;
     Ok(scanner.finish())
 }
 

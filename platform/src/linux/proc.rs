@@ -33,10 +33,10 @@ pub fn read_chunks(at: BorrowedFd<'_>, path: &[u8], mut take: impl FnMut(&[u8]))
                 Err(Errno::INTR) => continue,
                 done => done?,
             };
-            if n == 0 {
+            take(buffer.get(..n).unwrap_or_default());
+            if n < full {
                 return Ok(());
             }
-            take(buffer.get(..n).unwrap_or_default());
         }
     })
 }

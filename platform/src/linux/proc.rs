@@ -24,7 +24,24 @@ pub fn open_dir(at: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
 }
 
 /// Reads a file to its end and hands over each piece.
-pub fn read_chunks(at: BorrowedFd<'_>, path: &[u8], mut take: impl FnMut(&[u8])) -> Result<(), Errno> {
+pub fn read_chunks(at: BorrowedFd<'_>, path: &[u8], take: impl FnMut(&[u8])) -> Result<(), Errno> {
+    read_pieces(at, path, 1, take)
+}
+
+/// Reads a window into a process's memory (`environ`). Unlike other files of /proc it fills the buffer as
+/// long as there is anything to read, so that a shorter piece is the last one and the read that would only
+/// say so is saved.
+pub fn read_memory(at: BorrowedFd<'_>, path: &[u8], take: impl FnMut(&[u8])) -> Result<(), Errno> {
+    read_pieces(at, path, BUFFER, take)
+}
+
+/// Reads until a piece is shorter than `full`.
+fn read_pieces(
+    at: BorrowedFd<'_>,
+    path: &[u8],
+    full: usize,
+    mut take: impl FnMut(&[u8]),
+) -> Result<(), Errno> {
     let file = openat(at, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())?;
     SCRATCH.with_borrow_mut(|buffer| {
         buffer.resize(BUFFER, 0);

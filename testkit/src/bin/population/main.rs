@@ -25,7 +25,7 @@
 //! One executable plays every part, told by its arguments. Linked statically a sleeper costs two thirds of the
 //! memory (123 KiB with its kernel side, against 192), and 20,000 of them fit into 2.5 GiB:
 //! `cargo rustc --release -p reaper-testkit --bin population -- -C target-feature=+crt-static -C relocation-model=static`
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 mod builder;
 mod images;
@@ -40,7 +40,7 @@ use std::ffi::{CStr, c_char, c_int};
 ///
 /// # Safety
 /// To be called by the C runtime only, with its `argc` and `argv`.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int {
     if argc >= 2 {
         // SAFETY: the C runtime passes `argc` valid, NUL-terminated strings that live as long as the process.

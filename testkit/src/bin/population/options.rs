@@ -133,3 +133,29 @@ impl Options {
 
 const FLAGS: [&str; 14] =
     ["-n", "-k", "-m", "-d", "-l", "-x", "-i", "-t", "-e", "-v", "-c", "-f", "-C", "-U"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(String::from).collect()
+    }
+
+    #[test]
+    fn options_survive_being_handed_down() {
+        let line = words("-n 5000 -k 31 -U 1000 -- ps -e");
+        let (options, command) = Options::parse(&line).unwrap();
+        assert_eq!(command, ["ps", "-e"]);
+        let (again, _) = Options::parse(&words(&options.to_words())).unwrap();
+        assert_eq!(format!("{options:?}"), format!("{again:?}"));
+        assert_eq!((again.processes, again.orphans, again.managed, again.command_uid), (5000, 31, 15, 1000));
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in ["-n", "-n many -- x", "-q 3 -- x", "ps"] {
+            assert!(Options::parse(&words(line)).is_err(), "{line}");
+        }
+    }
+}

@@ -28,21 +28,17 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads them all; the environment last, because that read can block.
+    /// Reads them all. The environment comes late, because that read can block, and `stat` comes last: it
+    /// tells whether the environment was read whole, and its parent is the newest fact of all.
     ///
     /// # Errors
     /// When not even `stat` can be read: the process is gone.
     pub fn read<P: Pinned>(process: &P, wanted: &Wanted) -> Fact<Self> {
+        let (ids, exe, unit, argv) = (process.ids(), process.exe(), process.unit(), process.argv());
+        let environ = process.environ(wanted);
         let stat = process.stat()?;
-        Ok(Self {
-            id: process.id(),
-            ids: process.ids(),
-            exe: process.exe(),
-            unit: process.unit(),
-            argv: process.argv(),
-            environ: process.environ(wanted),
-            stat,
-        })
+        let environ = environ.and_then(|scan| scan.verify(&stat));
+        Ok(Self { id: process.id(), ids, exe, unit, argv, environ, stat })
     }
 
     /// What its program's names are taken from.

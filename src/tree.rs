@@ -132,8 +132,8 @@ fn groups<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement]) ->
     let wanted: HashSet<Pid> = roots.iter().filter_map(|r| r.stat.pgrp).collect();
     let mut groups: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for pid in &census.candidates {
-        if let Ok(stat) = ground.host.glance(*pid)
-            && let Some(group) = stat.pgrp.filter(|g| wanted.contains(g))
+        if let Ok((group, _)) = ground.host.group_and_session(*pid)
+            && let Some(group) = group.filter(|g| wanted.contains(g))
         {
             groups.entry(group).or_default().push(*pid);
         }

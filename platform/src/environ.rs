@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::types::{Stat, Why};
+
 /// Longest value that is kept. A marker or an owner is far shorter; a longer value is kept cut and says so.
 const MAX_VALUE: usize = 4096;
 
@@ -108,6 +110,22 @@ impl EnvironScan {
             Found::Value(secret) => secret.bytes(),
             Found::Contradictory => None,
         }
+    }
+
+    /// Compares what was read with what a `stat` taken afterwards says there was. The kernel ends a read
+    /// early, without an error, when a page of the block is missing, and gives nothing once the process has
+    /// released its memory.
+    ///
+    /// # Errors
+    /// [`Why::Exiting`] when there was nothing left to read.
+    pub fn verify(mut self, stat: &Stat) -> Result<Self, Why> {
+        if !stat.has_memory {
+            return Err(Why::Exiting);
+        }
+        if self.condition == Condition::Intact && stat.environ_len.is_some_and(|len| len != self.len) {
+            self.condition = Condition::Garbled("its environment was cut short");
+        }
+        Ok(self)
     }
 
     /// Whether the block is trustworthy and has none of the names.

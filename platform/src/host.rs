@@ -98,6 +98,15 @@ pub trait Host: Send + Sync + 'static {
     /// Whatever kept them from being read.
     fn glance(&self, pid: Pid) -> Result<Stat, Why>;
 
+    /// A process's group and session, by number. Cheaper than [`Host::glance`] where the system has calls
+    /// for it.
+    ///
+    /// # Errors
+    /// Whatever kept them from being read.
+    fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
+        self.glance(pid).map(|stat| (stat.pgrp, stat.session))
+    }
+
     /// Searches a process's environment, by number: good for a first look, never for acting.
     ///
     /// # Errors
@@ -164,7 +173,8 @@ pub trait Pinned: Send + Sync + 'static {
     /// Whatever kept them from being read.
     fn argv(&self) -> Result<Vec<Vec<u8>>, Why>;
 
-    /// Searches its environment block. May block for as long as the process holds its memory map.
+    /// Searches its environment block. May block for as long as the process holds its memory map. The
+    /// answer is to be checked against a [`Pinned::stat`] read *afterwards*, by [`EnvironScan::verify`].
     ///
     /// # Errors
     /// Whatever kept it from being read.

@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{AtFlags, StatxFlags, statx};
 
 use super::{cgroup, proc, stat, status, why};
-use crate::environ::{Condition, EnvironScan, Scanner, Wanted};
+use crate::environ::{EnvironScan, Scanner, Wanted};
 use crate::types::{Ids, RuntimeUnit, Stat, Uid, Why};
 
 /// Arguments beyond this many bytes are not read: no rule looks that far.
@@ -55,18 +55,6 @@ pub fn read_environ(at: BorrowedFd<'_>, path: &[u8], wanted: &Wanted) -> Result<
     let mut scanner = Scanner::new(wanted);
     proc::read_memory(at, path, |chunk| scanner.feed(chunk)).map_err(why)?;
     Ok(scanner.finish())
-}
-
-/// Compares what was read with what `stat` says there was: the kernel ends a read early, without an
-/// error, when a page of the block is missing.
-pub fn verify_environ(mut scan: EnvironScan, stat: &Stat) -> Result<EnvironScan, Why> {
-    if !stat.has_memory {
-        return Err(Why::Exiting);
-    }
-    if stat.environ_len.is_some_and(|len| len != scan.len) && scan.condition == Condition::Intact {
-        scan.condition = Condition::Garbled("its environment was cut short");
-    }
-    Ok(scan)
 }
 
 #[cfg(test)]

@@ -155,6 +155,14 @@ impl Host for LinuxHost {
         facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())
     }
 
+    fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
+        let raw = rustix::process::Pid::from_raw(pid.get()).ok_or(Why::Gone)?;
+        let ours = |id: rustix::process::Pid| Pid::new(id.as_raw_nonzero().get());
+        let group = rustix::process::getpgid(Some(raw)).map_err(why)?;
+        let session = rustix::process::getsid(Some(raw)).map_err(why)?;
+        Ok((ours(group), ours(session)))
+    }
+
     fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
         facts::read_environ(self.root(), proc::Path::new(pid, "environ").bytes(), wanted)
     }

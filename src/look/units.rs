@@ -1,0 +1,37 @@
+//! Which service manager runs a process: asked only of those that nothing else spared.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use reaper_platform::{Host, RuntimeUnit, UnitMain, Why};
+
+use super::Looker;
+use crate::facts::{Fact, Facts};
+use crate::gates::Chain;
+
+/// How long a service manager may take to answer.
+const LIMIT: Duration = Duration::from_secs(3);
+
+impl<H: Host> Looker<H> {
+    pub(super) fn units(&self, facts: &Facts, chain: &Chain) -> Vec<Fact<UnitMain>> {
+        let line = std::iter::once(facts).chain(chain.wrappers().filter_map(|w| w.facts.as_ref().ok()));
+        let services: HashSet<RuntimeUnit> = line
+            .filter_map(|f| f.unit.as_ref().ok()?.clone())
+            .filter(|unit| unit.name.ends_with(".service"))
+            .collect();
+        services.into_iter().map(|unit| self.unit_main(unit)).collect()
+    }
+
+    pub(super) fn unit_main(&self, unit: RuntimeUnit) -> Fact<UnitMain> {
+        if let Some(known) = self.lock().units.get(&unit) {
+            return known.clone();
+        }
+        let asked = self.host.unit_mains(std::slice::from_ref(&unit), LIMIT);
+        let answer = match asked {
+            Ok(mains) => mains.into_iter().next().ok_or(Why::Garbled("the service manager did not answer")),
+            Err(e) => Err(e.why),
+        };
+        self.lock().units.insert(unit, answer.clone());
+        answer
+    }
+}

@@ -7,13 +7,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use reaper_platform::{Condition, EnvironScan, Host, Pid, ProcId, RuntimeUnit, Uid, UnitMain, Why};
 
 use crate::facts::{Fact, Facts};
 use crate::gates::{self, Case, Chain, Elder, Finalist, How, Needs, marker, orphan};
 use crate::program::Names;
+use crate::sightings::Past;
 use crate::verdict::Finding;
 
 mod chain;
@@ -70,7 +70,7 @@ impl<H: Host> Looker<H> {
         }
     }
 
-    /// Judges a pinned process. `seen_for` tells how long a process has been seen orphaned.
+    /// Judges a pinned process. `past` tells what earlier looks saw of a process.
     ///
     /// # Errors
     /// When the process is gone.
@@ -78,10 +78,10 @@ impl<H: Host> Looker<H> {
         &self,
         process: &H::Pinned,
         how: How<'_>,
-        seen_for: impl Fn(&ProcId) -> Duration,
+        past: impl Fn(&ProcId) -> Past,
     ) -> Fact<Judgement> {
         let mut facts = Facts::read(process, &self.wanted)?;
-        let seen_for = seen_for(&facts.id);
+        let past = past(&facts.id);
         let (mut chain, mut claims, mut finalist) = (None, None, None);
         loop {
             let case = Case {
@@ -91,7 +91,7 @@ impl<H: Host> Looker<H> {
                 chain: chain.as_ref(),
                 claims: claims.as_deref(),
                 finalist: finalist.as_ref(),
-                seen_for,
+                past,
                 how,
             };
             let judged = gates::judge(&case);
@@ -122,7 +122,7 @@ impl<H: Host> Looker<H> {
             chain: Some(&chain),
             claims: None,
             finalist: None,
-            seen_for: Duration::ZERO,
+            past: Past::default(),
             how: How::Candidate,
         };
         let findings = gates::judge_member(&case, root_profiles);
@@ -145,7 +145,7 @@ impl<H: Host> Looker<H> {
             decided_by: judged.decided_by,
             findings: judged.findings,
             wrappers: wrappers.filter_map(|w| w.facts.as_ref().ok()).map(Wrapper::of).collect(),
-            seen_for: case.seen_for,
+            seen_for: case.past.seen_for,
             is_wrapper: orphan::is_marked_wrapper(facts, case.policy),
             stat: facts.stat.clone(),
         }

@@ -1,8 +1,9 @@
-//! Since when each orphan has been seen: the clock of the grace period.
+//! What earlier looks saw of a process: since when it is an orphan, and whose it was before.
 //!
-//! It is kept across runs, so that two commands a minute apart add up. A process is remembered under its
-//! whole identity, the boot and the PID namespace, so that neither a reused pid nor a reboot can inherit
-//! another's time; and in `CLOCK_MONOTONIC`, which neither a sleeping laptop nor a set clock moves forward.
+//! The first is the clock of the grace period. The second is what a single look cannot see any more: that a
+//! parent was watched dying, and which agent a background helper belongs to. Both are kept across runs, under
+//! a process's whole identity, the boot and the PID namespace, so that neither a reused pid nor a reboot can
+//! inherit another's; and in `CLOCK_MONOTONIC`, which neither a sleeping laptop nor a set clock moves forward.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,10 +17,35 @@ use crate::state::{StateDir, StateError};
 pub const FILE: &str = "sightings.json";
 const SCHEMA: &str = "reaper.sightings/1";
 
-/// First sightings of this boot and PID namespace.
+/// What is remembered of the processes of this boot and PID namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sightings {
-    since: HashMap<ProcId, Duration>,
+    seen: HashMap<ProcId, Sighting>,
+}
+
+/// What is remembered of one process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sighting {
+    since: Option<Duration>,
+    ties: Ties,
+}
+
+/// Whose a process was before it became an orphan, as far as somebody watched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ties {
+    /// Its earlier parent, which was seen to die.
+    pub dead_parent: Option<Pid>,
+    /// The nearest agent above it when it was last seen in its place.
+    pub agent: Option<ProcId>,
+}
+
+/// What the past says about a process that is judged now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Past {
+    /// How long it has been seen orphaned; zero when never before.
+    pub seen_for: Duration,
+    /// Whose it was.
+    pub ties: Ties,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -39,49 +65,106 @@ struct Entry {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     generation: Option<u64>,
     /// Nanoseconds of `CLOCK_MONOTONIC`.
-    since_ns: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    since_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    dead_parent: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    agent: Option<Id>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Id {
+    pid: i32,
+    start_ticks: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    generation: Option<u64>,
+}
+
+impl From<&ProcId> for Id {
+    fn from(id: &ProcId) -> Self {
+        Self { pid: id.pid.get(), start_ticks: id.start.0, generation: id.generation.map(|g| g.0) }
+    }
+}
+
+impl Id {
+    fn parse(&self) -> Result<ProcId, String> {
+        let pid = Pid::new(self.pid).ok_or_else(|| format!("{} is no pid", self.pid))?;
+        let generation = self.generation.map(Generation);
+        Ok(ProcId { pid, start: StartTime(self.start_ticks), generation })
+    }
 }
 
 impl Sightings {
+    /// What is remembered of a process.
+    #[must_use]
+    pub fn past(&self, id: &ProcId, clock: &Clock) -> Past {
+        let seen = self.seen.get(id).copied().unwrap_or_default();
+        let seen_for = seen.since.map_or(Duration::ZERO, |since| clock.monotonic.saturating_sub(since));
+        Past { seen_for, ties: seen.ties }
+    }
+
     /// How long a process has been seen orphaned; zero when never before.
     #[must_use]
     pub fn seen_for(&self, id: &ProcId, clock: &Clock) -> Duration {
-        self.since.get(id).map_or(Duration::ZERO, |since| clock.monotonic.saturating_sub(*since))
+        self.past(id, clock).seen_for
     }
 
-    /// Remembers a process as seen now, unless it is remembered already.
+    /// Remembers a process as seen orphaned now, unless it is remembered already.
     ///
     /// A process is not remembered in the clock tick in which it started: so no process that reuses its
     /// pid can have the same start time as a remembered one, even where the kernel has no generations.
     pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) {
         if ticks(clock, here) > id.start.0 {
-            self.since.entry(id).or_insert(clock.monotonic);
+            self.seen.entry(id).or_default().since.get_or_insert(clock.monotonic);
+        }
+    }
+
+    /// A process was seen not to be an orphan: its grace begins anew when it becomes one.
+    pub fn clear(&mut self, id: &ProcId) {
+        if let Some(seen) = self.seen.get_mut(id) {
+            seen.since = None;
+        }
+        self.seen.retain(|_, seen| *seen != Sighting::default());
+    }
+
+    /// Remembers whose a process is or was, by the same rule as [`Sightings::note`].
+    pub fn tie(&mut self, id: ProcId, ties: Ties, clock: &Clock, here: &Here) {
+        if ticks(clock, here) > id.start.0 {
+            self.seen.entry(id).or_default().ties = ties;
+            self.seen.retain(|_, seen| *seen != Sighting::default());
         }
     }
 
     /// Forgets processes that are no more.
     pub fn retain(&mut self, is_there: impl Fn(Pid) -> bool) {
-        self.since.retain(|id, _| is_there(id.pid));
+        self.seen.retain(|id, _| is_there(id.pid));
     }
 
     /// Takes over what another run remembered; of two times the earlier one counts.
     pub fn merge(&mut self, other: Self) {
-        for (id, since) in other.since {
-            let ours = self.since.entry(id).or_insert(since);
-            *ours = since.min(*ours);
+        for (id, theirs) in other.seen {
+            let ours = self.seen.entry(id).or_default();
+            ours.since = match (ours.since, theirs.since) {
+                (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+                (one, other) => one.or(other),
+            };
+            ours.ties.dead_parent = ours.ties.dead_parent.or(theirs.ties.dead_parent);
+            ours.ties.agent = ours.ties.agent.or(theirs.ties.agent);
         }
     }
 
     /// How many are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.since.len()
+        self.seen.len()
     }
 
     /// Whether none is remembered.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.since.is_empty()
+        self.seen.is_empty()
     }
 
     /// Reads the file's content. Another boot's or namespace's sightings mean nothing here; times ahead of
@@ -94,35 +177,38 @@ impl Sightings {
         if file.schema != SCHEMA {
             return Err(format!("its schema is not {SCHEMA}"));
         }
-        let mut since = HashMap::new();
+        let mut seen = HashMap::new();
         if file.boot_id == here.boot_id && file.pid_namespace == here.pid_namespace {
             for entry in file.sightings {
-                let Some(pid) = Pid::new(entry.pid) else { return Err(format!("{} is no pid", entry.pid)) };
-                let id = ProcId {
-                    pid,
-                    start: StartTime(entry.start_ticks),
-                    generation: entry.generation.map(Generation),
+                let ties = Ties {
+                    dead_parent: entry.dead_parent.and_then(Pid::new),
+                    agent: entry.agent.as_ref().map(Id::parse).transpose()?,
                 };
-                let at = Duration::from_nanos(entry.since_ns);
-                if at <= clock.monotonic {
-                    since.insert(id, at);
+                let since = entry.since_ns.map(Duration::from_nanos).filter(|at| *at <= clock.monotonic);
+                let sighting = Sighting { since, ties };
+                if sighting != Sighting::default() {
+                    let Entry { pid, start_ticks, generation, .. } = entry;
+                    seen.insert(Id { pid, start_ticks, generation }.parse()?, sighting);
                 }
             }
         }
-        Ok(Self { since })
+        Ok(Self { seen })
     }
 
     /// The file's content.
     #[must_use]
     pub fn render(&self, here: &Here) -> Vec<u8> {
         let mut sightings: Vec<Entry> = self
-            .since
+            .seen
             .iter()
-            .map(|(id, since)| Entry {
-                pid: id.pid.get(),
-                start_ticks: id.start.0,
-                generation: id.generation.map(|g| g.0),
-                since_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+            .map(|(id, seen)| (Id::from(id), seen))
+            .map(|(Id { pid, start_ticks, generation }, seen)| Entry {
+                pid,
+                start_ticks,
+                generation,
+                since_ns: seen.since.map(|since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
+                dead_parent: seen.ties.dead_parent.map(Pid::get),
+                agent: seen.ties.agent.as_ref().map(Id::from),
             })
             .collect();
         sightings.sort_by_key(|e| (e.pid, e.start_ticks));
@@ -162,7 +248,7 @@ impl Sightings {
             && let Ok(theirs) = Self::parse(&bytes, here, clock)
         {
             let mut shared = theirs.clone();
-            shared.since.retain(|id, _| self.since.contains_key(id));
+            shared.seen.retain(|id, _| self.seen.contains_key(id));
             all.merge(shared);
             if all == theirs {
                 return Ok(());
@@ -237,6 +323,26 @@ mod tests {
         assert!(seen.is_empty());
         seen.note(id(7, start - 1, None), &at(1000), &here);
         assert_eq!(seen.len(), 1);
+    }
+
+    #[test]
+    fn ties_outlive_a_run_and_hold_for_this_process_only() {
+        let here = fake::here();
+        let (mut seen, agent) = (Sightings::default(), id(3, 50, Some(9)));
+        let ties = Ties { dead_parent: Pid::new(5), agent: Some(agent) };
+        seen.tie(id(7, 100, None), ties, &at(1000), &here);
+        let again = Sightings::parse(&seen.render(&here), &here, &at(1020)).unwrap();
+        assert_eq!(again.past(&id(7, 100, None), &at(1020)), Past { seen_for: Duration::ZERO, ties });
+        assert_eq!(again.past(&id(7, 101, None), &at(1020)), Past::default());
+    }
+
+    #[test]
+    fn grace_begins_anew_when_it_was_no_orphan_meanwhile() {
+        let here = fake::here();
+        let mut seen = Sightings::default();
+        seen.note(id(7, 100, None), &at(1000), &here);
+        seen.clear(&id(7, 100, None));
+        assert!(seen.is_empty());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
 use crate::plan::{Plan, plan};
 use crate::report::history::Account;
-use crate::sightings::Sightings;
+use crate::sightings::{Past, Sightings};
 use crate::state::StateError;
 use crate::terminate::{Ended, Terminator, Watcher};
 use crate::tree;
@@ -87,7 +87,7 @@ pub fn survey<H: Host>(
         let (looker, seen) = (Arc::clone(&looker), Arc::clone(&seen));
         let asked = std::mem::take(&mut pending);
         let looks = patience::map(asked.clone(), limit, move |pid| {
-            look(&looker, *pid, everything, |id| seen.seen_for(id, &clock))
+            look(&looker, *pid, everything, |id| seen.past(id, &clock))
         });
         for (pid, look) in asked.into_iter().zip(looks) {
             match look {
@@ -126,7 +126,7 @@ fn look<H: Host>(
     looker: &Looker<H>,
     pid: Pid,
     everything: bool,
-    seen_for: impl Fn(&ProcId) -> Duration,
+    past: impl Fn(&ProcId) -> Past,
 ) -> Fact<Look> {
     let first = looker.host.glance_environ(pid, &looker.wanted);
     if !everything && !looker.is_interesting(&first) {
@@ -136,7 +136,7 @@ fn look<H: Host>(
         };
     }
     let process = looker.host.pin(pid)?;
-    let judgement = looker.judge(&process, How::Candidate, seen_for)?;
+    let judgement = looker.judge(&process, How::Candidate, past)?;
     Ok(Look::Judged(Box::new(judgement), first.is_ok()))
 }
 
@@ -145,6 +145,9 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
     let (clock, here) = (ground.host.clock(), ground.host.here());
     for orphan in survey.orphans() {
         sightings.note(orphan.id, &clock, here);
+    }
+    for spared in survey.judgements.iter().filter(|j| j.verdict == Verdict::Spare) {
+        sightings.clear(&spared.id);
     }
     sightings.retain(|pid| ground.host.exists(pid) != Ok(false));
 }
@@ -165,9 +168,8 @@ pub fn end<H: Host>(
     let sweep = sweep_id(ground);
     let seen = Arc::new(sightings.clone());
     let host = Arc::clone(&ground.host);
-    let seen_for = Arc::new(move |id: &ProcId| seen.seen_for(id, &host.clock()));
-    let mut terminator =
-        Terminator { ground, seen_for, account, watcher, sweep: &sweep, limit, trouble: None };
+    let past = Arc::new(move |id: &ProcId| seen.past(id, &host.clock()));
+    let mut terminator = Terminator { ground, past, account, watcher, sweep: &sweep, limit, trouble: None };
     let mut ended: Vec<Ended> = Vec::new();
     let mut targets = survey.plan.targets.clone();
     let room = ground.policy.max_targets().get();

@@ -19,6 +19,7 @@ use crate::plan::{Role, Target};
 use crate::report::build;
 use crate::report::history::Account;
 use crate::report::types::Record;
+use crate::sightings::Past;
 use crate::state::StateError;
 use crate::verdict::{Answer, Finding, Gate, Verdict};
 
@@ -54,8 +55,8 @@ impl Watcher for () {
 pub struct Terminator<'a, H: Host> {
     /// The machine, the settings and who we are.
     pub ground: &'a Ground<H>,
-    /// How long a process has been seen orphaned.
-    pub seen_for: Arc<dyn Fn(&ProcId) -> Duration + Send + Sync>,
+    /// What earlier looks saw of a process.
+    pub past: Arc<dyn Fn(&ProcId) -> Past + Send + Sync>,
     /// Where the account goes.
     pub account: &'a mut dyn Account,
     /// Who looks on.
@@ -205,9 +206,9 @@ impl<H: Host> Terminator<'_, H> {
             .iter()
             .filter_map(|i| jobs.get(*i).map(|j| (j.process.clone(), j.target.clone())))
             .collect();
-        let (looker, seen_for) = (Looker::new(self.ground), Arc::clone(&self.seen_for));
+        let (looker, past) = (Looker::new(self.ground), Arc::clone(&self.past));
         let answers = patience::map(questions, self.limit, move |(process, target)| match process {
-            Some(process) => verdict(&looker, &seen_for, process, target),
+            Some(process) => verdict(&looker, &past, process, target),
             None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None },
         });
         let now = self.now();
@@ -244,7 +245,7 @@ impl<H: Host> Terminator<'_, H> {
     }
 
     fn judge_one(&self, process: &Arc<H::Pinned>, target: &Target) -> Verdicted {
-        verdict(&Looker::new(self.ground), &self.seen_for, process, target)
+        verdict(&Looker::new(self.ground), &self.past, process, target)
     }
 
     /// Writes the accounts of all signals that are about to be sent, or calls the signals off.
@@ -318,7 +319,7 @@ impl<H: Host> Terminator<'_, H> {
 /// Judges a target again, by the gates of its role.
 fn verdict<H: Host>(
     looker: &Looker<H>,
-    seen_for: &Arc<dyn Fn(&ProcId) -> Duration + Send + Sync>,
+    past: &Arc<dyn Fn(&ProcId) -> Past + Send + Sync>,
     process: &Arc<H::Pinned>,
     target: &Target,
 ) -> Verdicted {
@@ -331,10 +332,10 @@ fn verdict<H: Host>(
     }
     let asked: Fact<(bool, Vec<Finding>)> = match target.role {
         Role::Root => looker
-            .judge(process, How::Candidate, |id| seen_for(id))
+            .judge(process, How::Candidate, |id| past(id))
             .map(|j| (j.verdict == Verdict::Reap, j.findings)),
         Role::GroupMember => looker
-            .judge(process, How::GroupMember(&target.profiles), |id| seen_for(id))
+            .judge(process, How::GroupMember(&target.profiles), |id| past(id))
             .map(|j| (j.is_orphan(), j.findings)),
         Role::Wrapper | Role::Descendant => {
             looker.judge_member(process, &target.profiles).map(|(_, f)| (all_pass(&f), f))

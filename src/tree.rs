@@ -16,6 +16,7 @@ use crate::gates::{How, all_pass};
 use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
 use crate::plan::{Member, Role, Standing, Target, Tree, plan};
+use crate::sightings::Past;
 use crate::terminate::Ended;
 use crate::verdict::{Answer, Finding, Gate};
 
@@ -224,7 +225,7 @@ pub fn member<H: Host>(
     let process = looker.host.pin(pid)?;
     let (stat, program, findings) = match role {
         Role::GroupMember => {
-            let judgement = looker.judge(&process, How::GroupMember(profiles), |_| Duration::ZERO)?;
+            let judgement = looker.judge(&process, How::GroupMember(profiles), |_| Past::default())?;
             let findings: Vec<Finding> =
                 judgement.findings.into_iter().filter(|f| f.gate != Gate::Grace).collect();
             (judgement.stat, judgement.program, findings)

@@ -28,7 +28,7 @@ pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, Com
     let (looker, pid) = (Looker::new(&ground), args.pid);
     let judged = patience::map(vec![pid], patience::LIMIT, move |pid| {
         let process = looker.host.pin(*pid)?;
-        looker.judge(&process, How::Explained, |id| sightings.seen_for(id, &clock))
+        looker.judge(&process, How::Explained, |id| sightings.past(id, &clock))
     });
     let judgement = judged.into_iter().next().unwrap_or(Err(Why::Gone)).and_then(|j| j).map_err(|why| {
         let hint = match why {

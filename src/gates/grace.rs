@@ -12,11 +12,11 @@ const GATE: Gate = Gate::Grace;
 /// Asks it.
 pub fn ask(case: &Case<'_>) -> Finding {
     let grace = case.policy.grace();
-    let whole = std::time::Duration::from_secs(case.seen_for.as_secs());
+    let whole = std::time::Duration::from_secs(case.past.seen_for.as_secs());
     let (seen, of) = (durations::format(whole), durations::format(grace));
-    if case.seen_for >= grace {
+    if case.past.seen_for >= grace {
         Finding::yes(GATE, format!("orphaned for {seen} (grace {of})"))
-    } else if case.seen_for.is_zero() {
+    } else if case.past.seen_for.is_zero() {
         Finding::no(GATE, format!("first seen orphaned now (grace {of})"))
     } else {
         Finding::no(GATE, format!("seen orphaned for {seen} (grace {of})"))

@@ -14,12 +14,12 @@ pub mod unsupervised;
 pub mod user;
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use reaper_platform::{Pid, Scope, UnitMain, Why};
 
 use crate::config::{Policy, Profile};
 use crate::facts::{Fact, Facts};
+use crate::sightings::Past;
 use crate::verdict::{Answer, Finding, Gate, Verdict, add_up};
 
 /// Who asks: never among the targets, and the measure of "ours".
@@ -101,6 +101,8 @@ pub enum Claim {
     Unreadable(String),
     /// The leader of its session or of its process group.
     Leader(&'static str, Pid, Fact<Leader>),
+    /// The agent that it was last seen below, when it still was in its place.
+    Agent(Pid, Fact<Leader>),
 }
 
 /// What takes longest to ask, and is asked only when nothing else spares the candidate.
@@ -128,8 +130,8 @@ pub struct Case<'a> {
     pub claims: Option<&'a [Claim]>,
     /// Last stage.
     pub finalist: Option<&'a Finalist>,
-    /// How long ago it was first seen orphaned; zero when never before.
-    pub seen_for: Duration,
+    /// What earlier looks saw of it.
+    pub past: Past,
     /// In which capacity it is judged.
     pub how: How<'a>,
 }
@@ -192,7 +194,7 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
         unprotected::ask(case),
         grace::ask(case),
     ];
-    let left = case.policy.grace().saturating_sub(case.seen_for);
+    let left = case.policy.grace().saturating_sub(case.past.seen_for);
     let (verdict, decided_by) = add_up(&findings, left);
     let needs = if verdict == Verdict::Spare && case.how != How::Explained {
         None

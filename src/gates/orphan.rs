@@ -176,6 +176,9 @@ fn proof(case: &Case<'_>, suspect: &Elder) -> Option<String> {
             return Some(format!("its session {session} is neither its own nor its parent's"));
         }
     }
+    if let Some(parent) = case.past.ties.dead_parent {
+        return Some(format!("pid {parent}, its earlier parent, was seen to die"));
+    }
     case.claims?.iter().find_map(|claim| match claim {
         Claim::Lease(owner, Ok(Life::Dead)) if *owner != suspect.pid => {
             Some(format!("its owner, pid {owner}, is dead"))

@@ -44,6 +44,18 @@ pub fn ask(case: &Case<'_>) -> Finding {
             Claim::Leader(what, pid, Err(why)) => {
                 unsure.get_or_insert(format!("the leader of its {what}, pid {pid}, cannot be read: {why}"));
             }
+            Claim::Agent(pid, Ok(Leader::Owner)) => {
+                return Finding::no(
+                    GATE,
+                    format!("the agent that it was last seen below, pid {pid}, is alive"),
+                );
+            }
+            Claim::Agent(pid, Ok(_)) => {
+                dead.push(format!("the agent that it was last seen below, pid {pid}, does not own it any more"));
+            }
+            Claim::Agent(pid, Err(why)) => {
+                unsure.get_or_insert(format!("whether its agent, pid {pid}, lives cannot be told: {why}"));
+            }
         }
     }
     let Some(finalist) = case.finalist else {

@@ -1,7 +1,6 @@
 //! Who may still want a process: what it says of its owner, and whether that one lives.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use reaper_platform::{Condition, Host, Pid, StartTime, Why};
 
@@ -10,6 +9,7 @@ use crate::config::Profile;
 use crate::facts::{Fact, Facts};
 use crate::gates::{self, Case, Chain, Claim, Finalist, How, Leader, Life, marker, orphan};
 use crate::owner::{Lease, OWNER};
+use crate::sightings::Past;
 use crate::verdict::Answer;
 
 impl<H: Host> Looker<H> {
@@ -51,6 +51,14 @@ impl<H: Host> Looker<H> {
             if let Some(pid) = leader.filter(|pid| !own.contains(pid)) {
                 claims.push(Claim::Leader(what, pid, self.leader(pid, facts, profiles)));
             }
+        }
+        if let Some(agent) = case.past.ties.agent {
+            let life = self.life(agent.pid, |start| start == agent.start);
+            let standing = life.and_then(|life| match life {
+                Life::Alive => self.leader(agent.pid, facts, profiles),
+                Life::Dead => Ok(Leader::Gone),
+            });
+            claims.push(Claim::Agent(agent.pid, standing));
         }
         claims
     }
@@ -104,7 +112,7 @@ impl<H: Host> Looker<H> {
             chain: Some(&chain),
             claims: Some(&[]),
             finalist: Some(&finalist),
-            seen_for: Duration::ZERO,
+            past: Past::default(),
             how: How::Candidate,
         };
         match (orphan::ask(&case).answer, gates::unsupervised::ask(&case, &[]).answer) {

@@ -31,6 +31,8 @@ pub enum Outcome {
     Denied,
     /// It is still there.
     Survived,
+    /// We were told to stop before it ended. Whoever looks next finds it again.
+    Interrupted,
 }
 
 impl Outcome {
@@ -44,6 +46,7 @@ impl Outcome {
             Self::Spared => "spared",
             Self::Denied => "denied",
             Self::Survived => "survived",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -76,6 +79,8 @@ pub enum Event {
     Ended,
     /// It is on its way out: its memory is gone, and no signal can hasten it.
     Exiting,
+    /// We are to stop, and leave it to whoever looks next.
+    Interrupted,
     /// Time has passed.
     Tick,
 }
@@ -125,6 +130,7 @@ impl Escalation {
         self.state = match (self.state, event) {
             (State::Done(outcome), _) => State::Done(outcome),
             (_, Event::Ended) => State::Done(self.ended()),
+            (_, Event::Interrupted) => State::Done(Outcome::Interrupted),
             (State::Judging(signal), Event::Cleared) => State::Sending(signal),
             (State::Judging(_) | State::Sending(_), Event::Spared) => State::Done(Outcome::Spared),
             (State::Judging(after), Event::Exiting) => {
@@ -176,9 +182,10 @@ mod tests {
 
     #[test]
     fn the_ways_to_end() {
-        use Event::{Cleared, Denied, Ended, Exiting, Sent, Spared, Tick};
+        use Event::{Cleared, Denied, Ended, Exiting, Interrupted, Sent, Spared, Tick};
         type Way<'a> = (&'a [(Event, u64)], Outcome, &'a [Signal]);
-        let ways: [Way<'_>; 9] = [
+        let ways: [Way<'_>; 10] = [
+            (&[(Cleared, 0), (Sent, 0), (Interrupted, 3), (Ended, 4)], Outcome::Interrupted, &[Signal::Term]),
             (&[(Ended, 0)], Outcome::Gone, &[]),
             (&[(Spared, 0)], Outcome::Spared, &[]),
             (&[(Cleared, 0), (Denied, 0)], Outcome::Denied, &[]),
@@ -217,8 +224,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_signal_without_a_judgement_since_the_last_wait(steps in proptest::collection::vec((0usize..7, 0u64..4), 0..40)) {
-            let kinds = [Event::Cleared, Event::Spared, Event::Sent, Event::Denied, Event::Ended, Event::Exiting, Event::Tick];
+        fn no_signal_without_a_judgement_since_the_last_wait(steps in proptest::collection::vec((0usize..8, 0u64..4), 0..40)) {
+            let kinds = [Event::Cleared, Event::Spared, Event::Sent, Event::Denied, Event::Ended, Event::Exiting, Event::Interrupted, Event::Tick];
             let mut escalation = Escalation::new(TIMEOUTS);
             let (mut now, mut cleared) = (0, None);
             for (kind, wait) in steps {

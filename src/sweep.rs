@@ -152,14 +152,14 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
     sightings.retain(|pid| ground.host.exists(pid) != Ok(false));
 }
 
-/// Ends what a survey planned, then looks again for what was forked or orphaned meanwhile. Beside what
+/// Ends what was planned, then looks again for what was forked or orphaned meanwhile. Beside what
 /// became of the targets, it returns why an account could not be written, if one could not.
 ///
 /// # Errors
 /// When processes cannot be waited for.
 pub fn end<H: Host>(
     ground: &Ground<H>,
-    survey: &Survey,
+    plan: &Plan,
     sightings: &Sightings,
     account: &mut dyn Account,
     watcher: &mut dyn Watcher,
@@ -171,10 +171,10 @@ pub fn end<H: Host>(
     let past = Arc::new(move |id: &ProcId| seen.past(id, &host.clock()));
     let mut terminator = Terminator { ground, past, account, watcher, sweep: &sweep, limit, trouble: None };
     let mut ended: Vec<Ended> = Vec::new();
-    let mut targets = survey.plan.targets.clone();
+    let mut targets = plan.targets.clone();
     let room = ground.policy.max_targets().get();
     for _ in 0..MAX_ROUNDS {
-        if targets.is_empty() || terminator.trouble.is_some() {
+        if targets.is_empty() || terminator.trouble.is_some() || terminator.watcher.is_stopped() {
             break;
         }
         ended.extend(terminator.run(&targets)?);

@@ -23,6 +23,9 @@ use crate::sightings::Past;
 use crate::state::StateError;
 use crate::verdict::{Answer, Finding, Gate, Verdict};
 
+/// How often a wait looks up to see whether it is to stop.
+const PULSE: Duration = Duration::from_millis(100);
+
 /// What became of one target.
 #[derive(Debug, Clone)]
 pub struct Ended {
@@ -44,6 +47,11 @@ pub struct Ended {
 pub trait Watcher {
     /// `left` of `all` targets have not ended yet.
     fn progress(&mut self, left: usize, all: usize);
+
+    /// Whether to stop: no more signals, and whoever has not ended is left to the next look.
+    fn is_stopped(&self) -> bool {
+        false
+    }
 }
 
 /// Looks away.
@@ -143,6 +151,10 @@ impl<H: Host> Terminator<'_, H> {
         }
         let mut watched = HashSet::new();
         loop {
+            if self.watcher.is_stopped() {
+                let now = self.now();
+                jobs.iter_mut().for_each(|job| job.escalation.on(Event::Interrupted, now));
+            }
             self.judge(&mut jobs, spared_roots);
             self.write_intents(&mut jobs);
             self.send(&mut jobs, &mut waiter, &mut watched);
@@ -160,7 +172,7 @@ impl<H: Host> Terminator<'_, H> {
                 continue;
             }
             let Some(until) = waits.min() else { break };
-            for token in waiter.wait(until.saturating_sub(now))? {
+            for token in waiter.wait(until.saturating_sub(now).min(PULSE))? {
                 let now = self.now();
                 if let Some(job) = usize::try_from(token).ok().and_then(|i| jobs.get_mut(i)) {
                     job.escalation.on(Event::Ended, now);

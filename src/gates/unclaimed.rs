@@ -51,7 +51,9 @@ pub fn ask(case: &Case<'_>) -> Finding {
                 );
             }
             Claim::Agent(pid, Ok(_)) => {
-                dead.push(format!("the agent that it was last seen below, pid {pid}, does not own it any more"));
+                dead.push(format!(
+                    "the agent that it was last seen below, pid {pid}, does not own it any more"
+                ));
             }
             Claim::Agent(pid, Err(why)) => {
                 unsure.get_or_insert(format!("whether its agent, pid {pid}, lives cannot be told: {why}"));

@@ -5,7 +5,7 @@
 //! cannot be read (`hidepid`, a kernel without them), or where the config names adopters that may be
 //! anywhere, the whole of `/proc` is walked instead. Both ways give the same candidates.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use reaper_platform::{Host, HostError, Pid, Scope, Stat, Uid, Walk, Why};
 
@@ -40,8 +40,10 @@ pub struct Census {
     pub method: Method,
     /// Processes that adopt orphans, PID 1 first.
     pub adopters: Vec<Pid>,
-    /// Their children in scope.
+    /// Their children in scope; of a later look, only those that were not known before.
     pub candidates: Vec<Pid>,
+    /// All their children, known ones and those out of scope included, in order.
+    pub children: Vec<Pid>,
     /// How many processes were looked at.
     pub examined: usize,
     /// How many in scope are there but could not be read.
@@ -69,68 +71,117 @@ impl Census {
 /// # Errors
 /// When neither the lists nor `/proc` can be read: then nothing can be said about any process.
 pub fn take<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, HostError> {
+    look(host, policy, scope, &Known { adopters: &[], is_known: &|_| false })
+}
+
+/// What an earlier census found, so that a later one need not ask about it again.
+pub struct Known<'a> {
+    /// Its adopters.
+    pub adopters: &'a [Pid],
+    /// Whether a child was looked at already.
+    pub is_known: &'a dyn Fn(Pid) -> bool,
+}
+
+/// Takes a census that asks only about children who are not known yet. Costs little more than reading the
+/// adopters' lists.
+///
+/// # Errors
+/// As [`take`].
+pub fn again<H: Host>(
+    host: &H,
+    policy: &Policy,
+    scope: Scope,
+    known: &Known<'_>,
+) -> Result<Census, HostError> {
+    look(host, policy, scope, known)
+}
+
+fn look<H: Host>(host: &H, policy: &Policy, scope: Scope, known: &Known<'_>) -> Result<Census, HostError> {
     if policy.adopters().is_empty() {
-        match by_children(host, scope) {
+        match by_children(host, scope, known) {
             Ok(census) => return Ok(census),
             Err(Why::Failed(_) | Why::Garbled(_) | Why::Gone | Why::Denied | Why::Unsupported(_)) => {}
             Err(why) => return Err(HostError { what: "list init's children", why }),
         }
     }
-    by_walk(host, policy, scope)
+    by_walk(host, policy, scope, known)
 }
 
-/// Two readings and their union: one reading can miss a child when a sibling exits meanwhile, which
-/// happens more often the longer the list is.
-fn children_twice<H: Host>(host: &H, pid: Pid) -> Fact<Vec<Pid>> {
-    let mut union: BTreeSet<Pid> = host.children(pid)?.into_iter().collect();
-    union.extend(host.children(pid)?);
-    Ok(union.into_iter().collect())
+/// The longest list that one reading can be trusted with: about what the kernel hands out in one piece.
+/// Beyond it, children are missed whenever siblings exit meanwhile.
+const SHORT: usize = 500;
+
+/// Two readings and their union. A later census reads a short list once: what it misses, the next one finds.
+fn read_list<H: Host>(host: &H, pid: Pid, is_later: bool) -> Fact<Vec<Pid>> {
+    let mut list = host.children(pid)?;
+    if !is_later || list.len() > SHORT {
+        list.extend(host.children(pid)?);
+        list.sort_unstable();
+        list.dedup();
+    }
+    Ok(list)
 }
 
-fn by_children<H: Host>(host: &H, scope: Scope) -> Fact<Census> {
-    let mut adopters = vec![Pid::INIT];
-    let mut candidates = BTreeSet::new();
-    let mut examined = 0;
-    let mut unreadable = 0;
-    let relays = is_relay(host, Pid::INIT);
+fn by_children<H: Host>(host: &H, scope: Scope, known: &Known<'_>) -> Fact<Census> {
+    let is_later = !known.adopters.is_empty();
     let hint = match scope {
-        Scope::User(uid) => host.manager_hint(uid).filter(|pid| is_manager(host, *pid, uid)),
-        Scope::Everyone => None,
+        Scope::User(uid) if !is_later => host.manager_hint(uid).filter(|pid| is_manager(host, *pid, uid)),
+        _ => None,
     };
-    adopters.extend(hint);
+    let mut census = Census {
+        method: Method::Children,
+        adopters: if is_later { known.adopters.to_vec() } else { vec![Pid::INIT] },
+        candidates: Vec::new(),
+        children: Vec::new(),
+        examined: 0,
+        unreadable: 0,
+        families: None,
+    };
+    census.adopters.extend(hint);
+    let mut relays = None;
     let mut next = 0;
-    while let Some(adopter) = adopters.get(next).copied() {
+    while let Some(adopter) = census.adopters.get(next).copied() {
+        let list = match read_list(host, adopter, is_later) {
+            // Adopters can end too; whom they had is PID 1's now.
+            Err(Why::Gone) if is_later && adopter != Pid::INIT => {
+                census.adopters.remove(next);
+                continue;
+            }
+            list => list?,
+        };
         next += 1;
-        for child in children_twice(host, adopter)? {
-            examined += 1;
+        census.examined += list.len();
+        for child in list {
+            census.children.push(child);
+            if (known.is_known)(child) {
+                continue;
+            }
             let uid = match host.owner(child) {
                 Ok(uid) => uid,
                 Err(Why::Gone) => continue,
                 Err(_) => {
-                    unreadable += 1;
+                    census.unreadable += 1;
                     continue;
                 }
             };
-            if relays && is_relay(host, child) {
-                adopters.push(child);
+            let is_new = !census.adopters.contains(&child);
+            if is_new && *relays.get_or_insert_with(|| is_relay(host, Pid::INIT)) && is_relay(host, child) {
+                census.adopters.push(child);
             }
             if !scope.holds(uid) {
                 continue;
             }
-            if adopter == Pid::INIT && hint.is_none() && is_manager(host, child, uid) {
-                adopters.push(child);
+            if is_new && adopter == Pid::INIT && hint.is_none() && is_manager(host, child, uid) {
+                census.adopters.push(child);
             }
-            candidates.insert(child);
+            census.candidates.push(child);
         }
     }
-    Ok(Census {
-        method: Method::Children,
-        adopters,
-        candidates: candidates.into_iter().collect(),
-        examined,
-        unreadable,
-        families: None,
-    })
+    for list in [&mut census.candidates, &mut census.children] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    Ok(census)
 }
 
 /// A service of the system's manager leads its own session, which is cheapest to ask.
@@ -149,7 +200,7 @@ fn is_relay<H: Host>(host: &H, pid: Pid) -> bool {
     host.glance_argv(pid).is_ok_and(|argv| argv.first().is_some_and(|a| a == b"/init"))
 }
 
-fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, HostError> {
+fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope, known: &Known<'_>) -> Result<Census, HostError> {
     // Adopters that the config names, and the relays of WSL, may belong to another user.
     let relays = is_relay(host, Pid::INIT);
     let wide = if policy.adopters().is_empty() && !relays { scope } else { Scope::Everyone };
@@ -164,17 +215,15 @@ fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, H
     let adopters = adopters_in(host, &walk, policy, relays);
     let in_scope: HashSet<Pid> =
         walk.entries.iter().filter(|e| scope.holds(e.uid)).map(|e| e.stat.pid).collect();
-    let candidates: BTreeSet<Pid> = adopters
-        .iter()
-        .filter_map(|a| families.get(a))
-        .flatten()
-        .copied()
-        .filter(|pid| in_scope.contains(pid))
-        .collect();
+    let mut children: Vec<Pid> = adopters.iter().filter_map(|a| families.get(a)).flatten().copied().collect();
+    children.sort_unstable();
+    children.dedup();
+    let is_new = |pid: &Pid| in_scope.contains(pid) && !(known.is_known)(*pid);
     Ok(Census {
         method: Method::Walk,
         adopters,
-        candidates: candidates.into_iter().collect(),
+        candidates: children.iter().copied().filter(is_new).collect(),
+        children,
         examined: walk.examined,
         unreadable: walk.unreadable,
         families: Some(families),

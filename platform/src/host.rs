@@ -4,6 +4,7 @@
 //! for another, and [`Waiter`] tells when pinned ones end. The methods are verbs of this domain, not
 //! system calls, so that a scripted host can play every mishap.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use crate::environ::{EnvironScan, Wanted};
@@ -207,4 +208,10 @@ pub trait Waiter<P> {
     /// # Errors
     /// When the system refuses.
     fn wait(&mut self, limit: Duration) -> Result<Vec<u64>, HostError>;
+
+    /// A descriptor that is readable whenever [`Waiter::wait`] would return at once, for an event loop to
+    /// wait on together with others. `None` where there is none.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }

@@ -2,7 +2,7 @@
 //! stays so while the process is a zombie (pidfd_open(2)).
 
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{Timespec, epoll};
@@ -46,5 +46,10 @@ impl Waiter<LinuxPinned> for EpollWaiter {
             Err(Errno::INTR) => Ok(Vec::new()),
             Err(e) => Err(HostError { what: "wait for processes", why: why(e) }),
         }
+    }
+
+    /// An epoll set can itself be polled (epoll(7)).
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.set.as_fd())
     }
 }

@@ -19,6 +19,7 @@ pub mod patience;
 pub mod plan;
 pub mod program;
 pub mod report;
+pub mod service;
 pub mod sightings;
 pub mod state;
 pub mod sweep;

@@ -51,7 +51,7 @@ impl Survey {
 }
 
 /// What became of one candidate at the first look.
-enum Look {
+pub(crate) enum Look {
     /// It is gone, or of no interest.
     Nothing,
     /// It was judged; and whether its environment could be read.
@@ -122,7 +122,7 @@ pub fn survey<H: Host>(
 }
 
 /// Looks at one candidate: at its environment alone first, because nearly all are unmarked.
-fn look<H: Host>(
+pub(crate) fn look<H: Host>(
     looker: &Looker<H>,
     pid: Pid,
     everything: bool,

@@ -24,7 +24,7 @@ use crate::sightings::Sightings;
 use crate::state::StateDir;
 use crate::sweep::{self, Survey};
 use crate::terminate::Ended;
-use crate::verdict::{Answer, Gate, Verdict};
+use crate::verdict::Verdict;
 
 /// Added to a wait, so that it is over when we look again.
 const MARGIN: Duration = Duration::from_millis(10);
@@ -191,13 +191,6 @@ pub fn sightings_for_reading(context: &Context, clock: &Clock, out: &Out) -> Sig
     }
 }
 
-/// Without `--all`, only orphans, doubts, and marked agents that something deliberate spared are listed.
-fn is_listed(judgement: &Judgement, all: bool) -> bool {
-    let deliberate = matches!(judgement.decided_by, Gate::Unsupervised | Gate::Unclaimed | Gate::Unprotected);
-    all || judgement.verdict != Verdict::Spare
-        || (deliberate && judgement.answer(Gate::Marker) == Answer::Yes)
-}
-
 fn report(
     ground: &Ground<NativeHost>,
     survey: &Survey,
@@ -206,7 +199,7 @@ fn report(
     args: &Scan,
 ) -> types::Scan {
     let (clock, here) = (ground.host.clock(), ground.host.here());
-    let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| is_listed(j, args.all)).collect();
+    let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| args.all || j.is_notable()).collect();
     let mut targets = build::targets_by_root(&survey.plan);
     let judgements: Vec<JudgementReport> = listed
         .iter()

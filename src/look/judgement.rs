@@ -32,6 +32,8 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// The wrappers above it that go with it, innermost first.
     pub wrappers: Vec<Wrapper>,
+    /// The first process above it that is no wrapper: its adopter, if it is an orphan.
+    pub held_by: Option<Pid>,
     /// How long it has been seen orphaned.
     pub seen_for: Duration,
     /// Whether it is a marked wrapper, so that what it wraps must be looked at too.
@@ -62,6 +64,14 @@ impl Judgement {
     #[must_use]
     pub fn answer(&self, gate: Gate) -> Answer {
         self.findings.iter().find(|f| f.gate == gate).map_or(Answer::NotAsked, |f| f.answer)
+    }
+
+    /// Whether people want to know about it: orphans, doubts, and marked agents that something deliberate
+    /// spares.
+    #[must_use]
+    pub fn is_notable(&self) -> bool {
+        let deliberate = matches!(self.decided_by, Gate::Unsupervised | Gate::Unclaimed | Gate::Unprotected);
+        self.verdict != Verdict::Spare || (deliberate && self.answer(Gate::Marker) == Answer::Yes)
     }
 
     /// Whether everything but time and doubt says orphan: these are the ones whose sightings count.

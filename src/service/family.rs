@@ -1,0 +1,195 @@
+//! Agents in their place, and those above them.
+//!
+//! While an agent's parent lives, the agent is no business of ours; but by remembering it, its parent's death
+//! is noticed at once instead of at the next tick, it proves that the kernel gave the agent away (which a look
+//! at the orphan alone cannot always tell), and a helper in the background is known to belong to an agent that
+//! still lives. All of this only adds to what a single look knows; losing it costs nothing but that.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use reaper_platform::{Host, Pid, ProcId, StartTime, Walk};
+
+use crate::look::{Ground, Judgement};
+use crate::sightings::{Ties, ticks};
+
+/// Between two walks over all processes.
+const WALK: Duration = Duration::from_secs(3600);
+/// Between two visits to the launchers and trees that are known.
+const VISIT: Duration = Duration::from_secs(60);
+/// Most processes that one visit looks at.
+const MAX_VISITED: usize = 2_000;
+/// Longest line of parents that is climbed to find an agent.
+const MAX_CLIMB: usize = 32;
+
+struct Member {
+    parent: Option<Pid>,
+    /// Whose end may make it an orphan: the wrappers above it, and whoever started them.
+    line: Vec<Pid>,
+    /// The nearest agent above it; `None` also before anybody looked.
+    agent: Option<ProcId>,
+    is_settled: bool,
+}
+
+/// The agents in their place that are known.
+pub struct Family<H: Host> {
+    members: HashMap<ProcId, Member>,
+    elders: HashMap<ProcId, H::Pinned>,
+    next_walk: Duration,
+    next_visit: Duration,
+    /// The clock tick of the last walk: who started later was not seen by it.
+    walked_at: StartTime,
+}
+
+impl<H: Host> Family<H> {
+    /// Knows nobody.
+    pub fn new() -> Self {
+        Self {
+            members: HashMap::new(),
+            elders: HashMap::new(),
+            next_walk: Duration::ZERO,
+            next_visit: Duration::ZERO,
+            walked_at: StartTime(0),
+        }
+    }
+
+    /// Whether a walk over all processes is due.
+    pub fn is_walk_due(&self, now: Duration) -> bool {
+        now >= self.next_walk
+    }
+
+    /// Whether a visit to those that are known is due.
+    pub fn is_visit_due(&self, now: Duration) -> bool {
+        now >= self.next_visit && !self.members.is_empty()
+    }
+
+    /// How many handles are held.
+    pub fn held(&self) -> usize {
+        self.elders.len()
+    }
+
+    /// Whether this elder is watched.
+    pub fn holds(&self, id: &ProcId) -> bool {
+        self.elders.contains_key(id)
+    }
+
+    /// Takes in a listing of all processes; returns those that nobody has looked at yet.
+    pub fn walk(&mut self, ground: &Ground<H>, walk: &Walk) -> Vec<Pid> {
+        let clock = ground.host.clock();
+        (self.next_walk, self.next_visit) = (clock.monotonic + WALK, clock.monotonic + VISIT);
+        let there: HashSet<(Pid, StartTime)> =
+            walk.entries.iter().map(|e| (e.stat.pid, e.stat.start)).collect();
+        self.members.retain(|id, _| there.contains(&(id.pid, id.start)));
+        let needed: HashSet<Pid> = self.members.values().flat_map(Member::needs).collect();
+        self.elders.retain(|id, _| needed.contains(&id.pid));
+        let since = self.walked_at;
+        self.walked_at = StartTime(ticks(&clock, ground.host.here()));
+        let fresh = walk.entries.iter().filter(|e| e.stat.start >= since && !e.stat.state.is_dead());
+        fresh.map(|e| e.stat.pid).filter(|pid| !self.knows(*pid)).collect()
+    }
+
+    /// The adopters' children of a listing: what their own lists should have held.
+    pub fn strays(&self, walk: &Walk, adopters: &[Pid]) -> Vec<Pid> {
+        let is_adopted = |parent: Option<Pid>| parent.is_some_and(|p| adopters.contains(&p));
+        walk.entries.iter().filter(|e| is_adopted(e.stat.ppid)).map(|e| e.stat.pid).collect()
+    }
+
+    /// Looks for new processes below the launchers and agents that are known.
+    pub fn visit(&mut self, ground: &Ground<H>, orphans: impl Iterator<Item = Pid>) -> Vec<Pid> {
+        self.next_visit = ground.host.clock().monotonic + VISIT;
+        let launchers = self.members.values().flat_map(|m| m.line.iter().copied());
+        let mut below: Vec<Pid> =
+            launchers.chain(self.members.keys().map(|id| id.pid)).chain(orphans).collect();
+        let mut seen: HashSet<Pid> = below.iter().copied().collect();
+        let mut strangers = Vec::new();
+        while let Some(pid) = below.pop().filter(|_| seen.len() < MAX_VISITED) {
+            for child in ground.host.children(pid).unwrap_or_default() {
+                if seen.insert(child) {
+                    strangers.push(child);
+                    below.push(child);
+                }
+            }
+        }
+        strangers
+    }
+
+    fn knows(&self, pid: Pid) -> bool {
+        self.members.keys().any(|id| id.pid == pid)
+    }
+
+    /// Remembers an agent that is in its place.
+    pub fn admit(&mut self, judgement: &Judgement) {
+        let parent = judgement.stat.ppid;
+        let wrappers = judgement.wrappers.iter().map(|w| w.id.pid);
+        let line = wrappers.chain(judgement.held_by).collect();
+        self.members.entry(judgement.id).or_insert(Member { parent, line, agent: None, is_settled: false });
+    }
+
+    /// Finds the nearest agent above each member that is new, and returns what is worth remembering.
+    pub fn settle(&mut self, ground: &Ground<H>) -> Vec<(ProcId, Ties)> {
+        let agents: HashMap<Pid, ProcId> = self.members.keys().map(|id| (id.pid, *id)).collect();
+        let mut ties = Vec::new();
+        for (id, member) in self.members.iter_mut().filter(|(_, m)| !m.is_settled) {
+            let mut at = member.parent;
+            for _ in 0..MAX_CLIMB {
+                let Some(pid) = at else { break };
+                if let Some(agent) = agents.get(&pid) {
+                    member.agent = Some(*agent);
+                    ties.push((*id, Ties { dead_parent: None, agent: Some(*agent) }));
+                    break;
+                }
+                at = ground.host.glance(pid).ok().and_then(|stat| stat.ppid);
+            }
+            member.is_settled = true;
+        }
+        ties
+    }
+
+    /// Pins those whose end is to be noticed and who are not held yet; at most `room` of them.
+    pub fn elders_to_watch(&self, ground: &Ground<H>, room: usize) -> Vec<(ProcId, H::Pinned)> {
+        let held: HashSet<Pid> = self.elders.keys().map(|id| id.pid).collect();
+        let mut needed: Vec<Pid> = self.members.values().flat_map(Member::needs).collect();
+        needed.sort_unstable();
+        needed.dedup();
+        needed
+            .into_iter()
+            .filter(|pid| !held.contains(pid) && *pid != Pid::INIT)
+            .take(room.saturating_sub(held.len()))
+            .filter_map(|pid| {
+                let process = ground.host.pin(pid).ok()?;
+                Some((reaper_platform::Pinned::id(&process), process))
+            })
+            .collect()
+    }
+
+    /// Holds an elder's handle for as long as somebody depends on it.
+    pub fn hold(&mut self, id: ProcId, process: H::Pinned) {
+        self.elders.insert(id, process);
+    }
+
+    /// Takes in the end of an elder: everybody below it may be an orphan now, and is looked at as a stranger
+    /// again. Returns what its end proves about each of them.
+    pub fn bury(&mut self, elder: &ProcId) -> Vec<(ProcId, Ties)> {
+        self.elders.remove(elder);
+        let below: Vec<ProcId> = self
+            .members
+            .iter()
+            .filter(|(_, m)| m.line.contains(&elder.pid) || m.agent.as_ref() == Some(elder))
+            .map(|(id, _)| *id)
+            .collect();
+        below
+            .into_iter()
+            .filter_map(|id| {
+                let member = self.members.remove(&id)?;
+                let dead_parent = member.parent.filter(|parent| *parent == elder.pid);
+                Some((id, Ties { dead_parent, agent: member.agent.filter(|agent| agent != elder) }))
+            })
+            .collect()
+    }
+}
+
+impl Member {
+    fn needs(&self) -> impl Iterator<Item = Pid> + '_ {
+        self.line.iter().copied().chain(self.agent.map(|agent| agent.pid))
+    }
+}

@@ -161,6 +161,20 @@ impl StateDir {
         })
     }
 
+    /// Removes a file; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn remove(&self, name: &str) -> Result<(), StateError> {
+        let path = self.file(name);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(StateError::Io { what: "remove", path, source, hint: "make the directory writable" })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Moves a file that cannot be used out of the way, and tells where to.
     pub fn set_aside(&self, name: &str) -> Option<PathBuf> {
         let aside = self.file(&format!("{name}.bad"));

@@ -75,6 +75,20 @@ pub enum Command {
     Scan(Scan),
     /// Say what every gate answers for one process, with its evidence
     Explain(Explain),
+    /// Run the service in the foreground: end orphans when their grace is over, for as long as it runs
+    #[command(after_help = RUN)]
+    Run(Run),
+    /// Ask the running service how it is and what it did
+    #[command(after_help = STATUS)]
+    Status(Status),
+    /// Make the running service look around now
+    Sweep,
+    /// Make the running service end nothing for a while; it goes on looking
+    Pause(Pause),
+    /// End a pause
+    Resume,
+    /// Make the running service read its config again
+    Reload,
     /// List the profiles: which agents are known, by which marker, what is on or off and why
     Profiles,
     /// Show, check and find the configuration
@@ -137,6 +151,63 @@ pub struct Explain {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+const RUN: &str = "\
+The service runs in the foreground until SIGTERM or SIGINT. SIGHUP (or `reaper reload`) reads the config again,
+SIGUSR1 (or `reaper sweep`) looks around at once. One runs at a time for each user.
+
+Examples:
+  reaper run --dry-run     log what would be ended; signals nothing, writes nothing, needs no lock
+  reaper run               the service";
+
+/// Run the service.
+#[derive(Debug, Clone, Args)]
+pub struct Run {
+    /// Log what would be ended, and end nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// As root: every user's processes, not only root's own
+    #[arg(long)]
+    pub all_users: bool,
+    /// Compare each look around with one that remembers nothing, and log differences
+    #[arg(long, hide = true)]
+    pub paranoid: bool,
+}
+
+const STATUS: &str = "\
+Examples:
+  reaper status                    for people
+  reaper status --format json      everything, versioned
+  reaper status --check live       exit status 0 when the service answers, else 4: a liveness probe
+  reaper status --check ready      exit status 0 when it also sees what it must see, else 4";
+
+/// Ask the running service how it is.
+#[derive(Debug, Clone, Args)]
+pub struct Status {
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Print nothing, and tell by the exit status
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "format")]
+    pub check: Option<Check>,
+}
+
+/// What a probe asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Check {
+    /// It answers
+    Live,
+    /// It answers, and can do its job
+    Ready,
+}
+
+/// Make the running service end nothing.
+#[derive(Debug, Clone, Args)]
+pub struct Pause {
+    /// For how long, e.g. 10m; until `reaper resume` when it is left out
+    #[arg(value_name = "DURATION", value_parser = duration)]
+    pub time: Option<Duration>,
 }
 
 /// How to print a result.

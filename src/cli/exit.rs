@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use reaper_platform::HostError;
 
 use crate::config::ConfigError;
+use crate::service::ServiceError;
+use crate::service::lock::LockError;
 use crate::state::StateError;
 
 /// How a run ended.
@@ -74,6 +76,21 @@ impl fmt::Display for CommandError {
 impl From<ConfigError> for CommandError {
     fn from(e: ConfigError) -> Self {
         Self { exit: Exit::Config, text: e.to_string() }
+    }
+}
+
+impl From<LockError> for CommandError {
+    fn from(e: LockError) -> Self {
+        Self { exit: Exit::Failed, text: e.to_string() }
+    }
+}
+
+impl From<ServiceError> for CommandError {
+    fn from(e: ServiceError) -> Self {
+        match e {
+            ServiceError::Host(e) => e.into(),
+            e @ ServiceError::Io { .. } => Self { exit: Exit::Failed, text: e.to_string() },
+        }
     }
 }
 

@@ -2,11 +2,13 @@
 
 pub mod args;
 mod config;
+mod control;
 mod exit;
 mod explain;
 mod live;
 mod out;
 mod profiles;
+mod run;
 mod scan;
 
 use std::ffi::OsString;
@@ -14,11 +16,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
-use reaper_platform::{Host as _, NativeHost};
+use reaper_platform::{Host as _, NativeHost, Scope};
 
 pub use exit::{CommandError, Exit};
 
 use crate::config::{ConfigError, Overrides, Policy, SYSTEM_FILE, Sources, paths};
+use crate::service;
 use args::{App, Command, Global};
 use out::Out;
 
@@ -49,6 +52,18 @@ fn run(app: &App) -> Result<Exit, CommandError> {
     let exit = match &app.command {
         Command::Scan(args) => scan::run(&Context::new(&app.global)?, args, &mut out)?,
         Command::Explain(args) => explain::run(&Context::new(&app.global)?, args, &mut out)?,
+        Command::Run(args) => run::run(&Context::new(&app.global)?, args, &out)?,
+        Command::Status(args) => control::status(&Context::new(&app.global)?, args, &mut out)?,
+        Command::Pause(args) => control::pause(&Context::new(&app.global)?, args, &mut out)?,
+        Command::Sweep => {
+            control::plain(&Context::new(&app.global)?, service::control::Command::Sweep, &mut out)?
+        }
+        Command::Resume => {
+            control::plain(&Context::new(&app.global)?, service::control::Command::Resume, &mut out)?
+        }
+        Command::Reload => {
+            control::plain(&Context::new(&app.global)?, service::control::Command::Reload, &mut out)?
+        }
         Command::Profiles => profiles::run(&Context::new(&app.global)?, &mut out)?,
         Command::Config(what) => config::run(&Context::new(&app.global)?, what, &mut out)?,
         Command::Completions { shell } => {
@@ -105,6 +120,20 @@ impl Context {
             out.warn(warning);
         }
         Ok(Arc::new(policy))
+    }
+
+    /// Whose processes: our own, or as root and on demand everybody's.
+    fn scope(&self, all_users: bool) -> Result<Scope, CommandError> {
+        let uid = self.host.here().uid;
+        match (all_users, uid.0) {
+            (true, 0) => Ok(Scope::Everyone),
+            (true, _) => Err(CommandError::new(
+                Exit::Usage,
+                "--all-users needs root: other users' markers cannot be read otherwise",
+                "leave it out to look at your own processes, or run this with sudo",
+            )),
+            (false, _) => Ok(Scope::User(uid)),
+        }
     }
 
     fn paths(&self) -> Result<paths::Paths, ConfigError> {

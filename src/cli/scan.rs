@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Host as _, NativeHost, ProcId, Scope};
+use reaper_platform::{Clock, Host as _, NativeHost, ProcId};
 use serde::Serialize;
 
 use super::args::{Format, Scan};
@@ -32,22 +32,9 @@ const MARGIN: Duration = Duration::from_millis(10);
 pub fn run(context: &Context, args: &Scan, out: &mut Out) -> Result<Exit, CommandError> {
     let overrides = Overrides { grace: args.grace, profiles: args.profile.clone() };
     let policy = context.policy(&overrides, out)?;
-    let scope = scope(context, args)?;
+    let scope = context.scope(args.all_users)?;
     let ground = Ground::new(Arc::clone(&context.host), policy, scope);
     if args.dry_run { look(context, args, &ground, out) } else { act(context, args, &ground, out) }
-}
-
-fn scope(context: &Context, args: &Scan) -> Result<Scope, CommandError> {
-    let uid = context.host.here().uid;
-    match (args.all_users, uid.0) {
-        (true, 0) => Ok(Scope::Everyone),
-        (true, _) => Err(CommandError::new(
-            Exit::Usage,
-            "--all-users needs root: other users' markers cannot be read otherwise",
-            "leave it out to look at your own processes, or run this with sudo",
-        )),
-        (false, _) => Ok(Scope::User(uid)),
-    }
 }
 
 /// A dry run: nothing is signalled, written or waited for.

@@ -51,8 +51,9 @@ pub fn age(id: &ProcId, clock: &Clock, here: &Here) -> Duration {
     clock.boottime.saturating_sub(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
 }
 
-/// Milliseconds are all that anybody reads.
-fn seconds(time: Duration) -> f64 {
+/// Seconds, to the millisecond: finer than anybody reads.
+#[must_use]
+pub fn seconds(time: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "an f64 holds the milliseconds of 285,000 years")]
     let ms = time.as_millis() as f64;
     ms / 1000.0

@@ -3,6 +3,7 @@
 pub mod build;
 pub mod escape;
 pub mod history;
+pub mod status;
 pub mod table;
 pub mod types;
 pub mod words;

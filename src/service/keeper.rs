@@ -450,6 +450,13 @@ impl<H: Host> Keeper<H> {
         }
     }
 
+    /// Everybody who was put off is due again.
+    pub fn due_at(&mut self, now: Duration) {
+        for tracked in self.tracked.values_mut().filter(|t| t.judgement.verdict == Verdict::Reap) {
+            tracked.next = now;
+        }
+    }
+
     /// When somebody is to be judged again, on the monotonic clock.
     #[must_use]
     pub fn next(&self) -> Option<Duration> {

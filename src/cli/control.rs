@@ -1,0 +1,199 @@
+//! The commands that talk to the running service: `status`, `sweep`, `pause`, `resume`, `reload`.
+
+use std::fmt::Write as _;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Context;
+use super::args::{Check, Format, Pause, Status as Args};
+use super::exit::{CommandError, Exit};
+use super::out::Out;
+use super::scan::json;
+use crate::report::status::Status;
+use crate::report::words;
+use crate::service::control::{CONTROL, Command, Reply, Request};
+
+/// How long the service may take to answer: longer than any look around.
+const LIMIT: Duration = Duration::from_secs(15);
+/// Longest reply that is read.
+const MAX_REPLY: u64 = 16 << 20;
+
+pub fn status(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+    let reply = call(context, Command::Status, None)?;
+    let status = answered(reply)?;
+    if let Some(check) = args.check {
+        return Ok(probe(&status, check, out));
+    }
+    match args.format {
+        Format::Json => out.data(json(&status)?),
+        Format::Table => out.data(describe(&status)),
+    }
+    Ok(Exit::Done)
+}
+
+/// For probes: says in one line what is wrong, if anything is.
+fn probe(status: &Status, check: Check, out: &Out) -> Exit {
+    let wrong = match check {
+        Check::Live => None,
+        Check::Ready if status.sight.blind => Some("blind: not one environment can be read"),
+        Check::Ready if !status.ready => Some("the last looks at the processes failed"),
+        Check::Ready => None,
+    };
+    match wrong {
+        None => Exit::Done,
+        Some(wrong) => {
+            out.note(format_args!("not ready: {wrong}"));
+            Exit::Failed
+        }
+    }
+}
+
+pub fn pause(context: &Context, args: &Pause, out: &mut Out) -> Result<Exit, CommandError> {
+    let status = answered(call(context, Command::Pause, args.time)?)?;
+    match status.paused.and_then(|paused| paused.until) {
+        Some(until) => out.note(format_args!("paused until {until}; `reaper resume` ends it earlier")),
+        None => out.note("paused until `reaper resume`"),
+    }
+    Ok(Exit::Done)
+}
+
+pub fn plain(context: &Context, command: Command, out: &mut Out) -> Result<Exit, CommandError> {
+    let status = answered(call(context, command, None)?)?;
+    match command {
+        Command::Resume => out.note("resumed"),
+        Command::Reload => out.note("the config was read again"),
+        _ => out.data(describe(&status)),
+    }
+    Ok(Exit::Done)
+}
+
+fn answered(reply: Reply) -> Result<Status, CommandError> {
+    match (reply.error, reply.status) {
+        (None, Some(status)) => Ok(status),
+        (Some(error), _) => {
+            let hint = "`reaper status` shows how the service is; its log says more";
+            Err(CommandError::new(Exit::Failed, format_args!("the service answers: {error}"), hint))
+        }
+        (None, None) => Err(CommandError::new(
+            Exit::Failed,
+            "the service gave an empty answer",
+            "it may be of another version: restart it",
+        )),
+    }
+}
+
+fn call(context: &Context, command: Command, time: Option<Duration>) -> Result<Reply, CommandError> {
+    let path = context.paths()?.socket();
+    let request = Request { schema: CONTROL.to_owned(), command, for_s: time.map(|time| time.as_secs_f64()) };
+    talk(&path, &request).map_err(|e| match e.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => CommandError::new(
+            Exit::Failed,
+            format_args!("no reaper service runs for you (nobody answers on `{}`)", path.display()),
+            "start one with `reaper run`, or end orphans once with `reaper scan`",
+        ),
+        _ => CommandError::new(
+            Exit::Failed,
+            format_args!("cannot talk to the service on `{}`: {e}", path.display()),
+            "its log says more; if it hangs, restart it",
+        ),
+    })
+}
+
+fn talk(path: &Path, request: &Request) -> io::Result<Reply> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut reply = Vec::new();
+    io::Read::take(BufReader::new(stream), MAX_REPLY).read_until(b'\n', &mut reply)?;
+    serde_json::from_slice(&reply).map_err(io::Error::from)
+}
+
+/// The service in a few lines.
+fn describe(status: &Status) -> String {
+    let mut text = String::new();
+    let span = |s: f64| words::span(Duration::try_from_secs_f64(s).unwrap_or_default());
+    let mut row = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<10} {value}");
+    };
+    row("service", format!("pid {}, version {}, up {}", status.pid, status.version, span(status.uptime_s)));
+    row("state", state(status));
+    row(
+        "config",
+        format!(
+            "{}; profiles {}; grace {}",
+            if status.config.files.is_empty() {
+                "built in".to_owned()
+            } else {
+                status.config.files.join(", ")
+            },
+            status.config.profiles.join(", "),
+            span(status.config.grace_s)
+        ),
+    );
+    row(
+        "last look",
+        format!(
+            "{}: {} processes by {}, {} unreadable, {} µs; the next in {}",
+            status.sweeps.last_at.as_deref().unwrap_or("never"),
+            status.sight.examined,
+            status.sight.method,
+            status.sight.unreadable,
+            status.sweeps.last_took_us,
+            span(status.sweeps.next_in_s)
+        ),
+    );
+    let v = &status.verdicts;
+    row("now", format!("{} to end, {} in grace, {} spared, {} unknown", v.reap, v.wait, v.spare, v.unknown));
+    let t = &status.totals;
+    row(
+        "so far",
+        format!(
+            "{} noticed, {} ended ({} by SIGKILL), {} survived, {} of memory returned",
+            t.noticed,
+            t.exited + t.killed,
+            t.killed,
+            t.survived + t.denied,
+            words::bytes(t.reclaimed_bytes)
+        ),
+    );
+    for waiting in &status.waiting {
+        row(
+            "in grace",
+            format!("{} (pid {}) for another {}", waiting.program, waiting.pid, span(waiting.eligible_in_s)),
+        );
+    }
+    for warning in &status.config.warnings {
+        row("warning", warning.clone());
+    }
+    if let Some(error) = &status.config.error {
+        row("config", format!("REFUSED, the one before is in force: {error}"));
+    }
+    for trouble in &status.errors {
+        row("trouble", format!("{} {}", trouble.at, trouble.what));
+    }
+    text
+}
+
+fn state(status: &Status) -> String {
+    let what = if status.sight.blind {
+        "BLIND: not one environment can be read, so no marker can be seen (see `reaper doctor`)"
+    } else if !status.ready {
+        "FAILING: processes cannot be listed; nothing is ended"
+    } else {
+        "watching"
+    };
+    let paused = match &status.paused {
+        None => String::new(),
+        Some(paused) => match &paused.until {
+            Some(until) => format!(", paused until {until}"),
+            None => ", paused until `reaper resume`".to_owned(),
+        },
+    };
+    let ending = if status.ending > 0 { format!(", ending {}", status.ending) } else { String::new() };
+    format!("{what}{paused}{ending}")
+}

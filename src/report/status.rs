@@ -1,0 +1,163 @@
+//! What the service says of itself: the public JSON of `reaper status`, versioned, additions only.
+
+use serde::{Deserialize, Serialize};
+
+/// The schema of [`Status`].
+pub const STATUS: &str = "reaper.status/1";
+
+/// What `reaper status --format json` prints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// [`STATUS`].
+    pub schema: String,
+    /// The version that runs.
+    pub version: String,
+    /// Its process.
+    pub pid: i32,
+    /// Whose processes it looks after: `user` or `all-users`.
+    pub scope: String,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// Since then.
+    pub uptime_s: f64,
+    /// Whether it is ready: the first look at everything succeeded, and so did the last one.
+    pub ready: bool,
+    /// Set while nothing is to be ended.
+    pub paused: Option<Paused>,
+    /// The settings in force.
+    pub config: ConfigStatus,
+    /// How well it sees.
+    pub sight: SightStatus,
+    /// Its looks around.
+    pub sweeps: Sweeps,
+    /// Processes of interest by verdict.
+    pub verdicts: Verdicts,
+    /// Orphans in grace, the next one first.
+    pub waiting: Vec<Waiting>,
+    /// How many targets are being ended right now.
+    pub ending: usize,
+    /// What was done since the start.
+    pub totals: Totals,
+    /// The last things that went wrong, newest last.
+    pub errors: Vec<Trouble>,
+}
+
+/// A pause.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Paused {
+    /// RFC 3339, UTC; null when it lasts until `reaper resume`.
+    pub until: Option<String>,
+    /// Seconds until then.
+    pub left_s: Option<f64>,
+}
+
+/// The settings in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConfigStatus {
+    /// The files they came from.
+    pub files: Vec<String>,
+    /// RFC 3339, UTC.
+    pub loaded_at: String,
+    /// Why the newest version of them was refused; the one before it is in force then.
+    pub error: Option<String>,
+    /// What is allowed but probably not meant.
+    pub warnings: Vec<String>,
+    /// The profiles in use.
+    pub profiles: Vec<String>,
+    /// Between two looks.
+    pub interval_s: f64,
+    /// Before SIGTERM.
+    pub grace_s: f64,
+    /// Between SIGTERM and SIGKILL.
+    pub term_timeout_s: f64,
+}
+
+/// How well it sees.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SightStatus {
+    /// `children` or `walk`.
+    pub method: String,
+    /// How many processes the last look looked at.
+    pub examined: usize,
+    /// How many of ours could not be read.
+    pub unreadable: usize,
+    /// Whether not one marker could be read.
+    pub blind: bool,
+}
+
+/// Its looks around.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sweeps {
+    /// How many there were.
+    pub count: u64,
+    /// How many of them failed.
+    pub failed: u64,
+    /// RFC 3339, UTC.
+    pub last_at: Option<String>,
+    /// RFC 3339, UTC.
+    pub last_success_at: Option<String>,
+    /// How long the last one took.
+    pub last_took_us: u64,
+    /// Seconds until the next one.
+    pub next_in_s: f64,
+}
+
+/// Processes of interest by verdict.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdicts {
+    /// To be ended.
+    pub reap: usize,
+    /// In grace.
+    pub wait: usize,
+    /// Marked, and spared for a deliberate reason.
+    pub spare: usize,
+    /// Could not be judged.
+    pub unknown: usize,
+}
+
+/// An orphan in grace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Its number.
+    pub pid: i32,
+    /// Its program, escaped.
+    pub program: String,
+    /// The profile that claims it.
+    pub profile: Option<String>,
+    /// Seconds since the first sighting as an orphan.
+    pub orphaned_s: f64,
+    /// Seconds until it may be ended.
+    pub eligible_in_s: f64,
+}
+
+/// What was done since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Orphans that were noticed.
+    pub noticed: u64,
+    /// Ended by SIGTERM.
+    pub exited: u64,
+    /// Ended by SIGKILL.
+    pub killed: u64,
+    /// Ended before any signal.
+    pub gone: u64,
+    /// Spared by the judgement before a signal.
+    pub spared: u64,
+    /// Could not be signalled.
+    pub denied: u64,
+    /// Still there after SIGKILL.
+    pub survived: u64,
+    /// Left for later because the service stopped.
+    pub interrupted: u64,
+    /// Resident memory of all that ended.
+    pub reclaimed_bytes: u64,
+}
+
+/// Something that went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// RFC 3339, UTC.
+    pub at: String,
+    /// What, on what, why.
+    pub what: String,
+}

@@ -1,0 +1,154 @@
+//! The log: what the service noticed, decided and did.
+//!
+//! Under systemd the journal gets structured fields (`journalctl REAPER_PID=4242`), elsewhere standard error
+//! gets lines or JSON. Strings of other programs arrive here escaped, and of environments only a marker's name.
+
+use std::fmt::{self, Write as _};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::str::FromStr as _;
+
+use tracing::field::Field;
+use tracing::{debug, info, warn};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::look::Judgement;
+use crate::report::escape::escape;
+use crate::report::types::Record;
+
+/// The journal's message id of "a process was ended, or not": `journalctl MESSAGE_ID=…` lists them all.
+pub const ENDED: &str = "6f1f4c0e5a9f4f5c9d0f6d6b2f0a7c11";
+
+/// The target of the events that carry [`ENDED`].
+const ENDED_TARGET: &str = "reaper::ended";
+
+/// Where the log goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Structured, to the journal.
+    Journal,
+    /// Lines for people, on standard error.
+    Text,
+    /// One JSON object a line, on standard error.
+    Json,
+}
+
+/// The journal when standard error is connected to it (`JOURNAL_STREAM`, systemd.exec(5)), else lines.
+#[must_use]
+pub fn form(journal_stream: Option<&str>) -> Form {
+    let of_stderr = || {
+        let file = std::fs::File::from(io::stderr().as_fd().try_clone_to_owned().ok()?);
+        let meta = file.metadata().ok()?;
+        Some(format!("{}:{}", meta.dev(), meta.ino()))
+    };
+    if journal_stream.is_some() && journal_stream == of_stderr().as_deref() {
+        Form::Journal
+    } else {
+        Form::Text
+    }
+}
+
+/// Starts the log. `levels` is a level or `target=level,…`, as in `RUST_LOG`.
+///
+/// # Errors
+/// In words: when `levels` cannot be understood.
+pub fn start(form: Form, levels: &str) -> Result<(), String> {
+    let filter = Targets::from_str(levels).map_err(|e| format!("`{levels}`: {e}"))?;
+    let (mut journal, mut ended, mut text, mut json) = (None, None, None, None);
+    let layers = if form == Form::Journal { journals().ok() } else { None };
+    match (form, layers) {
+        (Form::Journal, Some((rest, of_ended))) => {
+            let others = Targets::new().with_default(tracing::Level::TRACE).with_target(ENDED_TARGET, None);
+            let only = Targets::new().with_target(ENDED_TARGET, tracing::Level::TRACE);
+            journal = Some(rest.with_filter(others));
+            ended = Some(of_ended.with_filter(only));
+        }
+        (Form::Json, _) => {
+            json = Some(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(io::stderr));
+        }
+        _ => {
+            // The message holds all that people read; the other fields are for programs.
+            let message = |writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
+                if field.name() == "message" { write!(writer, "{value:?}") } else { Ok(()) }
+            };
+            let lines = tracing_subscriber::fmt::layer().fmt_fields(debug_fn(message)).with_target(false);
+            text = Some(lines.with_ansi(false).with_writer(io::stderr));
+        }
+    }
+    let registry =
+        tracing_subscriber::registry().with(filter).with(journal).with(ended).with(text).with(json);
+    // Somebody else's log is as good; it happens in tests only.
+    let _ = registry.try_init();
+    Ok(())
+}
+
+fn journals() -> io::Result<(tracing_journald::Layer, tracing_journald::Layer)> {
+    let journal = || -> io::Result<tracing_journald::Layer> {
+        Ok(tracing_journald::layer()?
+            .with_field_prefix(Some("REAPER".to_owned()))
+            .with_syslog_identifier("reaper".to_owned()))
+    };
+    Ok((journal()?, journal()?.with_custom_fields([("MESSAGE_ID", ENDED)])))
+}
+
+/// A process of interest appeared, or its verdict changed.
+pub fn judged(j: &Judgement) {
+    if !j.is_notable() {
+        debug!(pid = j.id.pid.get(), "pid {} wraps others: what is below it is looked at", j.id.pid);
+        return;
+    }
+    let program = escape(&j.program);
+    let (verdict, gate, profile) = (j.verdict.name(), j.decided_by.name(), j.profiles.first());
+    info!(
+        pid = j.id.pid.get(),
+        %program,
+        verdict,
+        gate,
+        profile = profile.map(String::as_str),
+        reason = j.reason(),
+        "{program} (pid {}): {verdict}, {}",
+        j.id.pid,
+        j.reason()
+    );
+}
+
+/// A target's outcome, with the account of the signals before it.
+pub fn ended(outcome: &Record, intent: Option<&Record>) {
+    let became = outcome.outcome.as_deref().unwrap_or_default();
+    let findings = intent.map(|i| i.findings.as_slice()).unwrap_or_default();
+    let mut account = String::new();
+    for finding in findings {
+        let _ = writeln!(account, "{} {}: {}", finding.gate, finding.answer, finding.evidence);
+    }
+    let signal = intent.and_then(|i| i.signal.as_deref()).unwrap_or("none");
+    let (pid, program) = (outcome.pid, outcome.program.as_str());
+    let why = outcome.why.as_deref().unwrap_or_default();
+    let profile = outcome.profiles.first().map(String::as_str).unwrap_or_default();
+    let took_ms = outcome.took_ms.unwrap_or_default();
+    macro_rules! say {
+        ($level:ident) => {
+            $level!(
+                target: ENDED_TARGET,
+                pid,
+                program,
+                outcome = became,
+                signal,
+                took_ms,
+                rss_bytes = outcome.rss_bytes,
+                root = outcome.root,
+                role = outcome.role.as_str(),
+                profile,
+                sweep = outcome.sweep.as_str(),
+                why,
+                gates = account.as_str(),
+                "{program} (pid {pid}) {became}, last signal {signal}, in {took_ms} ms"
+            )
+        };
+    }
+    if matches!(became, "denied" | "survived") { say!(warn) } else { say!(info) }
+}

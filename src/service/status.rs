@@ -1,0 +1,138 @@
+//! What the service says of itself.
+
+use std::time::Duration;
+
+use reaper_platform::{Clock, Host, Scope};
+
+use super::pause::Pause;
+use super::warden::Warden;
+use crate::look::Judgement;
+use crate::report::build::seconds;
+use crate::report::escape::escape;
+use crate::report::status::{ConfigStatus, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting};
+use crate::report::words;
+use crate::verdict::Verdict;
+
+/// One honest line, for `systemctl status`.
+pub fn line<H: Host>(warden: &Warden<H>) -> String {
+    let verdicts = verdicts(warden.keeper.judgements());
+    let mut parts = Vec::new();
+    if warden.looks.failing {
+        parts.push("processes cannot be listed".to_owned());
+    }
+    if warden.keeper.sight().blind {
+        parts.push("blind: not one environment can be read".to_owned());
+    }
+    if warden.config_error.is_some() {
+        parts.push("the new config is refused".to_owned());
+    }
+    if warden.pause.is_some() {
+        parts.push("paused".to_owned());
+    }
+    if verdicts.wait > 0 {
+        parts.push(format!("{} in grace", words::count(verdicts.wait, "orphan")));
+    }
+    let ending = warden.executions.as_ref().map_or(0, super::execution::Executions::left);
+    if ending > 0 {
+        parts.push(format!("ending {}", words::count(ending, "process")));
+    }
+    if verdicts.unknown > 0 {
+        parts.push(format!("{} could not be judged", words::count(verdicts.unknown, "process")));
+    }
+    let ended = warden.totals.exited + warden.totals.killed;
+    parts.push(format!("{ended} ended so far"));
+    parts.join("; ")
+}
+
+/// Everything.
+pub fn document<H: Host>(warden: &Warden<H>) -> Status {
+    let clock = warden.clock();
+    let since = |then: &Clock| clock.monotonic.saturating_sub(then.monotonic);
+    let sight = warden.keeper.sight();
+    let policy = &warden.keeper.ground().policy;
+    let time = |clock: &Clock| words::time(clock.realtime);
+    Status {
+        schema: STATUS.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: warden.setup.host.here().pid.get(),
+        scope: if warden.setup.scope == Scope::Everyone { "all-users" } else { "user" }.to_owned(),
+        started_at: time(&warden.started),
+        uptime_s: seconds(since(&warden.started)),
+        ready: warden.is_well() && !sight.blind,
+        paused: warden.pause.map(|pause| match pause {
+            Pause::UntilResumed => Paused { until: None, left_s: None },
+            Pause::Until(end) => {
+                let left = end.saturating_sub(clock.monotonic);
+                Paused {
+                    until: Some(words::time(clock.realtime.saturating_add(left))),
+                    left_s: Some(seconds(left)),
+                }
+            }
+        }),
+        config: ConfigStatus {
+            files: policy.files().iter().map(|path| escape(path.as_os_str().as_encoded_bytes())).collect(),
+            loaded_at: time(&warden.loaded),
+            error: warden.config_error.clone(),
+            warnings: policy.warnings().iter().map(ToString::to_string).collect(),
+            profiles: policy.profiles().iter().map(|profile| profile.name.clone()).collect(),
+            interval_s: seconds(policy.interval()),
+            grace_s: seconds(policy.grace()),
+            term_timeout_s: seconds(policy.term_timeout()),
+        },
+        sight: SightStatus {
+            method: sight.method.map_or("none", crate::census::Method::name).to_owned(),
+            examined: sight.examined,
+            unreadable: sight.unreadable,
+            blind: sight.blind,
+        },
+        sweeps: Sweeps {
+            count: warden.looks.count,
+            failed: warden.looks.failed,
+            last_at: warden.looks.last.as_ref().map(time),
+            last_success_at: warden.looks.last_success.as_ref().map(time),
+            last_took_us: u64::try_from(warden.looks.last_took.as_micros()).unwrap_or(u64::MAX),
+            next_in_s: seconds(warden.next_tick.saturating_sub(clock.monotonic)),
+        },
+        verdicts: verdicts(warden.keeper.judgements()),
+        waiting: waiting(warden, &clock),
+        ending: warden.executions.as_ref().map_or(0, super::execution::Executions::left),
+        totals: warden.totals,
+        errors: warden.troubles.iter().cloned().collect(),
+    }
+}
+
+fn verdicts<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> Verdicts {
+    let mut count = Verdicts::default();
+    for judgement in judgements.filter(|j| j.is_notable()) {
+        match judgement.verdict {
+            Verdict::Reap => count.reap += 1,
+            Verdict::Wait(_) => count.wait += 1,
+            Verdict::Spare => count.spare += 1,
+            Verdict::Unknown => count.unknown += 1,
+        }
+    }
+    count
+}
+
+fn waiting<H: Host>(warden: &Warden<H>, clock: &Clock) -> Vec<Waiting> {
+    let grace = warden.keeper.ground().policy.grace();
+    let mut all: Vec<(Duration, Waiting)> = warden
+        .keeper
+        .judgements()
+        .filter(|j| matches!(j.verdict, Verdict::Wait(_)))
+        .map(|j| {
+            let seen = warden.keeper.sightings.seen_for(&j.id, clock);
+            let left = grace.saturating_sub(seen);
+            let waiting = Waiting {
+                pid: j.id.pid.get(),
+                program: escape(&j.program),
+                profile: j.profiles.first().cloned(),
+                orphaned_s: seconds(seen),
+                eligible_in_s: seconds(left),
+            };
+            (left, waiting)
+        })
+        .collect();
+    all.sort_by_key(|(left, _)| *left);
+    all.into_iter().map(|(_, waiting)| waiting).collect()
+}

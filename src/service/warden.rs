@@ -1,0 +1,407 @@
+//! The service without its event loop: what each event leads to. Nothing here waits.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reaper_platform::{Clock, Host, HostError, Scope};
+use tracing::{debug, error, info, warn};
+
+use super::control::{CONTROL, Command, Reply, Request};
+use super::execution::{Done, Executions};
+use super::keeper::{Event, Keeper};
+use super::pause::Pause;
+use super::{logs, notify, status};
+use crate::config::{ConfigError, Policy};
+use crate::escalation::Outcome;
+use crate::look::Ground;
+use crate::report::status::{Totals, Trouble};
+use crate::sightings::Sightings;
+use crate::state::StateDir;
+
+/// How many troubles are remembered for `reaper status`.
+const TROUBLES: usize = 10;
+/// When to try again after another reaper was ending processes, or the history could not be written.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Reads the config.
+pub type Load = Box<dyn Fn() -> Result<Arc<Policy>, ConfigError>>;
+
+/// What the service is to do, and where.
+pub struct Setup<H> {
+    /// The machine.
+    pub host: Arc<H>,
+    /// Whose processes.
+    pub scope: Scope,
+    /// The settings to begin with.
+    pub policy: Arc<Policy>,
+    /// Reads them again.
+    pub load: Load,
+    /// Where sightings and history are; `None` in a dry run, which writes nothing.
+    pub state: Option<StateDir>,
+    /// Where the pause is; `None` in a dry run.
+    pub runtime: Option<StateDir>,
+    /// Whether each tick is compared with a stateless look.
+    pub is_paranoid: bool,
+    /// How long one process may take to be read.
+    pub limit: Duration,
+}
+
+/// The looks around so far.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    pub(super) count: u64,
+    pub(super) failed: u64,
+    pub(super) last: Option<Clock>,
+    pub(super) last_success: Option<Clock>,
+    pub(super) last_took: Duration,
+    /// Whether the last one failed.
+    pub(super) failing: bool,
+}
+
+/// The service without its event loop.
+pub struct Warden<H: Host> {
+    pub(super) setup: Setup<H>,
+    pub(super) keeper: Keeper<H>,
+    pub(super) executions: Option<Executions>,
+    pub(super) started: Clock,
+    pub(super) loaded: Clock,
+    pub(super) config_error: Option<String>,
+    pub(super) looks: Looks,
+    pub(super) totals: Totals,
+    pub(super) troubles: VecDeque<Trouble>,
+    pub(super) pause: Option<Pause>,
+    pub(super) next_tick: Duration,
+    /// Not before this moment is anything ended: the last attempt could not begin.
+    retry_at: Duration,
+    is_stopping: bool,
+    saved: Sightings,
+    status: String,
+}
+
+impl<H: Host> Warden<H> {
+    /// Takes the first look.
+    ///
+    /// # Errors
+    /// When processes cannot be listed or waited for.
+    pub fn new(setup: Setup<H>, executions: Option<Executions>) -> Result<Self, HostError> {
+        let (host, here) = (Arc::clone(&setup.host), setup.host.here());
+        let started = host.clock();
+        let mut troubles = VecDeque::new();
+        let mut sightings = Sightings::default();
+        if let Some(state) = &setup.state {
+            let (loaded, warning) = Sightings::load(state, here, &started, true);
+            sightings = loaded;
+            if let Some(what) = warning {
+                warn!("{what}");
+                note(&mut troubles, what, &started);
+            }
+        }
+        let pause = setup.runtime.as_ref().and_then(|runtime| Pause::load(runtime, here, &started));
+        let ground = Ground::new(host, Arc::clone(&setup.policy), setup.scope);
+        let keeper = Keeper::new(ground, sightings.clone(), setup.limit)?;
+        let now = setup.host.clock();
+        let looks = Looks {
+            count: 1,
+            last: Some(now),
+            last_success: Some(now),
+            last_took: now.monotonic.saturating_sub(started.monotonic),
+            ..Looks::default()
+        };
+        Ok(Self {
+            next_tick: now.monotonic + setup.policy.interval(),
+            loaded: started,
+            config_error: None,
+            looks,
+            totals: Totals::default(),
+            troubles,
+            pause,
+            retry_at: Duration::ZERO,
+            is_stopping: false,
+            saved: sightings,
+            status: String::new(),
+            executions,
+            keeper,
+            started,
+            setup,
+        })
+    }
+
+    /// When something is to be done without being asked, on the monotonic clock.
+    pub fn next_wake(&self) -> Duration {
+        let mut wake = self.next_tick;
+        if let Some(next) = self.keeper.next() {
+            wake = wake.min(next.max(self.retry_at));
+        }
+        if let Some(Pause::Until(end)) = self.pause {
+            wake = wake.min(end);
+        }
+        wake
+    }
+
+    /// Does what is due.
+    pub fn wake(&mut self) {
+        let clock = self.clock();
+        if self.pause.is_some_and(|pause| pause.is_over(&clock)) {
+            info!("the pause is over");
+            self.set_pause(None);
+        }
+        if clock.monotonic >= self.next_tick {
+            self.tick();
+        }
+        self.keeper.look_again();
+        self.settle();
+    }
+
+    /// Looks around, at once.
+    pub fn tick(&mut self) {
+        let before = self.clock();
+        let result = self.keeper.tick();
+        let after = self.clock();
+        self.next_tick = after.monotonic + self.keeper.ground().policy.interval();
+        self.looks.count += 1;
+        self.looks.last = Some(after);
+        self.looks.last_took = after.monotonic.saturating_sub(before.monotonic);
+        match result {
+            Ok(()) => {
+                if self.looks.failing {
+                    info!("processes can be listed again");
+                }
+                self.looks.last_success = Some(after);
+                self.looks.failing = false;
+                if self.setup.is_paranoid {
+                    self.compare();
+                }
+            }
+            Err(e) => {
+                self.looks.failed += 1;
+                if !self.looks.failing {
+                    self.trouble(format!("{e}; nothing is ended before a look succeeds"));
+                }
+                self.looks.failing = true;
+            }
+        }
+    }
+
+    fn compare(&mut self) {
+        match self.keeper.differences() {
+            Ok(differences) => {
+                for difference in differences {
+                    self.trouble(format!("a stateless look comes to another verdict: {difference}"));
+                }
+            }
+            Err(e) => self.trouble(e.to_string()),
+        }
+    }
+
+    /// Takes in that watched processes have ended.
+    pub fn exits(&mut self) {
+        if let Err(e) = self.keeper.exits() {
+            self.trouble(e.to_string());
+        }
+        self.settle();
+    }
+
+    /// Takes in what became of a plan.
+    pub fn done(&mut self, done: &Done) {
+        if let Some(executions) = &mut self.executions {
+            executions.finished();
+        }
+        for ended in &done.ended {
+            let counter = match ended.outcome {
+                Outcome::Exited => &mut self.totals.exited,
+                Outcome::Killed => &mut self.totals.killed,
+                Outcome::Gone => &mut self.totals.gone,
+                Outcome::Spared => &mut self.totals.spared,
+                Outcome::Denied => &mut self.totals.denied,
+                Outcome::Survived => &mut self.totals.survived,
+                Outcome::Interrupted => &mut self.totals.interrupted,
+            };
+            *counter += 1;
+            if matches!(ended.outcome, Outcome::Exited | Outcome::Killed) {
+                self.totals.reclaimed_bytes += ended.target.rss_bytes;
+            }
+        }
+        if let Some(what) = &done.trouble {
+            self.trouble(what.clone());
+            self.retry_at = self.clock().monotonic + RETRY;
+        }
+        self.keeper.ended(&done.plan, &done.ended);
+        self.keeper.look_again();
+        self.settle();
+    }
+
+    /// After every event: tells what happened, remembers it, and ends whoever is to be ended.
+    pub fn settle(&mut self) {
+        for event in self.keeper.events() {
+            match event {
+                Event::Judged(judgement) => {
+                    self.totals.noticed += u64::from(judgement.is_orphan() && judgement.seen_for.is_zero());
+                    logs::judged(&judgement);
+                }
+                Event::Gone(id) => debug!(pid = id.pid.get(), "pid {} is of no interest any more", id.pid),
+            }
+        }
+        self.save();
+        self.act();
+        let line = status::line(self);
+        if line != self.status {
+            notify::status(&line);
+            self.status = line;
+        }
+    }
+
+    /// Remembers on the disk what must survive us; complains once while that fails.
+    fn save(&mut self) {
+        let Some(state) = &self.setup.state else { return };
+        if self.keeper.sightings == self.saved {
+            return;
+        }
+        let (clock, here) = (self.clock(), self.setup.host.here());
+        match self.keeper.sightings.save(state, here, &clock) {
+            Ok(()) => self.saved = self.keeper.sightings.clone(),
+            Err(e) => {
+                let what = format!("{e}\n(a restart would count every orphan as seen for the first time)");
+                if self.troubles.back().is_none_or(|last| last.what != what) {
+                    self.trouble(what);
+                }
+            }
+        }
+    }
+
+    fn act(&mut self) {
+        let now = self.clock().monotonic;
+        let is_held = self.pause.is_some() || self.is_stopping || self.looks.failing;
+        let policy = &self.keeper.ground().policy;
+        if self.executions.is_none() || is_held || self.setup.host.here().cannot_signal.is_some() {
+            self.keeper.put_off(now + policy.interval());
+            return;
+        }
+        if now < self.retry_at {
+            return;
+        }
+        let plan = Arc::new(self.keeper.plan());
+        if plan.targets.is_empty() {
+            return;
+        }
+        let (ground, sightings) = (self.keeper.ground().clone(), self.keeper.sightings.clone());
+        let Some(executions) = &mut self.executions else { return };
+        if let Err(e) = executions.start(ground, &plan, sightings) {
+            self.keeper.ended(&plan, &[]);
+            self.keeper.put_off(now + RETRY);
+            self.retry_at = now + RETRY;
+            self.trouble(e.to_string());
+        }
+    }
+
+    /// Carries out a request.
+    pub fn answer(&mut self, request: &Request) -> Reply {
+        let error = match request.command {
+            Command::Status => None,
+            Command::Pause => {
+                let time = request.for_s.map(Duration::try_from_secs_f64).transpose();
+                match time {
+                    Ok(time) => {
+                        let pause = Pause::from(time, &self.clock());
+                        info!("paused: nothing is ended");
+                        self.set_pause(Some(pause))
+                    }
+                    Err(e) => Some(format!("for_s: {e}")),
+                }
+            }
+            Command::Resume => {
+                info!("resumed");
+                self.set_pause(None)
+            }
+            Command::Sweep => {
+                self.sweep();
+                self.looks.failing.then(|| "processes cannot be listed".to_owned())
+            }
+            Command::Reload => self.reload(),
+        };
+        self.settle();
+        Reply { schema: CONTROL.to_owned(), error, status: Some(status::document(self)) }
+    }
+
+    /// Looks around at once, as `reaper sweep` and SIGUSR1 ask.
+    pub fn sweep(&mut self) {
+        self.tick();
+        self.keeper.look_again();
+        self.settle();
+    }
+
+    /// Begins or ends a pause; says why it would not outlive a restart, if it would not.
+    fn set_pause(&mut self, pause: Option<Pause>) -> Option<String> {
+        self.pause = pause;
+        let now = self.clock().monotonic;
+        self.keeper.due_at(now);
+        self.keeper.look_again();
+        let runtime = self.setup.runtime.as_ref()?;
+        Pause::save(pause, runtime, self.setup.host.here()).err().map(|e| e.to_string())
+    }
+
+    /// Reads the config again; a broken one changes nothing.
+    pub fn reload(&mut self) -> Option<String> {
+        notify::reloading();
+        let loaded = (self.setup.load)().map_err(|e| e.to_string()).and_then(|policy| {
+            let host = Arc::clone(&self.setup.host);
+            let ground = Ground::new(host, policy, self.setup.scope);
+            self.keeper.reload(ground).map_err(|e| e.to_string())
+        });
+        self.config_error = loaded.err();
+        match &self.config_error {
+            None => {
+                self.loaded = self.clock();
+                self.next_tick = self.loaded.monotonic + self.keeper.ground().policy.interval();
+                info!("the config was read again");
+            }
+            Some(e) => {
+                self.trouble(format!("the new config is refused, and the old one stays in force: {e}"))
+            }
+        }
+        self.settle();
+        notify::ready(&status::line(self));
+        self.config_error.clone()
+    }
+
+    /// No new plan is begun from now on.
+    pub fn stop(&mut self) {
+        self.is_stopping = true;
+    }
+
+    /// Hands back what is being ended.
+    pub fn hand_back(&self) {
+        if let Some(executions) = &self.executions {
+            executions.stop();
+        }
+    }
+
+    /// How many plans are being carried out.
+    pub fn running(&self) -> usize {
+        self.executions.as_ref().map_or(0, Executions::running)
+    }
+
+    /// Whether the last look succeeded, and was not too long ago.
+    pub fn is_well(&self) -> bool {
+        let allowed = self.keeper.ground().policy.interval() * 2 + RETRY;
+        let age = |last: Clock| self.clock().monotonic.saturating_sub(last.monotonic);
+        !self.looks.failing && self.looks.last_success.is_some_and(|last| age(last) <= allowed)
+    }
+
+    pub(super) fn trouble(&mut self, what: String) {
+        error!("{what}");
+        let clock = self.clock();
+        note(&mut self.troubles, what, &clock);
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.setup.host.clock()
+    }
+}
+
+fn note(troubles: &mut VecDeque<Trouble>, what: String, clock: &Clock) {
+    if troubles.len() == TROUBLES {
+        troubles.pop_front();
+    }
+    troubles.push_back(Trouble { at: crate::report::words::time(clock.realtime), what });
+}

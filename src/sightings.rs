@@ -123,17 +123,23 @@ impl Sightings {
 
     /// A process was seen not to be an orphan: its grace begins anew when it becomes one.
     pub fn clear(&mut self, id: &ProcId) {
-        if let Some(seen) = self.seen.get_mut(id) {
-            seen.since = None;
-        }
-        self.seen.retain(|_, seen| *seen != Sighting::default());
+        self.change(id, |seen| seen.since = None);
     }
 
     /// Remembers whose a process is or was, by the same rule as [`Sightings::note`].
     pub fn tie(&mut self, id: ProcId, ties: Ties, clock: &Clock, here: &Here) {
         if ticks(clock, here) > id.start.0 {
-            self.seen.entry(id).or_default().ties = ties;
-            self.seen.retain(|_, seen| *seen != Sighting::default());
+            self.change(&id, |seen| seen.ties = ties);
+        }
+    }
+
+    fn change(&mut self, id: &ProcId, change: impl FnOnce(&mut Sighting)) {
+        let mut seen = self.seen.get(id).copied().unwrap_or_default();
+        change(&mut seen);
+        if seen == Sighting::default() {
+            self.seen.remove(id);
+        } else {
+            self.seen.insert(*id, seen);
         }
     }
 

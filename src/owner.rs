@@ -2,7 +2,8 @@
 
 use reaper_platform::{Pid, StartTime};
 
-/// The variable: `<pid>:<start ticks>:<boot id>`.
+/// The variable: `<pid>:<start>:<boot id>`. The start is in the kernel's own unit: clock ticks since boot on
+/// Linux, microseconds since 1970 on macOS.
 pub const OWNER: &str = "REAPER_OWNER";
 /// The variable by which a process asks to be kept, whatever else speaks against it.
 pub const KEEP: &str = "REAPER_KEEP";

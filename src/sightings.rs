@@ -113,10 +113,9 @@ impl Sightings {
 
     /// Remembers a process as seen orphaned now, unless it is remembered already.
     ///
-    /// A process is not remembered in the clock tick in which it started: so no process that reuses its
-    /// pid can have the same start time as a remembered one, even where the kernel has no generations.
+    /// A process that another could be mistaken for is not remembered.
     pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) {
-        if ticks(clock, here) > id.start.0 {
+        if is_unmistakable(&id, clock, here) {
             self.seen.entry(id).or_default().since.get_or_insert(clock.monotonic);
         }
     }
@@ -128,7 +127,7 @@ impl Sightings {
 
     /// Remembers whose a process is or was, by the same rule as [`Sightings::note`].
     pub fn tie(&mut self, id: ProcId, ties: Ties, clock: &Clock, here: &Here) {
-        if ticks(clock, here) > id.start.0 {
+        if is_unmistakable(&id, clock, here) {
             self.change(&id, |seen| seen.ties = ties);
         }
     }
@@ -264,17 +263,16 @@ impl Sightings {
     }
 }
 
-/// The clock tick in which we are, in the unit of [`StartTime`].
-#[must_use]
-pub fn ticks(clock: &Clock, here: &Here) -> u64 {
-    let ticks = clock.boottime.as_nanos() * u128::from(here.ticks_per_second) / 1_000_000_000;
-    u64::try_from(ticks).unwrap_or(u64::MAX)
+/// Whether no process that comes after this one can be mistaken for it. Where the kernel has no number of its
+/// own for each process, the moment in which it started must be over: whoever reuses its pid starts later.
+fn is_unmistakable(id: &ProcId, clock: &Clock, here: &Here) -> bool {
+    id.generation.is_some() || here.start_clock.now(clock) > id.start
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reaper_platform::fake;
+    use reaper_platform::{StartClock, fake};
 
     fn id(pid: i32, start: u64, generation: Option<u64>) -> ProcId {
         ProcId {
@@ -324,11 +322,22 @@ mod tests {
     fn a_process_is_not_remembered_in_the_tick_of_its_start() {
         let here = fake::here();
         let mut seen = Sightings::default();
-        let start = 1000 * here.ticks_per_second;
+        let start = here.start_clock.now(&at(1000)).0;
         seen.note(id(7, start, None), &at(1000), &here);
         assert!(seen.is_empty());
         seen.note(id(7, start - 1, None), &at(1000), &here);
         assert_eq!(seen.len(), 1);
+    }
+
+    #[test]
+    fn a_process_with_a_number_of_its_own_is_remembered_although_the_time_of_day_was_set_back() {
+        let here = Here { start_clock: StartClock::DayMicros, ..fake::here() };
+        let mut seen = Sightings::default();
+        let tomorrow = here.start_clock.now(&at(100_000)).0;
+        seen.note(id(7, tomorrow, None), &at(1000), &here);
+        assert!(seen.is_empty());
+        seen.note(id(7, tomorrow, Some(1)), &at(1000), &here);
+        assert_eq!(seen.seen_for(&id(7, tomorrow, Some(1)), &at(1030)), Duration::from_secs(30));
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub mod types;
 pub use environ::{Condition, EnvironScan, Found, Secret, Wanted};
 pub use host::{Host, HostError, Pinned, UnitMain, Waiter, Walk, Walked};
 pub use types::{
-    Clock, Generation, Gid, Here, Ids, Pid, ProcId, RuntimeUnit, Scope, Signal, StartTime, Stat, State, Uid,
-    Why,
+    Clock, Generation, Gid, Here, Ids, Pid, ProcId, RuntimeUnit, Scope, Signal, StartClock, StartTime, Stat,
+    State, Uid, Why,
 };
 
 /// The host of the machine that this program was built for.

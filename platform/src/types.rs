@@ -54,13 +54,13 @@ impl fmt::Display for Uid {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Gid(pub u32);
 
-/// When a process started, in the kernel's own unit and never rounded: clock ticks since boot on Linux
-/// (proc_pid_stat(5), field 22). It stays the same for a process's whole life, `exec` included.
+/// When a process started, in the kernel's own unit and never rounded: see [`StartClock`]. It stays the same
+/// for a process's whole life, `exec` included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StartTime(pub u64);
 
 /// A number that the kernel never gives to two processes of one boot: the inode of a pidfd (pidfs,
-/// Linux 6.9 and later).
+/// Linux 6.9 and later), the unique id of macOS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Generation(pub u64);
 
@@ -157,26 +157,67 @@ pub struct Here {
     pub uid: Uid,
     /// Our effective group.
     pub gid: Gid,
-    /// Names this boot of this kernel (`/proc/sys/kernel/random/boot_id`).
+    /// Names this boot of this kernel: a UUID in small letters (`/proc/sys/kernel/random/boot_id`,
+    /// `kern.bootsessionuuid`).
     pub boot_id: String,
-    /// Names our PID namespace (the inode of `/proc/self/ns/pid`).
+    /// Names our PID namespace (the inode of `/proc/self/ns/pid`); always the same where there are none.
     pub pid_namespace: u64,
-    /// Clock ticks a second: the unit of [`StartTime`].
-    pub ticks_per_second: u64,
+    /// What [`StartTime`] is counted in.
+    pub start_clock: StartClock,
     /// Whether the machine was booted with systemd (`/run/systemd/system`, sd_booted(3)).
     pub systemd_booted: bool,
     /// Why no process can be signalled without a race on this kernel; `None` when one can.
     pub cannot_signal: Option<String>,
 }
 
+/// The clock that the kernel takes start times from, and its unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartClock {
+    /// Linux: clock ticks since boot, sleep included (proc_pid_stat(5), field 22).
+    BootTicks {
+        /// How many make a second.
+        per_second: u64,
+    },
+    /// macOS: microseconds of the time of day. Whoever sets that clock also moves the age of what runs already.
+    DayMicros,
+}
+
+impl StartClock {
+    /// What a process that starts now would have.
+    #[must_use]
+    pub fn now(self, clock: &Clock) -> StartTime {
+        let units = match self {
+            Self::BootTicks { per_second } => {
+                clock.boottime.as_nanos() * u128::from(per_second) / 1_000_000_000
+            }
+            Self::DayMicros => clock.realtime.as_micros(),
+        };
+        StartTime(u64::try_from(units).unwrap_or(u64::MAX))
+    }
+
+    /// How long ago that was.
+    #[must_use]
+    pub fn age(self, start: StartTime, clock: &Clock) -> Duration {
+        let units = u128::from(start.0);
+        let (nanos, now) = match self {
+            Self::BootTicks { per_second } => {
+                (units * 1_000_000_000 / u128::from(per_second.max(1)), clock.boottime)
+            }
+            Self::DayMicros => (units * 1_000, clock.realtime),
+        };
+        now.saturating_sub(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
+    }
+}
+
 /// One reading of the three clocks that matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
-    /// `CLOCK_MONOTONIC`: stands still while the machine sleeps and never jumps. Grace is counted in it.
+    /// Stands still while the machine sleeps and never jumps: `CLOCK_MONOTONIC`, on macOS
+    /// `CLOCK_UPTIME_RAW`. Grace is counted in it.
     pub monotonic: Duration,
-    /// `CLOCK_BOOTTIME`: since boot, sleep included. [`StartTime`] is counted in it.
+    /// Since boot, sleep included: `CLOCK_BOOTTIME`, on macOS `CLOCK_MONOTONIC_RAW`.
     pub boottime: Duration,
-    /// `CLOCK_REALTIME`: since 1970, for showing only.
+    /// `CLOCK_REALTIME`: since 1970. It can be set, so it is for showing, and for [`StartClock::DayMicros`].
     pub realtime: Duration,
 }
 
@@ -242,6 +283,25 @@ mod tests {
         assert_eq!(Pid::parse(b"4242"), Pid::new(4242));
         for bad in ["", "0", "-1", "+1", " 1", "1 ", "1a", "99999999999"] {
             assert_eq!(Pid::parse(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn ages_are_told_in_the_unit_of_each_system() {
+        let clock = Clock {
+            monotonic: Duration::from_secs(5),
+            boottime: Duration::from_secs(1000),
+            realtime: Duration::from_secs(1_767_323_045),
+        };
+        let linux = StartClock::BootTicks { per_second: 100 };
+        assert_eq!(linux.now(&clock), StartTime(100_000));
+        assert_eq!(linux.age(StartTime(99_950), &clock), Duration::from_millis(500));
+        let mac = StartClock::DayMicros;
+        assert_eq!(mac.now(&clock), StartTime(1_767_323_045_000_000));
+        assert_eq!(mac.age(StartTime(1_767_323_044_999_999), &clock), Duration::from_micros(1));
+        for start_clock in [linux, mac] {
+            assert_eq!(start_clock.age(StartTime(u64::MAX), &clock), Duration::ZERO, "not born yet");
+            assert_eq!(start_clock.age(start_clock.now(&clock), &clock), Duration::ZERO);
         }
     }
 

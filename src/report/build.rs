@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Here, Pid, ProcId, Signal};
+use reaper_platform::{Clock, Here, Pid, Signal};
 
 use super::escape::escape;
 use super::types::{ActionReport, FindingReport, HISTORY, JudgementReport, LeftAloneReport, Record, Summary};
@@ -17,7 +17,7 @@ use crate::verdict::{Finding, Verdict};
 /// One judgement.
 #[must_use]
 pub fn judgement(j: &Judgement, targets: Vec<Pid>, clock: &Clock, here: &Here) -> JudgementReport {
-    let age = age(&j.id, clock, here);
+    let age = here.start_clock.age(j.id.start, clock);
     JudgementReport {
         pid: j.id.pid.get(),
         ppid: j.stat.ppid.map_or(0, Pid::get),
@@ -41,14 +41,6 @@ pub fn judgement(j: &Judgement, targets: Vec<Pid>, clock: &Clock, here: &Here) -
         targets: targets.into_iter().map(Pid::get).collect(),
         findings: findings(&j.findings),
     }
-}
-
-/// How long ago a process started.
-#[must_use]
-pub fn age(id: &ProcId, clock: &Clock, here: &Here) -> Duration {
-    let per_second = u128::from(here.ticks_per_second.max(1));
-    let nanos = u128::from(id.start.0) * 1_000_000_000 / per_second;
-    clock.boottime.saturating_sub(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
 }
 
 /// Seconds, to the millisecond: finer than anybody reads.

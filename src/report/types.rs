@@ -183,7 +183,8 @@ pub struct Record {
     pub event: String,
     /// The target.
     pub pid: i32,
-    /// When it started, in clock ticks since boot.
+    /// When it started, in the kernel's own unit: clock ticks since boot on Linux, microseconds since 1970 on
+    /// macOS.
     pub start_ticks: u64,
     /// The orphan that it belonged to.
     pub root: i32,

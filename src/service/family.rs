@@ -11,7 +11,7 @@ use std::time::Duration;
 use reaper_platform::{Host, Pid, ProcId, StartTime, Walk};
 
 use crate::look::{Ground, Judgement};
-use crate::sightings::{Ties, ticks};
+use crate::sightings::Ties;
 
 /// Between two walks over all processes.
 const WALK: Duration = Duration::from_secs(3600);
@@ -37,7 +37,7 @@ pub struct Family<H: Host> {
     elders: HashMap<ProcId, H::Pinned>,
     next_walk: Duration,
     next_visit: Duration,
-    /// The clock tick of the last walk: who started later was not seen by it.
+    /// When the last walk was: who started later was not seen by it.
     walked_at: StartTime,
 }
 
@@ -83,7 +83,7 @@ impl<H: Host> Family<H> {
         let needed: HashSet<Pid> = self.members.values().flat_map(Member::needs).collect();
         self.elders.retain(|id, _| needed.contains(&id.pid));
         let since = self.walked_at;
-        self.walked_at = StartTime(ticks(&clock, ground.host.here()));
+        self.walked_at = ground.host.here().start_clock.now(&clock);
         let fresh = walk.entries.iter().filter(|e| e.stat.start >= since && !e.stat.state.is_dead());
         fresh.map(|e| e.stat.pid).filter(|pid| !self.knows(*pid)).collect()
     }

@@ -7,7 +7,7 @@ use rustix::process::{PidfdFlags, getegid, geteuid, getpid, pidfd_open};
 
 use super::{proc, why};
 use crate::host::HostError;
-use crate::types::{Gid, Here, Pid, Uid, Why};
+use crate::types::{Gid, Here, Pid, StartClock, Uid, Why};
 
 pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
     let error = |what| move |why| HostError { what, why };
@@ -27,7 +27,7 @@ pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
         gid: Gid(getegid().as_raw()),
         boot_id,
         pid_namespace,
-        ticks_per_second: rustix::param::clock_ticks_per_second(),
+        start_clock: StartClock::BootTicks { per_second: rustix::param::clock_ticks_per_second() },
         systemd_booted: std::path::Path::new("/run/systemd/system").is_dir(),
         cannot_signal: cannot_signal(),
     })
@@ -60,6 +60,7 @@ mod tests {
         let here = look(root.as_fd()).unwrap();
         assert_eq!(here.pid.get() as u32, std::process::id());
         assert_eq!(here.boot_id.len(), 36);
-        assert!(here.ticks_per_second > 0 && here.pid_namespace > 0);
+        assert_ne!(here.start_clock, StartClock::BootTicks { per_second: 0 });
+        assert!(here.pid_namespace > 0);
     }
 }

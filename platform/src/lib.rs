@@ -10,6 +10,7 @@
 
 #![cfg_attr(target_os = "linux", forbid(unsafe_code))]
 
+mod command;
 pub mod environ;
 #[cfg(feature = "fake")]
 pub mod fake;

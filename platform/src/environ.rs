@@ -183,6 +183,11 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Takes in that the block cannot be trusted, and why.
+    pub fn spoil(&mut self, how: &'static str) {
+        self.damage.get_or_insert(how);
+    }
+
     /// Ends the search.
     #[must_use]
     pub fn finish(mut self) -> EnvironScan {

@@ -135,6 +135,17 @@ pub trait Host: Send + Sync + 'static {
     /// When a manager cannot be asked, or does not answer within `limit`.
     fn unit_mains(&self, units: &[RuntimeUnit], limit: Duration) -> Result<Vec<UnitMain>, HostError>;
 
+    /// The running jobs of the service manager that are of a user's concern, where it knows its jobs by their
+    /// pids alone (launchd): nothing that such a process shows of itself says so. None where
+    /// [`Pinned::unit`] does.
+    ///
+    /// # Errors
+    /// When the manager cannot be asked, or does not answer within `limit`.
+    fn jobs(&self, of: Uid, limit: Duration) -> Result<Vec<UnitMain>, HostError> {
+        let _ = (of, limit);
+        Ok(Vec::new())
+    }
+
     /// Makes an empty waiter.
     ///
     /// # Errors
@@ -186,6 +197,15 @@ pub trait Pinned: Send + Sync + 'static {
     /// # Errors
     /// Whatever kept it from being read.
     fn unit(&self) -> Result<Option<RuntimeUnit>, Why>;
+
+    /// Whether its present parent started it, or was given it when its earlier parent died; `None` where the
+    /// system does not say.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    fn started_by_parent(&self) -> Result<Option<bool>, Why> {
+        Ok(None)
+    }
 
     /// Sends a signal to this very process. Only one place may call it: see `terminate.rs`.
     ///

@@ -17,6 +17,7 @@ pub mod fake;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod linux;
+pub mod macos;
 pub mod types;
 
 pub use environ::{Condition, EnvironScan, Found, Secret, Wanted};

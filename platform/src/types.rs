@@ -260,6 +260,10 @@ pub enum Why {
     /// The kernel refused.
     #[error("permission denied")]
     Denied,
+    /// The system lets us read this process, and keeps this part of it to itself: on macOS, the environment of
+    /// programs that are protected by the system.
+    #[error("the system withholds it")]
+    Withheld,
     /// The read did not come back in time.
     #[error("no answer within {} ms", .0.as_millis())]
     Slow(Duration),

@@ -6,7 +6,7 @@
 //!
 //! * [`types`]: newtypes and plain values.
 //! * [`environ`]: the streamed search of an environment block.
-//! * [`host`]: the seam, implemented by [`linux`] and by the scripted [`fake`] host of the tests.
+//! * [`host`]: the seam, implemented by [`linux`], by [`macos`] and by the scripted [`fake`] host of the tests.
 
 #![cfg_attr(target_os = "linux", forbid(unsafe_code))]
 
@@ -30,3 +30,6 @@ pub use types::{
 /// The host of the machine that this program was built for.
 #[cfg(target_os = "linux")]
 pub type NativeHost = linux::LinuxHost;
+/// The host of the machine that this program was built for.
+#[cfg(target_os = "macos")]
+pub type NativeHost = macos::MacHost;

@@ -1,5 +1,34 @@
 //! macOS: libproc, sysctl, kqueue and launchd.
 //!
-//! What only interprets bytes is compiled and tested everywhere: [`procargs`].
+//! What only interprets bytes and text is compiled and tested everywhere: [`procargs`], [`record`], [`launchd`] and
+//! [`errors`]. The rest asks the system, and is thin.
 
+pub mod errors;
+#[cfg(target_os = "macos")]
+mod facts;
+#[cfg(target_os = "macos")]
+mod here;
+#[cfg(target_os = "macos")]
+mod host;
+#[cfg(target_os = "macos")]
+mod kqueue;
+pub mod launchd;
+#[cfg(target_os = "macos")]
+mod pinned;
 pub mod procargs;
+pub mod record;
+#[cfg(target_os = "macos")]
+mod sys;
+
+#[cfg(target_os = "macos")]
+pub use {host::MacHost, kqueue::KqueueWaiter, pinned::MacPinned};
+
+#[cfg(target_os = "macos")]
+fn nix_pid(pid: crate::types::Pid) -> nix::unistd::Pid {
+    nix::unistd::Pid::from_raw(pid.get())
+}
+
+#[cfg(target_os = "macos")]
+const fn our_pid(pid: nix::unistd::Pid) -> Option<crate::types::Pid> {
+    crate::types::Pid::new(pid.as_raw())
+}

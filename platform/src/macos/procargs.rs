@@ -238,5 +238,5 @@ impl<'a> Iterator for Strings<'a> {
 }
 
 #[cfg(test)]
-#[path = "procargs_tests.rs"]
+#[path = "tests/procargs.rs"]
 mod tests;

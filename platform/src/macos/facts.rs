@@ -1,0 +1,153 @@
+//! What can be learnt of a process by its number. Every function here may be told of another process than the one
+//! that was meant, if the number was reused meanwhile; [`super::pinned`] makes sure that it was not.
+
+use std::cell::RefCell;
+use std::sync::OnceLock;
+
+use libproc::kinfo::KinfoProc;
+use libproc::proc_pid;
+use libproc::task_info::TaskInfo;
+use nix::errno::Errno;
+
+use super::errors::of_libproc;
+use super::procargs::ProcArgs;
+use super::record::{self, Record, Unique};
+use super::{nix_pid, our_pid, sys};
+use crate::environ::{EnvironScan, Wanted};
+use crate::types::{Pid, StartTime, Stat, Uid, Why};
+
+/// Arguments beyond this many bytes are not read: no rule looks that far.
+const MAX_ARGV: usize = 128 << 10;
+/// The longest arguments and environment if the system does not say (`ARG_MAX`).
+const ARG_MAX: usize = 1 << 20;
+/// `P_WEXIT` (sys/proc.h): it is on its way out.
+const P_WEXIT: i32 = 0x2000;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The numbers of a process that are never given twice.
+pub fn unique(pid: Pid) -> Result<Unique, Why> {
+    sys::pid_info(pid, record::UNIQUE.0).map(|bytes| Unique::parse(&bytes))
+}
+
+/// Its effective user.
+pub fn owner(pid: Pid) -> Result<Uid, Why> {
+    sys::pid_info(pid, record::SHORT.0).map(|bytes| record::owner(&bytes))
+}
+
+/// A process, all of it of one moment.
+pub fn look(pid: Pid) -> Result<(Record, Unique), Why> {
+    match sys::pid_info(pid, record::WHOLE.0) {
+        Ok(bytes) => Ok((Record::parse(&bytes), Unique::of_whole(&bytes))),
+        Err(Why::Denied) => foreign(pid),
+        Err(why) => Err(why),
+    }
+}
+
+/// Another user's process: the same facts from calls that everybody may make.
+fn foreign(pid: Pid) -> Result<(Record, Unique), Why> {
+    let before = unique(pid)?;
+    let info = proc_pid::kproc_info_raw(pid.get()).map_err(|e| of_libproc(&e))?;
+    let after = unique(pid)?;
+    if before.id != after.id {
+        return Err(Why::Gone);
+    }
+    Ok((of_kinfo(&info), after))
+}
+
+fn of_kinfo(info: &KinfoProc) -> Record {
+    let (own, more) = (&info.kp_proc, &info.kp_eproc);
+    let comm: Vec<u8> = own.p_comm.iter().map(|b| b.cast_unsigned()).collect();
+    let (seconds, micros) = (own.p_un.tv_sec, own.p_un.tv_usec);
+    let start = u64::try_from(seconds.saturating_mul(1_000_000).saturating_add(i64::from(micros)));
+    Record {
+        pid: Pid::new(own.p_pid),
+        ppid: Pid::new(more.e_ppid),
+        pgrp: Pid::new(more.e_pgid),
+        state: record::state(u32::from(own.p_stat.cast_unsigned())),
+        is_exiting: own.p_flag & P_WEXIT != 0,
+        ids: record::ids(more.e_pcred.p_ruid, more.e_ucred.cr_uid, more.e_pcred.p_svuid),
+        comm: record::comm(&comm),
+        start: StartTime(start.unwrap_or(0)),
+    }
+}
+
+/// Its session. Zombies have none any more.
+pub fn session(pid: Pid) -> Result<Option<Pid>, Why> {
+    match nix::unistd::getsid(Some(nix_pid(pid))) {
+        Ok(leader) => Ok(our_pid(leader)),
+        Err(Errno::ESRCH) => Ok(None),
+        Err(errno) => Err(super::errors::why(errno as i32)),
+    }
+}
+
+/// Its cheap facts, and whose they are.
+pub fn stat(pid: Pid) -> Result<(Stat, Unique, Record), Why> {
+    let (seen, unique) = look(pid)?;
+    let session = session(pid)?;
+    // For showing only; other users' cannot be had.
+    let rss_bytes = proc_pid::pidinfo::<TaskInfo>(pid.get(), 0).map_or(0, |task| task.pti_resident_size);
+    Ok((seen.stat(pid, session, rss_bytes), unique, seen))
+}
+
+/// Its program file.
+pub fn exe(pid: Pid) -> Result<Vec<u8>, Why> {
+    proc_pid::pidpath(pid.get()).map(String::into_bytes).map_err(|e| of_libproc(&e))
+}
+
+/// Its arguments.
+pub fn argv(pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
+    arguments(pid, |args| {
+        let mut room = MAX_ARGV;
+        let fits = |arg: &&[u8]| {
+            let enough = arg.len() < room;
+            room = room.saturating_sub(arg.len() + 1);
+            enough
+        };
+        Ok(args.argv().take_while(fits).map(<[u8]>::to_vec).collect())
+    })
+}
+
+/// Searches its environment.
+pub fn environ(pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
+    arguments(pid, |args| args.search(wanted))
+}
+
+fn arguments<T>(pid: Pid, read: impl FnOnce(&ProcArgs<'_>) -> Result<T, Why>) -> Result<T, Why> {
+    let longest = arg_max();
+    SCRATCH.with_borrow_mut(|buffer| {
+        // The kernel refuses a larger one. It fills a smaller one with the end of what there is, so one that is full
+        // holds nothing that could be understood.
+        buffer.resize(longest + size_of::<libc::c_int>(), 0);
+        let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid.get()];
+        let len = match sys::sysctl(&mut name, buffer) {
+            Ok(len) if len < buffer.len() => len,
+            Ok(_) => return Err(Why::Garbled("its arguments and its environment are too long to be read")),
+            Err(Errno::EINVAL) => return Err(why_not(pid)),
+            Err(errno) => return Err(super::errors::why(errno as i32)),
+        };
+        read(&ProcArgs::parse(buffer.get(..len).unwrap_or_default())?)
+    })
+}
+
+/// The kernel has one answer for processes that are gone, dying or another's.
+fn why_not(pid: Pid) -> Why {
+    match look(pid) {
+        Err(why) => why,
+        Ok((seen, _)) if seen.is_exiting || seen.state.is_dead() => Why::Exiting,
+        Ok((seen, _)) if seen.ids.effective.0 != nix::unistd::geteuid().as_raw() => Why::Denied,
+        Ok(_) => Why::Failed("sysctl KERN_PROCARGS2: Invalid argument".to_owned()),
+    }
+}
+
+fn arg_max() -> usize {
+    static LONGEST: OnceLock<usize> = OnceLock::new();
+    *LONGEST.get_or_init(|| {
+        let mut bytes = [0u8; size_of::<libc::c_int>()];
+        let asked = sys::sysctl(&mut [libc::CTL_KERN, libc::KERN_ARGMAX], &mut bytes);
+        let said = asked.ok().map(|_| libc::c_int::from_ne_bytes(bytes));
+        said.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(ARG_MAX)
+    })
+}

@@ -1,0 +1,119 @@
+//! One process that cannot be mistaken for another.
+//!
+//! macOS has no handles of processes. What it has is a number of its own for each, which is never given twice
+//! between two boots. Every read here asks for that number *after* it has read by pid, so that what was read is of
+//! the one process or is thrown away. A signal is bound to the process by the kernel, where it can
+//! (`proc_signal_with_audittoken`); on older systems the number is asked for right before `kill(2)`, and the time
+//! between these two calls is all in which the pid could go to another.
+
+use nix::errno::Errno;
+use nix::sys::signal;
+
+use super::errors::why;
+use super::{facts, nix_pid, sys};
+use crate::environ::{EnvironScan, Wanted};
+use crate::host::Pinned;
+use crate::types::{Generation, Ids, Pid, ProcId, RuntimeUnit, Signal, Stat, Why};
+
+/// How often a process may run another program while we try to signal it.
+const ATTEMPTS: usize = 5;
+
+/// A process, by its pid and its number.
+#[derive(Debug)]
+pub struct MacPinned {
+    id: ProcId,
+    unique: u64,
+}
+
+impl MacPinned {
+    /// Pins `pid`.
+    pub(super) fn new(pid: Pid) -> Result<Self, Why> {
+        let (seen, unique) = facts::look(pid)?;
+        let id = ProcId { pid, start: seen.start, generation: Some(Generation(unique.id)) };
+        Ok(Self { id, unique: unique.id })
+    }
+
+    /// The number that tells it from all others.
+    pub(super) const fn unique(&self) -> u64 {
+        self.unique
+    }
+
+    /// What was read by pid, if it is of this process for certain.
+    fn own<T>(&self, read: Result<T, Why>) -> Result<T, Why> {
+        if facts::unique(self.id.pid)?.id == self.unique { read } else { Err(Why::Gone) }
+    }
+}
+
+impl Pinned for MacPinned {
+    fn id(&self) -> ProcId {
+        self.id
+    }
+
+    fn stat(&self) -> Result<Stat, Why> {
+        // The session is asked for apart from the rest, so the number is asked for once more.
+        self.own(facts::stat(self.id.pid).map(|(stat, ..)| stat))
+    }
+
+    fn ids(&self) -> Result<Ids, Why> {
+        self.own(facts::look(self.id.pid).map(|(seen, _)| seen.ids))
+    }
+
+    fn exe(&self) -> Result<Vec<u8>, Why> {
+        self.own(facts::exe(self.id.pid))
+    }
+
+    fn argv(&self) -> Result<Vec<Vec<u8>>, Why> {
+        self.own(facts::argv(self.id.pid))
+    }
+
+    fn environ(&self, wanted: &Wanted) -> Result<EnvironScan, Why> {
+        self.own(facts::environ(self.id.pid, wanted))
+    }
+
+    /// launchd knows its jobs by their pids: see [`crate::Host::jobs`].
+    fn unit(&self) -> Result<Option<RuntimeUnit>, Why> {
+        Ok(None)
+    }
+
+    /// The kernel keeps the number of whoever started a process, also when that one has died.
+    fn started_by_parent(&self) -> Result<Option<bool>, Why> {
+        for _ in 0..ATTEMPTS {
+            let (seen, unique) = facts::look(self.id.pid)?;
+            if unique.id != self.unique {
+                return Err(Why::Gone);
+            }
+            let Some(parent) = seen.ppid.filter(|_| unique.starter != 0) else { return Ok(None) };
+            match facts::unique(parent) {
+                Ok(parent) => return Ok(Some(parent.id == unique.starter)),
+                // It has died meanwhile, and there is another now.
+                Err(Why::Gone) => {}
+                Err(why) => return Err(why),
+            }
+        }
+        Err(Why::Garbled("its parent changed again and again"))
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Why> {
+        let signal = match signal {
+            Signal::Term => signal::Signal::SIGTERM,
+            Signal::Kill => signal::Signal::SIGKILL,
+        };
+        for _ in 0..ATTEMPTS {
+            let (seen, unique) = facts::look(self.id.pid)?;
+            if unique.id != self.unique || seen.state.is_dead() {
+                return Err(Why::Gone);
+            }
+            if seen.is_exiting {
+                return Err(Why::Exiting);
+            }
+            return match sys::signal(self.id.pid, unique.version, signal as libc::c_int) {
+                Some(Ok(())) => Ok(()),
+                // It ended, or it runs another program since we looked.
+                Some(Err(Errno::ESRCH)) => continue,
+                Some(Err(errno)) => Err(why(errno as i32)),
+                None => signal::kill(nix_pid(self.id.pid), signal).map_err(|errno| why(errno as i32)),
+            };
+        }
+        Err(Why::Garbled("it runs one program after another"))
+    }
+}

@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     fn own() -> Uid {
-        Uid(fs::metadata("/proc/self").map_or(0, |m| m.uid()))
+        Uid(fs::metadata(tempfile::tempdir().unwrap().path()).unwrap().uid())
     }
 
     #[test]

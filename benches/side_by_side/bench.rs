@@ -10,19 +10,17 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark's output is what it is run for")]
 #![expect(clippy::cast_precision_loss, reason = "times in microseconds are far below 2^52")]
 
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "side_by_side/inside.rs"]
 mod inside;
-#[path = "side_by_side/scanners.rs"]
 mod scanners;
-#[path = "side_by_side/table.rs"]
 mod table;
 
 use common::{Args, Stage, machine, obstacle, too_big};
 use std::process::ExitCode;
 use table::{Row, Table, verdicts};
 
-fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     let args = Args::from_env();
     let result = if args.has("--inside") { inside(&args) } else { outside(&args) };
     result.unwrap_or_else(|problem| {

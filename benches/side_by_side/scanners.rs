@@ -3,7 +3,7 @@
 //! All of them look for agents of the own user whose parent is PID 1 or the user manager and whose environment has
 //! the marker. The walks are told the manager's pid; only `ours` has to find it.
 
-use crate::common::doing;
+use super::common::doing;
 use memchr::memmem;
 use reaper::config;
 use reaper::look::{Ground, Looker};

@@ -1,7 +1,7 @@
 //! The two ways to end processes that most programs have. They signal by pid, as those programs do; that is one of
 //! the things that is wrong with them, and done here only where every process is the benchmark's own.
 
-use crate::common::{USER, doing};
+use super::common::{USER, doing};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -11,10 +11,9 @@
 //! is an error.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark's output is what it is run for")]
 
-#[path = "termination/baselines.rs"]
 mod baselines;
+#[path = "../common/mod.rs"]
 mod common;
-#[path = "termination/inside.rs"]
 mod inside;
 
 use common::{Args, Stage, machine, median, obstacle, too_big};
@@ -26,7 +25,7 @@ const LAG_MS: f64 = 1.0;
 /// How much longer than term-timeout the whole command may take when some ignore SIGTERM.
 const PAST_DEADLINE: f64 = 0.02;
 
-fn main() -> ExitCode {
+pub fn main() -> ExitCode {
     let args = Args::from_env();
     let result = if args.has("--inside") { inside::run(&args) } else { outside(&args) };
     result.unwrap_or_else(|problem| {

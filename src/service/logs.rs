@@ -87,13 +87,25 @@ pub fn start(form: Form, levels: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn journals() -> io::Result<(tracing_journald::Layer, tracing_journald::Layer)> {
-    let journal = || -> io::Result<tracing_journald::Layer> {
+/// What writes to the journal; on macOS, where there is none, what writes nowhere.
+#[cfg(target_os = "linux")]
+type Journal = tracing_journald::Layer;
+#[cfg(not(target_os = "linux"))]
+type Journal = tracing_subscriber::layer::Identity;
+
+#[cfg(target_os = "linux")]
+fn journals() -> io::Result<(Journal, Journal)> {
+    let journal = || -> io::Result<Journal> {
         Ok(tracing_journald::layer()?
             .with_field_prefix(Some("REAPER".to_owned()))
             .with_syslog_identifier("reaper".to_owned()))
     };
     Ok((journal()?, journal()?.with_custom_fields([("MESSAGE_ID", ENDED)])))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn journals() -> io::Result<(Journal, Journal)> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
 /// A process of interest appeared, or its verdict changed.

@@ -22,6 +22,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use reaper_platform::{Host, HostError, Waiter as _};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -149,7 +150,8 @@ fn instant<H: Host>(warden: &Warden<H>, at: Duration) -> Instant {
 fn exit_descriptor<H: Host>(warden: &Warden<H>) -> Result<Option<AsyncFd<OwnedFd>>, ServiceError> {
     let Some(fd) = warden.keeper.waiter().descriptor() else { return Ok(None) };
     #[expect(deprecated, reason = "for an `OwnedFd` it is as sound as its unsafe successor")]
-    let watched = fd.try_clone_to_owned().and_then(AsyncFd::new);
+    // For reading only: a kqueue can be watched for nothing else.
+    let watched = fd.try_clone_to_owned().and_then(|fd| AsyncFd::with_interest(fd, Interest::READABLE));
     let hint = "raise the limit of open files";
     watched.map(Some).map_err(|source| ServiceError::Io { what: "wait for processes".into(), source, hint })
 }

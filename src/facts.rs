@@ -25,6 +25,8 @@ pub struct Facts {
     pub environ: Fact<EnvironScan>,
     /// The service manager's unit it runs in.
     pub unit: Fact<Option<RuntimeUnit>>,
+    /// Whether its parent started it; `None` where the system does not say.
+    pub started_by_parent: Fact<Option<bool>>,
 }
 
 impl Facts {
@@ -35,10 +37,11 @@ impl Facts {
     /// When not even `stat` can be read: the process is gone.
     pub fn read<P: Pinned>(process: &P, wanted: &Wanted) -> Fact<Self> {
         let (ids, exe, unit, argv) = (process.ids(), process.exe(), process.unit(), process.argv());
+        let started_by_parent = process.started_by_parent();
         let environ = process.environ(wanted);
         let stat = process.stat()?;
         let environ = environ.and_then(|scan| scan.verify(&stat));
-        Ok(Self { id: process.id(), ids, exe, unit, argv, environ, stat })
+        Ok(Self { id: process.id(), ids, exe, unit, started_by_parent, argv, environ, stat })
     }
 
     /// What its program's names are taken from.

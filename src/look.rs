@@ -6,7 +6,7 @@
 //! made with a new one.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reaper_platform::{Condition, EnvironScan, Host, Pid, ProcId, RuntimeUnit, Uid, UnitMain, Why};
 
@@ -44,6 +44,7 @@ impl<H: Host> std::ops::Deref for Looker<H> {
 struct Seen {
     elders: HashMap<Pid, Elder>,
     units: HashMap<RuntimeUnit, Fact<UnitMain>>,
+    jobs: HashMap<Uid, Fact<Arc<Vec<UnitMain>>>>,
     holders: HashMap<Uid, Fact<holders::Holders>>,
 }
 
@@ -155,7 +156,7 @@ impl<H: Host> Looker<H> {
     fn finalist(&self, case: &Case<'_>, profiles: &[&crate::config::Profile]) -> Finalist {
         let empty = Chain::default();
         let units = self.units(case.facts, case.chain.unwrap_or(&empty));
-        Finalist { units, holders: self.holders(case.facts, profiles) }
+        Finalist { units, jobs: self.jobs(case.facts), holders: self.holders(case.facts, profiles) }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {

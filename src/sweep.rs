@@ -54,8 +54,8 @@ impl Survey {
 pub(crate) enum Look {
     /// It is gone, or of no interest.
     Nothing,
-    /// It was judged; and whether its environment could be read.
-    Judged(Box<Judgement>, bool),
+    /// It was judged; and why its environment could not be read, if it could not.
+    Judged(Box<Judgement>, Option<Why>),
 }
 
 /// Looks at all processes and decides. Nothing is changed.
@@ -92,12 +92,15 @@ pub fn survey<H: Host>(
         for (pid, look) in asked.into_iter().zip(looks) {
             match look {
                 Ok(Ok(Look::Nothing)) => read += 1,
-                Ok(Ok(Look::Judged(judgement, readable))) => {
-                    if readable {
-                        read += 1;
-                    } else {
-                        survey.unreadable += 1;
-                        unread += usize::from(judgement.answer(Gate::Unprotected) != Answer::No);
+                Ok(Ok(Look::Judged(judgement, unreadable))) => {
+                    match unreadable {
+                        None => read += 1,
+                        Some(why) => {
+                            survey.unreadable += 1;
+                            // What is withheld from everybody is no sign that we, of all, cannot see.
+                            let is_ours = judgement.answer(Gate::Unprotected) != Answer::No;
+                            unread += usize::from(is_ours && why != Why::Withheld);
+                        }
                     }
                     if judgement.is_wrapper {
                         let children = survey.census.children(&*ground.host, pid).unwrap_or_default();
@@ -137,7 +140,7 @@ pub(crate) fn look<H: Host>(
     }
     let process = looker.host.pin(pid)?;
     let judgement = looker.judge(&process, How::Candidate, past)?;
-    Ok(Look::Judged(Box::new(judgement), first.is_ok()))
+    Ok(Look::Judged(Box::new(judgement), first.err()))
 }
 
 /// Remembers the orphans that a survey saw, and forgets processes that are no more.

@@ -14,6 +14,7 @@ pub mod unsupervised;
 pub mod user;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use reaper_platform::{Pid, Scope, UnitMain, Why};
 
@@ -110,6 +111,8 @@ pub enum Claim {
 pub struct Finalist {
     /// For each service that it or a wrapper above it is in: the processes that the service calls its own.
     pub units: Vec<Fact<UnitMain>>,
+    /// The jobs of a service manager that knows them by their pids alone.
+    pub jobs: Fact<Arc<Vec<UnitMain>>>,
     /// Live processes outside the orphan's own tree that hold the same `owner-env` value; `None` when
     /// its profile names no such variable or it has none.
     pub holders: Option<Fact<Vec<Pid>>>,

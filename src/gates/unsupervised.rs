@@ -3,11 +3,12 @@
 //! A service's main process has the service manager for its parent by design, and may carry the marker. So
 //! do daemons that an agent leaves behind on purpose.
 
-use reaper_platform::Pid;
+use reaper_platform::{Pid, UnitMain};
 
-use super::{Case, could_not};
+use super::{Case, Chain, could_not, orphan};
 use crate::config::Profile;
-use crate::owner::SYSTEMD_EXEC_PID;
+use crate::facts::Facts;
+use crate::owner::{SYSTEMD_EXEC_PID, XPC_SERVICE_NAME};
 use crate::program::Names;
 use crate::report::escape::escape;
 use crate::verdict::{Answer, Finding, Gate};
@@ -38,6 +39,9 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
             }
         }
     }
+    if let Some(finding) = started_by_adopter(case, chain) {
+        return finding;
+    }
     match &case.facts.unit {
         Ok(_) => {}
         Err(why) => return Finding::unknown(GATE, could_not("its cgroup", why)),
@@ -59,10 +63,43 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
         let main = unit.main.map_or_else(|| "none".to_owned(), |p| format!("pid {p}"));
         others.push(format!("the main process of {name} is another: {main}"));
     }
+    let jobs = match &finalist.jobs {
+        Ok(jobs) => jobs,
+        Err(why) => return Finding::unknown(GATE, format!("whether it is a job is not known: {why}")),
+    };
+    let named = |job: &UnitMain| escape(job.unit.name.as_bytes());
+    let is_main = |job: &&UnitMain| job.main.is_some_and(|pid| line.contains(&pid));
+    if let Some((job, pid)) = jobs.iter().find(is_main).and_then(|job| Some((job, job.main?))) {
+        return Finding::no(GATE, format!("pid {pid} is the job {} itself", named(job)));
+    }
+    let label = case.facts.environ.as_ref().ok().and_then(|e| e.value(XPC_SERVICE_NAME.as_bytes()));
+    if let Some(job) = jobs.iter().find(|job| label == Some(job.unit.name.as_bytes())) {
+        let main = job.main.map_or_else(|| "not running".to_owned(), |pid| format!("pid {pid}"));
+        others.push(format!("the job below which it was started, {}, is another: {main}", named(job)));
+    }
     if others.is_empty() {
         Finding::yes(GATE, "it is in no service")
     } else {
         Finding::yes(GATE, others.join("; "))
+    }
+}
+
+/// An init that adopts orphans starts nothing but services. Where the kernel keeps who started a process, it tells
+/// one from the other.
+fn started_by_adopter(case: &Case<'_>, chain: &Chain) -> Option<Finding> {
+    let end = chain.end()?;
+    let uid = case.facts.ids.as_ref().ok().map(|ids| ids.real);
+    if !matches!(orphan::kind(end, uid, case.policy, case.us.systemd_booted), orphan::Kind::Adopter(_)) {
+        return None;
+    }
+    let child = chain.wrappers().last().map_or(Ok(case.facts), |wrapper| wrapper.facts.as_ref());
+    match child.map_err(Clone::clone).and_then(|child| Ok((child.pid(), child.started_by_parent.clone()?))) {
+        Ok((pid, Some(true))) => {
+            let adopter = end.facts.as_ref().map_or_else(|_| format!("pid {}", end.pid), Facts::called);
+            Some(Finding::no(GATE, format!("{adopter} started pid {pid} itself")))
+        }
+        Ok(_) => None,
+        Err(why) => Some(Finding::unknown(GATE, could_not("who started it", &why))),
     }
 }
 

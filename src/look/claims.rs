@@ -104,7 +104,7 @@ impl<H: Host> Looker<H> {
     /// Whether a process is in its place: its parent lives, or a service manager runs it.
     pub(super) fn is_rooted(&self, facts: &Facts) -> Fact<bool> {
         let chain = self.climb(&facts.stat, facts.ids.as_ref().ok().map(|ids| ids.real));
-        let finalist = Finalist { units: self.units(facts, &chain), holders: None };
+        let finalist = Finalist { units: self.units(facts, &chain), jobs: self.jobs(facts), holders: None };
         let case = Case {
             policy: &self.policy,
             us: &self.us,

@@ -7,7 +7,7 @@ use reaper_platform::{Host, Pid, Scope, Wanted};
 
 use crate::config::Policy;
 use crate::gates::Us;
-use crate::owner::{KEEP, OWNER, SYSTEMD_EXEC_PID};
+use crate::owner::{KEEP, OWNER, SYSTEMD_EXEC_PID, XPC_SERVICE_NAME};
 
 /// What every look stands on: the machine, the settings, and who we are.
 pub struct Ground<H: Host> {
@@ -51,7 +51,7 @@ pub fn wanted(policy: &Policy) -> Wanted {
         names.extend(profile.owner_pid_env.clone());
     }
     names.extend(policy.keep_env().iter().map(|m| m.name.clone()));
-    names.extend([OWNER, KEEP, SYSTEMD_EXEC_PID].map(str::to_owned));
+    names.extend([OWNER, KEEP, SYSTEMD_EXEC_PID, XPC_SERVICE_NAME].map(str::to_owned));
     Wanted::new(names)
 }
 

@@ -1,6 +1,7 @@
 //! Which service manager runs a process: asked only of those that nothing else spared.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reaper_platform::{Host, RuntimeUnit, UnitMain, Why};
@@ -20,6 +21,17 @@ impl<H: Host> Looker<H> {
             .filter(|unit| unit.name.ends_with(".service"))
             .collect();
         services.into_iter().map(|unit| self.unit_main(unit)).collect()
+    }
+
+    /// The service manager's jobs that may be a process of the same user.
+    pub(super) fn jobs(&self, facts: &Facts) -> Fact<Arc<Vec<UnitMain>>> {
+        let uid = facts.ids.as_ref().map(|ids| ids.real).map_err(Clone::clone)?;
+        if let Some(known) = self.lock().jobs.get(&uid) {
+            return known.clone();
+        }
+        let answer = self.host.jobs(uid, LIMIT).map(Arc::new).map_err(|e| e.why);
+        self.lock().jobs.insert(uid, answer.clone());
+        answer
     }
 
     pub(super) fn unit_main(&self, unit: RuntimeUnit) -> Fact<UnitMain> {

@@ -6,7 +6,7 @@
 //! which may have started the candidate, so that its reparenting must be proven; or anybody else, whose
 //! child is simply not an orphan.
 
-use reaper_platform::{Pid, Uid, Why};
+use reaper_platform::{Condition, Pid, Uid, Why};
 
 use super::{Case, Claim, Elder, Life, could_not, marker};
 use crate::config::Policy;
@@ -46,6 +46,9 @@ const OUTSIDE: &str = "its parent is outside our PID namespace (`docker exec`, a
 pub enum Kind {
     /// A marked wrapper: the climb goes on.
     Wrapper,
+    /// A wrapper whose environment cannot be read, so that it may be a marked one: the climb goes on, and if it
+    /// ends at an adopter, nobody knows.
+    MayBeWrapper(Why),
     /// It adopts orphans and starts no agents; with how it is known.
     Adopter(&'static str),
     /// It adopts orphans and may also have started the candidate.
@@ -79,15 +82,36 @@ pub fn kind(elder: &Elder, uid: Option<Uid>, policy: &Policy, systemd_booted: bo
         // The relay processes of WSL are subreapers and start the user's shells.
         return Kind::Suspect;
     }
-    if is_marked_wrapper(facts, policy) { Kind::Wrapper } else { Kind::Other }
+    // Others' environments can never be read, and their wrappers wrap no agent of ours.
+    let is_ours = uid.is_none_or(|uid| facts.ids.as_ref().is_ok_and(|ids| ids.real == uid));
+    match wrapping(facts, policy) {
+        Some(Ok(())) => Kind::Wrapper,
+        Some(Err(why)) if is_ours => Kind::MayBeWrapper(why),
+        Some(Err(_)) | None => Kind::Other,
+    }
 }
 
-/// Whether a process only wraps another (`npm`, `sh`) and carries a marker itself.
+/// Whether a process only wraps another (`npm`, `sh`) and carries a marker itself, or may carry one for all that
+/// can be read.
 #[must_use]
-pub fn is_marked_wrapper(facts: &Facts, policy: &Policy) -> bool {
-    let marked = |e| policy.profiles().iter().any(|p| marker::carries(p, e));
-    facts.environ.as_ref().is_ok_and(marked)
-        && find_by_any_word(&facts.identity(), policy.wrappers().iter().map(String::as_str)).is_some()
+pub fn may_be_marked_wrapper(facts: &Facts, policy: &Policy) -> bool {
+    wrapping(facts, policy).is_some()
+}
+
+/// For a program that only wraps others: whether it carries a marker. `None` for all that is certainly no marked
+/// wrapper.
+fn wrapping(facts: &Facts, policy: &Policy) -> Option<Result<(), Why>> {
+    let marked = match &facts.environ {
+        Ok(environ) => match environ.condition {
+            Condition::Intact if policy.profiles().iter().any(|p| marker::carries(p, environ)) => Ok(()),
+            Condition::Intact => return None,
+            Condition::Garbled(how) => Err(Why::Garbled(how)),
+        },
+        // It has ended, and wraps nothing any more.
+        Err(Why::Gone | Why::Exiting) => return None,
+        Err(why) => Err(why.clone()),
+    };
+    find_by_any_word(&facts.identity(), policy.wrappers().iter().map(String::as_str)).map(|_| marked)
 }
 
 /// `systemd --user` of `uid`: after `daemon-reexec` it has more arguments, so the flag is looked for.
@@ -141,18 +165,34 @@ pub fn ask(case: &Case<'_>) -> Finding {
         .collect();
     let through = if through.is_empty() { String::new() } else { format!(" through {}", through.join(", ")) };
     let name = end.facts.as_ref().map_or_else(|_| format!("pid {}", end.pid), Facts::called);
-    match kind(end, uid, case.policy, case.us.systemd_booted) {
-        Kind::Adopter(how) => Finding::yes(GATE, format!("its parent died; {name}, {how}, has it{through}")),
-        Kind::Suspect => match proof(case, end) {
+    let kind = |elder| kind(elder, uid, case.policy, case.us.systemd_booted);
+    let doubt = chain.wrappers().find_map(|w| match kind(w) {
+        Kind::MayBeWrapper(why) => Some(format!(
+            "whether {} wraps an agent cannot be told: {}",
+            w.facts.as_ref().map_or_else(|_| w.pid.to_string(), Facts::called),
+            could_not("its environment", &why)
+        )),
+        _ => None,
+    });
+    match (kind(end), doubt) {
+        (Kind::Adopter(_) | Kind::Suspect, Some(doubt)) => Finding::unknown(GATE, doubt),
+        (Kind::Adopter(how), None) => {
+            Finding::yes(GATE, format!("its parent died; {name}, {how}, has it{through}"))
+        }
+        (Kind::Suspect, None) => match proof(case, end) {
             Some(proof) => Finding::yes(GATE, format!("its parent died ({proof}); {name} has it{through}")),
             None => Finding::unknown(GATE, format!("its parent {name} may have started it{through}")),
         },
-        Kind::Other => Finding::no(GATE, format!("its parent {name} is alive{through}")),
-        Kind::Wrapper if end.facts.as_ref().is_ok_and(|f| f.stat.ppid.is_none()) => {
+        (Kind::Other, _) => Finding::no(GATE, format!("its parent {name} is alive{through}")),
+        (Kind::Wrapper | Kind::MayBeWrapper(_), _)
+            if end.facts.as_ref().is_ok_and(|f| f.stat.ppid.is_none()) =>
+        {
             Finding::no(GATE, OUTSIDE)
         }
-        Kind::Wrapper => Finding::unknown(GATE, format!("the wrappers above it do not end{through}")),
-        Kind::Unreadable(why) => Finding::unknown(GATE, could_not(&format!("its parent {name}"), &why)),
+        (Kind::Wrapper | Kind::MayBeWrapper(_), _) => {
+            Finding::unknown(GATE, format!("the wrappers above it do not end{through}"))
+        }
+        (Kind::Unreadable(why), _) => Finding::unknown(GATE, could_not(&format!("its parent {name}"), &why)),
     }
 }
 

@@ -32,8 +32,8 @@ impl<H: Host> Looker<H> {
         let mut at = stat.ppid;
         while let Some(pid) = at.filter(|_| chain.elders.len() < MAX_CLIMB) {
             let elder = self.elder(pid);
-            let is_wrapper =
-                orphan::kind(&elder, uid, &self.policy, self.us.systemd_booted) == orphan::Kind::Wrapper;
+            let kind = orphan::kind(&elder, uid, &self.policy, self.us.systemd_booted);
+            let is_wrapper = matches!(kind, orphan::Kind::Wrapper | orphan::Kind::MayBeWrapper(_));
             at = elder.facts.as_ref().ok().filter(|_| is_wrapper).and_then(|f| f.stat.ppid);
             chain.elders.push(elder);
         }

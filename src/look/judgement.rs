@@ -36,7 +36,7 @@ pub struct Judgement {
     pub held_by: Option<Pid>,
     /// How long it has been seen orphaned.
     pub seen_for: Duration,
-    /// Whether it is a marked wrapper, so that what it wraps must be looked at too.
+    /// Whether it is a marked wrapper, or may be one, so that what it wraps must be looked at too.
     pub is_wrapper: bool,
 }
 

@@ -156,11 +156,11 @@ impl Host for LinuxHost {
     }
 
     fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
-        let raw = rustix::process::Pid::from_raw(pid.get()).ok_or(Why::Gone)?;
-        let ours = |id: rustix::process::Pid| Pid::new(id.as_raw_nonzero().get());
-        let group = rustix::process::getpgid(Some(raw)).map_err(why)?;
-        let session = rustix::process::getsid(Some(raw)).map_err(why)?;
-        Ok((ours(group), ours(session)))
+        let raw = Some(nix::unistd::Pid::from_raw(pid.get()));
+        let why = |errno: nix::errno::Errno| why(Errno::from_raw_os_error(errno as i32));
+        let group = nix::unistd::getpgid(raw).map_err(why)?;
+        let session = nix::unistd::getsid(raw).map_err(why)?;
+        Ok((Pid::new(group.as_raw()), Pid::new(session.as_raw())))
     }
 
     fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {

@@ -182,15 +182,18 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
         }
         named => marker::ask(case, named),
     };
+    let orphan = orphan::ask(case);
+    // Time counts for an orphan only; of any other process it would say something odd.
+    let grace = if orphan.answer == Answer::Yes { grace::ask(case) } else { Finding::not_asked(Gate::Grace) };
     let findings = vec![
         user::ask(case),
         program,
-        orphan::ask(case),
+        orphan,
         marker,
         unsupervised::ask(case, &profiles),
         unclaimed::ask(case),
         unprotected::ask(case),
-        grace::ask(case),
+        grace,
     ];
     let left = case.policy.grace().saturating_sub(case.seen_for);
     let (verdict, decided_by) = add_up(&findings, left);

@@ -31,6 +31,8 @@ pub struct Survey {
     pub judgements: Vec<Judgement>,
     /// What would be done.
     pub plan: Plan,
+    /// What would be done besides, were no orphan in grace any more. For showing only.
+    pub later: Plan,
     /// How many processes of ours could not be read.
     pub unreadable: usize,
     /// Whether not one marker could be read, although there were processes to read them from.
@@ -76,6 +78,7 @@ pub fn survey<H: Host>(
         unreadable: census.unreadable,
         judgements: Vec::new(),
         plan: Plan::default(),
+        later: Plan::default(),
         blind: false,
         census,
     };
@@ -115,9 +118,13 @@ pub fn survey<H: Host>(
     }
     survey.blind = unread > 0 && read == 0;
     survey.judgements.sort_by_key(|j| j.id.pid);
-    let roots: Vec<&Judgement> = survey.judgements.iter().filter(|j| j.verdict == Verdict::Reap).collect();
-    let trees = tree::read(ground, &survey.census, &roots, limit);
-    survey.plan = plan(&trees, ground.policy.reach(), ground.policy.max_targets().get());
+    let (due, waiting): (Vec<&Judgement>, Vec<&Judgement>) =
+        survey.orphans().partition(|j| j.verdict == Verdict::Reap);
+    let trees = |roots: &[&Judgement]| tree::read(ground, &survey.census, roots, limit);
+    let (reach, cap) = (ground.policy.reach(), ground.policy.max_targets().get());
+    let now = plan(&trees(&due), reach, cap);
+    let later = plan(&trees(&waiting), reach, cap);
+    (survey.plan, survey.later) = (now, later);
     Ok(survey)
 }
 
@@ -178,6 +185,11 @@ pub fn end<H: Host>(
         ended.extend(terminator.run(&targets)?);
         targets = tree::leftovers(ground, &ended, limit);
         targets.truncate(room.saturating_sub(ended.len()));
+    }
+    // An init needs a moment to collect; only what is still there now is worth a word.
+    for one in ended.iter_mut().filter(|e| e.zombie) {
+        let id = one.target.id;
+        one.zombie = ground.host.glance(id.pid).is_ok_and(|s| s.start == id.start && s.state.is_dead());
     }
     Ok((ended, terminator.trouble))
 }

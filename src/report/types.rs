@@ -89,7 +89,7 @@ pub struct JudgementReport {
     pub eligible_in_s: Option<f64>,
     /// Resident memory.
     pub rss_bytes: u64,
-    /// Whom a `reap` verdict would end, in that order.
+    /// Whom a `reap` verdict ends, or a `wait` verdict will, in that order.
     pub targets: Vec<i32>,
     /// Every gate.
     pub findings: Vec<FindingReport>,

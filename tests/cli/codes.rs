@@ -21,7 +21,7 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
     for (line, said) in [
         ("", "Usage: reaper"),
         ("nosuch", "unrecognized subcommand"),
-        ("scan --dryrun", "similar argument exists: '--dry-run'"),
+        ("scan -n --dryrun", "similar argument exists: '--dry-run'"),
         ("scan --grace 30 -n", "a duration needs a unit"),
         ("scan --grace -5s -n", "unexpected argument"),
         ("scan -n --format yaml", "[possible values: table, json]"),
@@ -31,7 +31,7 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
         ("explain goose", "a process id is a number above 0"),
         ("config", "Usage: reaper config"),
         ("completions tcsh", "[possible values: bash"),
-        ("scan -q -v", "cannot be used with"),
+        ("scan -n -q -v", "cannot be used with"),
     ] {
         let stderr = code(line, 2);
         assert!(stderr.contains(said), "reaper {line}\n{stderr}");
@@ -40,8 +40,13 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
 
 #[test]
 fn acting_without_a_terminal_or_yes_is_2() {
-    let stderr = code("scan", 2);
-    assert!(stderr.contains("--yes") && stderr.contains("--dry-run"), "{stderr}");
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let orphan = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+        let stderr = code("scan --grace 0s", 2);
+        assert!(stderr.contains("--yes") && stderr.contains("--dry-run"), "{stderr}");
+        assert!(orphan.is_alive());
+    });
 }
 
 #[test]
@@ -55,14 +60,25 @@ fn every_user_s_processes_are_for_root() {
 }
 
 #[test]
-fn a_config_that_cannot_be_used_is_3() {
+fn a_config_that_cannot_be_used_is_3_and_nothing_is_signalled() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let orphan = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+        let file = troupe.directory().join("bad.toml");
+        write(&file, "grace = 30\n");
+        for command in
+            ["scan -n", "scan --yes --grace 0s", "explain 1", "profiles", "config show", "config check"]
+        {
+            let stderr = code(&format!("{command} --config {}", file.display()), 3);
+            assert!(stderr.contains("bad.toml") && stderr.contains("hint:"), "{command}\n{stderr}");
+        }
+        assert!(orphan.is_alive());
+    });
+}
+
+#[test]
+fn a_setting_from_elsewhere_that_cannot_be_used_is_3() {
     let home = scratch();
-    let file = home.path().join("bad.toml");
-    write(&file, "grace = 30\n");
-    for command in ["scan --dry-run", "scan --yes", "explain 1", "profiles", "config show", "config check"] {
-        let stderr = code(&format!("{command} --config {}", file.display()), 3);
-        assert!(stderr.contains("bad.toml") && stderr.contains("hint:"), "{command}\n{stderr}");
-    }
     let stderr = code("config check --config /there/is/none", 3);
     assert!(stderr.contains("there is no such file"), "{stderr}");
     let ran = Reaper::new(home.path(), ["profiles"]).env("REAPER_GRACE", "soon").run().expect_code(3);

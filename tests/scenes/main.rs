@@ -4,4 +4,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(test)]
+mod daemons;
+#[cfg(test)]
+mod markers;
+#[cfg(test)]
 mod names;
+#[cfg(test)]
+mod owners;
+#[cfg(test)]
+mod support;

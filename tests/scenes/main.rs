@@ -13,3 +13,5 @@ mod names;
 mod owners;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod trees;

@@ -1,14 +1,20 @@
 //! Scenes with real processes: what must never be signalled. Each test is named after what went wrong in a real tool.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(test)]
+mod configs;
 #[cfg(test)]
 mod daemons;
 #[cfg(test)]
 mod markers;
 #[cfg(test)]
 mod names;
+#[cfg(test)]
+mod ourselves;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]

@@ -10,6 +10,8 @@ mod configs;
 #[cfg(test)]
 mod daemons;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod markers;
 #[cfg(test)]
 mod names;
@@ -21,3 +23,5 @@ mod owners;
 mod support;
 #[cfg(test)]
 mod trees;
+#[cfg(test)]
+mod units;

@@ -20,6 +20,8 @@ mod ourselves;
 #[cfg(test)]
 mod owners;
 #[cfg(test)]
+mod supervised;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod trees;

@@ -156,10 +156,12 @@ impl Host for LinuxHost {
     }
 
     fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
-        let raw = rustix::process::Pid::from_raw(pid.get()).ok_or(Why::Gone)?;
-        let ours = |id: rustix::process::Pid| Pid::new(id.as_raw_nonzero().get());
-        let group = rustix::process::getpgid(Some(raw)).map_err(why)?;
-        let session = rustix::process::getsid(Some(raw)).map_err(why)?;
+        // 0 stands for one outside our PID namespace, where `docker exec` leaves it.
+        let ours = |id: nix::unistd::Pid| Pid::new(id.as_raw());
+        let said = |errno: nix::Error| why(Errno::from_raw_os_error(errno as i32));
+        let raw = Some(nix::unistd::Pid::from_raw(pid.get()));
+        let group = nix::unistd::getpgid(raw).map_err(said)?;
+        let session = nix::unistd::getsid(raw).map_err(said)?;
         Ok((ours(group), ours(session)))
     }
 

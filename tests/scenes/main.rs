@@ -8,6 +8,8 @@ mod common;
 #[cfg(test)]
 mod configs;
 #[cfg(test)]
+mod containers;
+#[cfg(test)]
 mod daemons;
 #[cfg(test)]
 mod identity;
@@ -19,6 +21,8 @@ mod names;
 mod ourselves;
 #[cfg(test)]
 mod owners;
+#[cfg(test)]
+mod pods;
 #[cfg(test)]
 mod supervised;
 #[cfg(test)]

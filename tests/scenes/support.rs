@@ -88,14 +88,6 @@ pub fn untouched(ran: &Ran, alive: &Alive) {
     assert!(alive.is_alive(), "{} has ended\n{}", alive.pid, ran.stdout);
 }
 
-/// Fails unless the process passed this gate: so another one must have decided.
-#[track_caller]
-pub fn passed(ran: &Ran, alive: &Alive, gate: &str) {
-    let judgement = ran.judgement(alive.pid).unwrap_or_default();
-    let finding = finding(&judgement, gate).unwrap_or_default();
-    assert_eq!(finding["answer"], "yes", "{gate}: {judgement:#}");
-}
-
 /// Fails unless this gate alone stood between the process and its end; grace aside, which a scan can waive.
 #[track_caller]
 pub fn only(troupe: &Troupe, alive: &Alive, gate: &str) {

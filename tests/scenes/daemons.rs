@@ -150,14 +150,16 @@ fn w05_no_terminal_is_no_reason() {
         let in_an_editor = marked(&troupe, "claude").under(&editor);
         let script = troupe.actor("zsh").args(["nightly.sh"]).own_session().orphan_double_fork();
         let in_a_script = marked(&troupe, "codex").own_session().under(&script);
+        let shell = troupe.actor("bash").args(["nightly.sh"]).own_session().orphan_double_fork();
+        let in_a_shell = marked(&troupe, "goose").under(&shell);
         let nohup = troupe.actor("claude").own_session().orphan_in_session();
         let ran = act(&troupe).run().expect_code(0);
-        for alive in [&orphan, &in_an_editor, &in_a_script, &nohup] {
-            assert!(!alive.is_alive() || alive.stat(7).as_deref() == Some("0"), "no terminal");
+        for alive in [&in_an_editor, &in_a_script, &in_a_shell, &nohup] {
+            assert_eq!(alive.stat(7).as_deref(), Some("0"), "no terminal");
         }
         ended(&ran, &orphan);
         spared(&ran, &nohup, "marker", "is not in its environment");
-        for (alive, parent) in [(&in_an_editor, "`code`"), (&in_a_script, "`zsh`")] {
+        for (alive, parent) in [(&in_an_editor, "`code`"), (&in_a_script, "`zsh`"), (&in_a_shell, "`bash`")] {
             assert!(alive.is_alive());
             decided(&explain(&troupe, alive), "spare", "orphan", &format!("its parent {parent}"));
             only(&troupe, alive, "orphan");

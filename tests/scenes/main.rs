@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod changes;
+#[cfg(test)]
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(test)]
@@ -15,6 +17,8 @@ mod daemons;
 mod identity;
 #[cfg(test)]
 mod markers;
+#[cfg(test)]
+mod moments;
 #[cfg(test)]
 mod names;
 #[cfg(test)]

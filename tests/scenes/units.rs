@@ -29,13 +29,14 @@ pub struct Units {
 impl Units {
     /// A branch of the machine's cgroup v2 tree for this scene; `Err` with the reason where there is none to be had.
     pub fn new(troupe: &Troupe) -> Result<Self, String> {
-        let tree = troupe.directory().join("cgroup");
-        fs::create_dir(&tree).unwrap();
-        let mount = Command::new("mount").args(["-t", "cgroup2", "none"]).arg(&tree).output().unwrap();
+        // Not among the troupe's files, which are all removed in the end: this is the whole machine's tree.
+        let tree = Path::new("/run/cgroup");
+        fs::create_dir(tree).unwrap();
+        let mount = Command::new("mount").args(["-t", "cgroup2", "none"]).arg(tree).output().unwrap();
         if !mount.status.success() {
             return Err(format!("no cgroup2: {}", String::from_utf8_lossy(&mount.stderr).trim()));
         }
-        // The tree is the whole machine's, and the number of our PID namespace is ours alone.
+        // The number of our PID namespace is ours alone.
         let namespace = fs::read_link("/proc/self/ns/pid").unwrap().to_string_lossy().into_owned();
         let number: String = namespace.chars().filter(char::is_ascii_digit).collect();
         let cgroups = tree.join(format!("reaper-scene-{number}"));

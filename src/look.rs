@@ -12,7 +12,7 @@ use std::time::Duration;
 use reaper_platform::{Condition, EnvironScan, Host, Pid, ProcId, RuntimeUnit, Uid, UnitMain, Why};
 
 use crate::facts::{Fact, Facts};
-use crate::gates::{self, Case, Chain, Elder, Finalist, How, Needs, marker, orphan};
+use crate::gates::{self, Case, Chain, Elder, Finalist, How, Kin, Needs, marker, orphan};
 use crate::program::Names;
 use crate::verdict::Finding;
 
@@ -112,7 +112,7 @@ impl<H: Host> Looker<H> {
     ///
     /// # Errors
     /// When the process is gone.
-    pub fn judge_member(&self, process: &H::Pinned, root_profiles: &[String]) -> Fact<(Facts, Vec<Finding>)> {
+    pub fn judge_member(&self, process: &H::Pinned, kin: Kin<'_>) -> Fact<(Facts, Vec<Finding>)> {
         let facts = Facts::read(process, &self.wanted)?;
         let chain = Chain { elders: Vec::new(), hidden_child: self.hidden_child(facts.pid()) };
         let case = Case {
@@ -123,9 +123,9 @@ impl<H: Host> Looker<H> {
             claims: None,
             finalist: None,
             seen_for: Duration::ZERO,
-            how: How::Candidate,
+            how: How::Member(kin),
         };
-        let findings = gates::judge_member(&case, root_profiles);
+        let findings = gates::judge_member(&case);
         Ok((facts, findings))
     }
 

@@ -12,7 +12,7 @@ use reaper_platform::{Host, Pid, Pinned, ProcId, Why};
 use crate::census::{self, Census};
 use crate::escalation::Outcome;
 use crate::facts::Fact;
-use crate::gates::{How, all_pass};
+use crate::gates::{How, Kin, all_pass};
 use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
 use crate::plan::{Member, Role, Standing, Target, Tree, plan};
@@ -38,7 +38,12 @@ pub fn read<H: Host>(
     roots
         .iter()
         .map(|root| {
-            let mut tree = Tree { root: root.id, profiles: root.profiles.clone(), members: own_line(root) };
+            let mut tree = Tree {
+                root: root.id,
+                profiles: root.profiles.clone(),
+                uid: root.uid,
+                members: own_line(root),
+            };
             let mut known: HashSet<Pid> = tree.members.iter().map(|m| m.id.pid).collect();
             let fellows: Vec<Pid> = root
                 .stat
@@ -49,7 +54,7 @@ pub fn read<H: Host>(
                 .copied()
                 .filter(|pid| known.insert(*pid))
                 .collect();
-            let fellows = judge_all(&looker, fellows, Role::GroupMember, 0, &root.profiles, limit);
+            let fellows = judge_all(&looker, fellows, Role::GroupMember, 0, tree.kin(), limit);
             let mut parents: Vec<(Pid, i32)> = vec![(root.id.pid, 0)];
             parents.extend(fellows.iter().filter(|m| m.standing == Standing::Passes).map(|m| (m.id.pid, 0)));
             tree.members.extend(fellows);
@@ -88,8 +93,9 @@ pub fn leftovers<H: Host>(ground: &Ground<H>, ended: &[Ended], limit: Duration) 
         let by_session =
             stat.session.and_then(|session| owners.get(&session)).filter(|t| Some(t.id.pid) == stat.session);
         let Some(owner) = by_group.or(by_session).filter(|_| known.insert(*pid)) else { continue };
-        let mut tree = Tree { root: owner.root, profiles: owner.profiles.clone(), members: Vec::new() };
-        tree.members = judge_all(&looker, vec![*pid], Role::GroupMember, 0, &owner.profiles, limit);
+        let mut tree =
+            Tree { root: owner.root, profiles: owner.profiles.clone(), uid: owner.uid, members: Vec::new() };
+        tree.members = judge_all(&looker, vec![*pid], Role::GroupMember, 0, owner.kin(), limit);
         if tree.members.iter().all(|m| m.standing == Standing::Passes && !done.contains(&m.id)) {
             descend(&looker, &families, &mut tree, &mut known, vec![(*pid, 0)], limit);
             trees.push(tree);
@@ -159,7 +165,7 @@ fn descend<H: Host>(
         if fresh.is_empty() || known.len() > MAX_MEMBERS {
             continue;
         }
-        let members = judge_all(looker, fresh, Role::Descendant, depth + 1, &tree.profiles, limit);
+        let members = judge_all(looker, fresh, Role::Descendant, depth + 1, tree.kin(), limit);
         // What hangs below a protected process belongs to it.
         let below = members.iter().filter(|m| !is_protected(m)).map(|m| (m.id.pid, depth + 1));
         parents.extend(below);
@@ -178,12 +184,14 @@ fn judge_all<H: Host>(
     pids: Vec<Pid>,
     role: Role,
     depth: i32,
-    profiles: &[String],
+    kin: Kin<'_>,
     limit: Duration,
 ) -> Vec<Member> {
-    let (shared, profiles) = (Arc::clone(looker), profiles.to_vec());
+    let (shared, profiles, uid) = (Arc::clone(looker), kin.profiles.to_vec(), kin.uid);
     let asked = pids.clone();
-    let results = patience::map(pids, limit, move |pid| member(&shared, *pid, role, depth, &profiles));
+    let results = patience::map(pids, limit, move |pid| {
+        member(&shared, *pid, role, depth, Kin { profiles: &profiles, uid })
+    });
     asked
         .into_iter()
         .zip(results)
@@ -214,23 +222,17 @@ fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &W
 ///
 /// # Errors
 /// When it is gone.
-pub fn member<H: Host>(
-    looker: &Looker<H>,
-    pid: Pid,
-    role: Role,
-    depth: i32,
-    profiles: &[String],
-) -> Fact<Member> {
+pub fn member<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, kin: Kin<'_>) -> Fact<Member> {
     let process = looker.host.pin(pid)?;
     let (stat, program, findings) = match role {
         Role::GroupMember => {
-            let judgement = looker.judge(&process, How::GroupMember(profiles), |_| Duration::ZERO)?;
+            let judgement = looker.judge(&process, How::GroupMember(kin), |_| Duration::ZERO)?;
             let findings: Vec<Finding> =
                 judgement.findings.into_iter().filter(|f| f.gate != Gate::Grace).collect();
             (judgement.stat, judgement.program, findings)
         }
         _ => {
-            let (facts, findings) = looker.judge_member(&process, profiles)?;
+            let (facts, findings) = looker.judge_member(&process, kin)?;
             let names = crate::program::Names::of(&facts.identity());
             let program = names.first().map_or(facts.stat.comm.as_slice(), |n| n.bytes).to_vec();
             (facts.stat, program, findings)

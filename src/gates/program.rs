@@ -16,8 +16,8 @@ const GATE: Gate = Gate::Program;
 /// is all that speaks for it, and taking every unreadable stranger for a candidate would drown the real
 /// findings.
 pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
-    if let How::GroupMember(of) = case.how {
-        let profiles = case.policy.profiles().iter().filter(|p| of.contains(&p.name)).collect();
+    if let How::GroupMember(kin) = case.how {
+        let profiles = case.policy.profiles().iter().filter(|p| kin.profiles.contains(&p.name)).collect();
         return (Finding::yes(GATE, "any program, in the process group of an orphan"), profiles);
     }
     let identity = case.facts.identity();

@@ -156,11 +156,13 @@ impl Host for LinuxHost {
     }
 
     fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
+        // 0 stands for one outside our PID namespace, where `docker exec` leaves it.
+        let ours = |id: nix::unistd::Pid| Pid::new(id.as_raw());
+        let said = |errno: nix::Error| why(Errno::from_raw_os_error(errno as i32));
         let raw = Some(nix::unistd::Pid::from_raw(pid.get()));
-        let why = |errno: nix::errno::Errno| why(Errno::from_raw_os_error(errno as i32));
-        let group = nix::unistd::getpgid(raw).map_err(why)?;
-        let session = nix::unistd::getsid(raw).map_err(why)?;
-        Ok((Pid::new(group.as_raw()), Pid::new(session.as_raw())))
+        let group = nix::unistd::getpgid(raw).map_err(said)?;
+        let session = nix::unistd::getsid(raw).map_err(said)?;
+        Ok((ours(group), ours(session)))
     }
 
     fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {

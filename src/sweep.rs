@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Host, HostError, Pid, ProcId, Why};
+use reaper_platform::{Condition, Host, HostError, Pid, ProcId, Why};
 
 use crate::census::{self, Census};
 use crate::facts::Fact;
@@ -35,13 +35,15 @@ pub struct Survey {
     pub unreadable: usize,
     /// Whether not one marker could be read, although there were processes to read them from.
     pub blind: bool,
+    /// How many candidates could not even be judged as unknown.
+    pub lost: usize,
 }
 
 impl Survey {
     /// Whether everything that had to be seen was seen.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        !self.blind
+        !self.blind && self.lost == 0
     }
 
     /// Orphans, in grace or past it.
@@ -54,8 +56,19 @@ impl Survey {
 enum Look {
     /// It is gone, or of no interest.
     Nothing,
-    /// It was judged; and whether its environment could be read.
-    Judged(Box<Judgement>, bool),
+    /// It was judged; and how its environment was seen.
+    Judged(Box<Judgement>, Sight),
+}
+
+/// How an environment was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    /// As `execve(2)` was given it.
+    Clear,
+    /// It was read, and proves nothing.
+    Garbled,
+    /// Not at all.
+    None,
 }
 
 /// Looks at all processes and decides. Nothing is changed.
@@ -77,6 +90,7 @@ pub fn survey<H: Host>(
         judgements: Vec::new(),
         plan: Plan::default(),
         blind: false,
+        lost: 0,
         census,
     };
     let (mut read, mut unread) = (0, 0);
@@ -84,20 +98,25 @@ pub fn survey<H: Host>(
     let mut known: HashSet<Pid> = pending.iter().copied().collect();
     // Orphans whose parent is a wrapper hang below the adopters' children, so wrappers are followed down.
     while !pending.is_empty() {
-        let (looker, seen) = (Arc::clone(&looker), Arc::clone(&seen));
+        let seen = Arc::clone(&seen);
         let asked = std::mem::take(&mut pending);
-        let looks = patience::map(asked.clone(), limit, move |pid| {
-            look(&looker, *pid, everything, |id| seen.seen_for(id, &clock))
-        });
+        let looks = {
+            let looker = Arc::clone(&looker);
+            patience::map(asked.clone(), limit, move |pid| {
+                look(&looker, *pid, everything, |id| seen.seen_for(id, &clock))
+            })
+        };
         for (pid, look) in asked.into_iter().zip(looks) {
             match look {
                 Ok(Ok(Look::Nothing)) => read += 1,
-                Ok(Ok(Look::Judged(judgement, readable))) => {
-                    if readable {
-                        read += 1;
-                    } else {
-                        survey.unreadable += 1;
-                        unread += usize::from(judgement.answer(Gate::Unprotected) != Answer::No);
+                Ok(Ok(Look::Judged(judgement, sight))) => {
+                    survey.unreadable += usize::from(sight != Sight::Clear);
+                    match sight {
+                        // What a process did to its own environment says nothing of our sight.
+                        Sight::Clear | Sight::Garbled => read += 1,
+                        Sight::None => {
+                            unread += usize::from(judgement.answer(Gate::Unprotected) != Answer::No);
+                        }
                     }
                     if judgement.is_wrapper {
                         let children = survey.census.children(&*ground.host, pid).unwrap_or_default();
@@ -106,10 +125,15 @@ pub fn survey<H: Host>(
                     survey.judgements.push(*judgement);
                 }
                 Ok(Err(Why::Gone)) => {}
-                Ok(Err(_)) | Err(_) => {
-                    survey.unreadable += 1;
-                    unread += 1;
-                }
+                Ok(Err(why)) | Err(why) => match looker.judge_unread(pid, &why) {
+                    Err(Why::Gone) => {}
+                    judged => {
+                        survey.unreadable += 1;
+                        unread += 1;
+                        survey.lost += usize::from(judged.is_err());
+                        survey.judgements.extend(judged.ok());
+                    }
+                },
             }
         }
     }
@@ -137,7 +161,12 @@ fn look<H: Host>(
     }
     let process = looker.host.pin(pid)?;
     let judgement = looker.judge(&process, How::Candidate, seen_for)?;
-    Ok(Look::Judged(Box::new(judgement), first.is_ok()))
+    let sight = match first {
+        Ok(scan) if scan.condition == Condition::Intact => Sight::Clear,
+        Ok(_) => Sight::Garbled,
+        Err(_) => Sight::None,
+    };
+    Ok(Look::Judged(Box::new(judgement), sight))
 }
 
 /// Remembers the orphans that a survey saw, and forgets processes that are no more.

@@ -113,6 +113,7 @@ pub fn summary(scan: &Scan) -> String {
         let orphans = s.reap + s.wait;
         let verb = if scan.dry_run { "would be ended" } else { "to be ended" };
         parts.push(match (orphans, s.reap, s.wait) {
+            (0, _, _) if s.unknown > 0 || !scan.census.complete => "no orphan for certain".to_owned(),
             (0, _, _) => "no orphaned agents".to_owned(),
             (_, reap, 0) => format!("{} {verb} now", words::count(reap, "orphan")),
             (_, 0, wait) => format!("{} in grace", words::count(wait, "orphan")),

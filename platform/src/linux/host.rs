@@ -87,7 +87,8 @@ impl Host for LinuxHost {
     fn children(&self, pid: Pid) -> Result<Vec<Pid>, Why> {
         let task = proc::open_dir(self.root(), proc::Path::new(pid, "task").bytes()).map_err(why)?;
         let mut children = Vec::new();
-        for thread in proc::threads(&task).map_err(why)? {
+        let threads = proc::threads(&task).map_err(why)?;
+        for thread in threads {
             let mut open: Vec<u8> = Vec::new();
             let read =
                 proc::read_chunks(task.as_fd(), proc::Path::new(thread, "children").bytes(), |chunk| {
@@ -156,11 +157,12 @@ impl Host for LinuxHost {
     }
 
     fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
-        let raw = rustix::process::Pid::from_raw(pid.get()).ok_or(Why::Gone)?;
-        let ours = |id: rustix::process::Pid| Pid::new(id.as_raw_nonzero().get());
-        let group = rustix::process::getpgid(Some(raw)).map_err(why)?;
-        let session = rustix::process::getsid(Some(raw)).map_err(why)?;
-        Ok((ours(group), ours(session)))
+        let raw = Some(nix::unistd::Pid::from_raw(pid.get()));
+        let ask = |answer: nix::Result<nix::unistd::Pid>| match answer {
+            Ok(id) => Ok(Pid::new(id.as_raw())),
+            Err(errno) => Err(why(Errno::from_raw_os_error(errno as i32))),
+        };
+        Ok((ask(nix::unistd::getpgid(raw))?, ask(nix::unistd::getsid(raw))?))
     }
 
     fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {

@@ -88,6 +88,11 @@ impl Host for LinuxHost {
         let task = proc::open_dir(self.root(), proc::Path::new(pid, "task").bytes()).map_err(why)?;
         let mut children = Vec::new();
         let threads = proc::threads(&task).map_err(why)?;
+        if threads.is_empty() {
+            facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())?;
+            // A folder that something else was mounted over: a list read from it would be empty and look whole.
+            return Err(Why::Unsupported("folder of threads here"));
+        }
         for thread in threads {
             let mut open: Vec<u8> = Vec::new();
             let read =

@@ -11,6 +11,8 @@ mod environs;
 #[cfg(test)]
 mod help;
 #[cfg(test)]
+mod hidden;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod parents;

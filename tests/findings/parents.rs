@@ -5,7 +5,7 @@ use std::process::Command;
 use reaper_testkit::{Stage, Troupe, here, play};
 
 use crate::common::Ran;
-use crate::help::{act, agent, finding, home, look, reaper, verdict};
+use crate::help::{act, agent, finding, look, reaper, verdict};
 
 #[test]
 fn m01_orphans_under_the_users_service_manager() {
@@ -64,7 +64,7 @@ fn m03_the_first_process_of_a_docker_exec_is_explained_and_left() {
         let tini = troupe.actor("tini").child().exe().expect("it runs");
         let mut container = Command::new("unshare");
         container.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(&tini);
-        let container = container.spawn().expect("a container starts");
+        let mut container = container.spawn().expect("a container starts");
         let children = format!("/proc/{0}/task/{0}/children", container.id());
         let init = poll(|| {
             let pid = std::fs::read_to_string(&children).ok()?.trim().to_owned();
@@ -73,7 +73,7 @@ fn m03_the_first_process_of_a_docker_exec_is_explained_and_left() {
         });
         let goose = agent(&troupe, "goose").child().exe().expect("it runs");
         let mut goose = exec_into(&init, Command::new(goose).env(crate::help::MARK, "1"));
-        let goose = goose.spawn().expect("docker exec starts");
+        let mut goose = goose.spawn().expect("docker exec starts");
         let children = format!("/proc/{0}/task/{0}/children", goose.id());
         let pid = poll(|| {
             let outside = std::fs::read_to_string(&children).ok()?.trim().to_owned();
@@ -93,7 +93,9 @@ fn m03_the_first_process_of_a_docker_exec_is_explained_and_left() {
         assert!(evidence.contains("docker exec"), "{evidence}");
         let ran = run(&["scan", "--yes", "--grace", "0s", "--format", "json"]).expect_code(0);
         assert_eq!(ran.json()["actions"], serde_json::json!([]));
-        assert!(home(&troupe).is_dir());
+        for process in [&mut goose, &mut container] {
+            assert!(process.try_wait().expect("our own child").is_none(), "nobody ended it");
+        }
     });
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Condition, Host, HostError, Pid, ProcId, Why};
+use reaper_platform::{Condition, Host, HostError, Pid, ProcId, StartTime, Why};
 
 use crate::census::{self, Census};
 use crate::facts::Fact;
@@ -37,6 +37,8 @@ pub struct Survey {
     pub blind: bool,
     /// How many candidates could not even be judged as unknown.
     pub lost: usize,
+    /// How many have ended and were not collected by their adopter.
+    pub zombies: usize,
 }
 
 impl Survey {
@@ -56,6 +58,8 @@ impl Survey {
 enum Look {
     /// It is gone, or of no interest.
     Nothing,
+    /// It has ended, and its parent has not collected it.
+    Zombie(StartTime),
     /// It was judged; and how its environment was seen.
     Judged(Box<Judgement>, Sight),
 }
@@ -91,9 +95,11 @@ pub fn survey<H: Host>(
         plan: Plan::default(),
         blind: false,
         lost: 0,
+        zombies: 0,
         census,
     };
     let (mut read, mut unread) = (0, 0);
+    let mut zombies: Vec<(Pid, StartTime)> = Vec::new();
     let mut pending = survey.census.candidates.clone();
     let mut known: HashSet<Pid> = pending.iter().copied().collect();
     // Orphans whose parent is a wrapper hang below the adopters' children, so wrappers are followed down.
@@ -109,6 +115,7 @@ pub fn survey<H: Host>(
         for (pid, look) in asked.into_iter().zip(looks) {
             match look {
                 Ok(Ok(Look::Nothing)) => read += 1,
+                Ok(Ok(Look::Zombie(start))) => zombies.push((pid, start)),
                 Ok(Ok(Look::Judged(judgement, sight))) => {
                     survey.unreadable += usize::from(sight != Sight::Clear);
                     match sight {
@@ -117,6 +124,9 @@ pub fn survey<H: Host>(
                         Sight::None => {
                             unread += usize::from(judgement.answer(Gate::Unprotected) != Answer::No);
                         }
+                    }
+                    if judgement.stat.state.is_dead() {
+                        zombies.push((pid, judgement.stat.start));
                     }
                     if judgement.is_wrapper {
                         let children = survey.census.children(&*ground.host, pid).unwrap_or_default();
@@ -140,6 +150,8 @@ pub fn survey<H: Host>(
     survey.blind = unread > 0 && read == 0;
     survey.judgements.sort_by_key(|j| j.id.pid);
     let roots: Vec<&Judgement> = survey.judgements.iter().filter(|j| j.verdict == Verdict::Reap).collect();
+    // Between its end and its collection every process is a zombie for a moment.
+    survey.zombies = zombies.iter().filter(|(pid, start)| is_zombie(&*ground.host, *pid, *start)).count();
     let trees = tree::read(ground, &survey.census, &roots, limit);
     survey.plan = plan(&trees, ground.policy.reach(), ground.policy.max_targets().get());
     Ok(survey)
@@ -154,10 +166,14 @@ fn look<H: Host>(
 ) -> Fact<Look> {
     let first = looker.host.glance_environ(pid, &looker.wanted);
     if !everything && !looker.is_interesting(&first) {
-        return match first {
-            Err(why) => Err(why),
-            Ok(_) => Ok(Look::Nothing),
-        };
+        // A zombie has no environment any more.
+        if first.as_ref().map_or(true, |scan| scan.len == 0)
+            && let Ok(stat) = looker.host.glance(pid)
+            && stat.state.is_dead()
+        {
+            return Ok(Look::Zombie(stat.start));
+        }
+        return first.map(|_| Look::Nothing);
     }
     let process = looker.host.pin(pid)?;
     let judgement = looker.judge(&process, How::Candidate, seen_for)?;
@@ -167,6 +183,11 @@ fn look<H: Host>(
         Err(_) => Sight::None,
     };
     Ok(Look::Judged(Box::new(judgement), sight))
+}
+
+/// Whether the process that started then has ended and was not collected.
+fn is_zombie<H: Host>(host: &H, pid: Pid, start: StartTime) -> bool {
+    host.glance(pid).is_ok_and(|stat| stat.start == start && stat.state.is_dead())
 }
 
 /// Remembers the orphans that a survey saw, and forgets processes that are no more.
@@ -208,7 +229,24 @@ pub fn end<H: Host>(
         targets = tree::leftovers(ground, &ended, limit);
         targets.truncate(room.saturating_sub(ended.len()));
     }
-    Ok((ended, terminator.trouble))
+    let trouble = terminator.trouble;
+    settle(&*ground.host, &mut ended);
+    Ok((ended, trouble))
+}
+
+/// Gives init a moment to collect what has ended: only what is still a zombie then is worth a word.
+fn settle<H: Host>(host: &H, ended: &mut [Ended]) {
+    const STEP: Duration = Duration::from_millis(2);
+    const STEPS: usize = 50;
+    for _ in 0..STEPS {
+        for e in ended.iter_mut().filter(|e| e.zombie) {
+            e.zombie = is_zombie(host, e.target.id.pid, e.target.id.start);
+        }
+        if ended.iter().all(|e| !e.zombie) {
+            return;
+        }
+        host.sleep(STEP);
+    }
 }
 
 /// Joins the records of one sweep: when, and by whom.

@@ -227,6 +227,7 @@ fn report(
             examined: survey.census.examined,
             unreadable: survey.unreadable,
             complete: survey.is_complete(),
+            zombies: survey.zombies,
         },
         judgements,
         actions: ended.iter().map(build::action).collect(),

@@ -139,7 +139,7 @@ pub fn summary(scan: &Scan) -> String {
         (s.spared, "spared at the last look"),
         (s.denied, "could not be signalled"),
         (s.survived, "still there"),
-        (s.zombies, "ended but not collected by init"),
+        (s.zombies + scan.census.zombies, "ended but not collected by init"),
         (s.deferred, "deferred by max-targets"),
         (s.unknown, "could not be judged"),
         (s.spare, "spared"),

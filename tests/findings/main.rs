@@ -16,3 +16,5 @@ mod hidden;
 mod names;
 #[cfg(test)]
 mod parents;
+#[cfg(test)]
+mod stubborn;

@@ -13,8 +13,12 @@ mod help;
 #[cfg(test)]
 mod hidden;
 #[cfg(test)]
+mod many;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod parents;
+#[cfg(test)]
+mod quiet;
 #[cfg(test)]
 mod stubborn;

@@ -54,7 +54,7 @@ impl Sightings {
     /// A process is not remembered in the clock tick in which it started: so no process that reuses its
     /// pid can have the same start time as a remembered one, even where the kernel has no generations.
     pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) {
-        if ticks(clock, here) > id.start.0 {
+        if !is_newborn(&id, clock, here) {
             self.since.entry(id).or_insert(clock.monotonic);
         }
     }
@@ -170,6 +170,12 @@ impl Sightings {
         }
         state.replace(FILE, &all.render(here))
     }
+}
+
+/// Whether a process started in the clock tick in which we are.
+#[must_use]
+pub fn is_newborn(id: &ProcId, clock: &Clock, here: &Here) -> bool {
+    ticks(clock, here) <= id.start.0
 }
 
 /// The clock tick in which we are, in the unit of [`StartTime`].

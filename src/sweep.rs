@@ -13,7 +13,7 @@ use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
 use crate::plan::{Plan, plan};
 use crate::report::history::Account;
-use crate::sightings::Sightings;
+use crate::sightings::{self, Sightings};
 use crate::state::StateError;
 use crate::terminate::{Ended, Terminator, Watcher};
 use crate::tree;
@@ -192,7 +192,13 @@ fn is_zombie<H: Host>(host: &H, pid: Pid, start: StartTime) -> bool {
 
 /// Remembers the orphans that a survey saw, and forgets processes that are no more.
 pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Sightings) {
-    let (clock, here) = (ground.host.clock(), ground.host.here());
+    let here = ground.host.here();
+    let mut clock = ground.host.clock();
+    if survey.orphans().any(|orphan| sightings::is_newborn(&orphan.id, &clock, here)) {
+        // It could not be remembered yet, and its grace would begin with the next look only.
+        ground.host.sleep(Duration::from_millis(1000 / here.ticks_per_second.clamp(1, 1000) + 1));
+        clock = ground.host.clock();
+    }
     for orphan in survey.orphans() {
         sightings.note(orphan.id, &clock, here);
     }

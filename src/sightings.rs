@@ -158,15 +158,19 @@ impl Sightings {
     /// When the file cannot be written.
     pub fn save(&self, state: &StateDir, here: &Here, clock: &Clock) -> Result<(), StateError> {
         let mut all = self.clone();
-        if let Ok(Some(bytes)) = state.read(FILE)
-            && let Ok(theirs) = Self::parse(&bytes, here, clock)
-        {
-            let mut shared = theirs.clone();
-            shared.since.retain(|id, _| self.since.contains_key(id));
-            all.merge(shared);
-            if all == theirs {
-                return Ok(());
+        match state.read(FILE) {
+            Ok(None) if self.is_empty() => return Ok(()),
+            Ok(Some(bytes)) => {
+                if let Ok(theirs) = Self::parse(&bytes, here, clock) {
+                    let mut shared = theirs.clone();
+                    shared.since.retain(|id, _| self.since.contains_key(id));
+                    all.merge(shared);
+                    if all == theirs {
+                        return Ok(());
+                    }
+                }
             }
+            _ => {}
         }
         state.replace(FILE, &all.render(here))
     }

@@ -7,6 +7,8 @@ mod chains;
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod environs;
 #[cfg(test)]
 mod help;

@@ -3,10 +3,11 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::process::Stdio;
 
 use reaper_testkit::{Alive, Stage, Troupe, here, play};
 
-use crate::common::{set_mode, state_dir};
+use crate::common::{Ran, set_mode, state_dir};
 use crate::help::{MARK, act, agent, home, look, reaper, verdict};
 
 #[test]
@@ -82,6 +83,31 @@ fn m08_one_profile_knows_old_and_new_marker_names() {
             assert_eq!(ran.outcome(one.pid), "exited", "{}", ran.stdout);
         }
         assert!(other.is_alive());
+    });
+}
+
+#[test]
+fn m09_an_exec_after_the_first_sighting_vetoes_nothing() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let next = troupe.actor("codex-acp").child().exe().unwrap();
+        let orphan = agent(&troupe, "codex").behave(format!("exec-on-usr1={}", next.display()));
+        let orphan = orphan.orphan_of_dead_leader();
+        let mut command = reaper(&troupe, &["scan", "--yes", "--grace", "2s", "--format", "json"]).command();
+        let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // It has been seen under its first name, and its grace runs.
+        let sightings = state_dir(&home(&troupe)).join("sightings.json");
+        let seen = |one: &Alive| {
+            fs::read_to_string(&sightings).is_ok_and(|text| text.contains(&format!("\"pid\":{},", one.pid)))
+        };
+        assert!(orphan.wait_until(seen));
+        orphan.signal(rustix::process::Signal::USR1.as_raw()).unwrap();
+        assert!(orphan.wait_until(|one| one.comm() == "codex-acp"));
+        let ran = Ran::from(run.wait_with_output().unwrap()).expect_code(0);
+        let judgement = ran.judgement(orphan.pid).unwrap();
+        assert_eq!(judgement["program"], "codex-acp", "{judgement}");
+        assert!(judgement["orphaned_s"].as_f64().unwrap() >= 2.0, "{judgement}");
+        assert_eq!(ran.outcome(orphan.pid), "exited");
     });
 }
 

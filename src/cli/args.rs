@@ -132,7 +132,7 @@ pub struct Scan {
 #[derive(Debug, Clone, Args)]
 pub struct Explain {
     /// The process
-    #[arg(value_parser = pid)]
+    #[arg(value_parser = pid, allow_negative_numbers = true)]
     pub pid: Pid,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -166,7 +166,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn pid(text: &str) -> Result<Pid, String> {
-    Pid::parse(text.as_bytes()).ok_or_else(|| "a process id is a number above 0".to_owned())
+    Pid::parse(text.as_bytes())
+        .ok_or_else(|| format!("a process id is a whole number from 1 to {}", i32::MAX))
 }
 
 /// Parses, as clap does, without touching the process.

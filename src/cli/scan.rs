@@ -156,7 +156,11 @@ fn remember(
 fn confirmed(survey: &Survey, out: &Out) -> bool {
     let orphans = survey.orphans().count();
     let waiting = survey.orphans().filter(|j| matches!(j.verdict, Verdict::Wait(_))).count();
-    let grace = if waiting > 0 { format!(", {waiting} of them after grace") } else { String::new() };
+    let grace = match waiting {
+        0 => String::new(),
+        all if all == orphans => " when the grace is over".to_owned(),
+        some => format!(", {some} of them when their grace is over"),
+    };
     out.ask(format_args!("End {}{grace}? [y/N] ", words::count(orphans, "orphan")));
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);

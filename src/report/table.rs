@@ -149,7 +149,8 @@ pub fn summary(scan: &Scan) -> String {
             parts.push(format!("{n} {what}"));
         }
     }
-    format!("{} ({} processes looked at)", parts.join("; "), scan.census.examined)
+    let examined = words::count(scan.census.examined, "process");
+    format!("{} ({examined} looked at)", parts.join("; "))
 }
 
 #[cfg(test)]

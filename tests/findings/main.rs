@@ -24,3 +24,5 @@ mod parents;
 mod quiet;
 #[cfg(test)]
 mod stubborn;
+#[cfg(test)]
+mod terminal;

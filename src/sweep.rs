@@ -71,6 +71,8 @@ enum Sight {
     Clear,
     /// It was read, and proves nothing.
     Garbled,
+    /// There is none any more: the process is on its way out.
+    Released,
     /// Not at all.
     None,
 }
@@ -117,8 +119,9 @@ pub fn survey<H: Host>(
                 Ok(Ok(Look::Nothing)) => read += 1,
                 Ok(Ok(Look::Zombie(start))) => zombies.push((pid, start)),
                 Ok(Ok(Look::Judged(judgement, sight))) => {
-                    survey.unreadable += usize::from(sight != Sight::Clear);
+                    survey.unreadable += usize::from(matches!(sight, Sight::Garbled | Sight::None));
                     match sight {
+                        Sight::Released => {}
                         // What a process did to its own environment says nothing of our sight.
                         Sight::Clear | Sight::Garbled => read += 1,
                         Sight::None => {
@@ -178,6 +181,7 @@ fn look<H: Host>(
     let process = looker.host.pin(pid)?;
     let judgement = looker.judge(&process, How::Candidate, seen_for)?;
     let sight = match first {
+        _ if !judgement.stat.has_memory => Sight::Released,
         Ok(scan) if scan.condition == Condition::Intact => Sight::Clear,
         Ok(_) => Sight::Garbled,
         Err(_) => Sight::None,

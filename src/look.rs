@@ -108,6 +108,26 @@ impl<H: Host> Looker<H> {
         }
     }
 
+    /// Judges a process that cannot be looked at as others are, by what can be read without its memory and
+    /// without anybody else's. The verdict is never `reap`.
+    ///
+    /// # Errors
+    /// When not even that can be read, or the process is gone.
+    pub fn judge_unread(&self, pid: Pid, why: &Why) -> Fact<Judgement> {
+        let facts = Facts::without_memory(&self.host.pin(pid)?, why)?;
+        let case = Case {
+            policy: &self.policy,
+            us: &self.us,
+            facts: &facts,
+            chain: None,
+            claims: None,
+            finalist: None,
+            seen_for: Duration::ZERO,
+            how: How::Candidate,
+        };
+        Ok(Self::conclude(&case, gates::judge(&case)))
+    }
+
     /// The findings of the gates that a member of a tree must pass by itself.
     ///
     /// # Errors

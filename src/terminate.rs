@@ -153,7 +153,7 @@ impl<H: Host> Terminator<'_, H> {
                 Action::WaitUntil(until) => Some(until),
                 _ => None,
             });
-            let left = waits.clone().count();
+            let left = jobs.iter().filter(|j| !matches!(j.escalation.action(), Action::Done(_))).count();
             self.watcher.progress(left, jobs.len());
             if jobs.iter().any(|j| matches!(j.escalation.action(), Action::Judge(_) | Action::Send(_))) {
                 continue;

@@ -82,7 +82,7 @@ pub struct Scan {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// How long a process must have been seen orphaned, e.g. 30s or 5m
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     pub grace: Option<Duration>,
     /// Do not ask
     #[arg(short, long)]
@@ -108,7 +108,7 @@ pub struct Scan {
 #[derive(Debug, Clone, Args)]
 pub struct Explain {
     /// The process
-    #[arg(value_parser = pid)]
+    #[arg(value_parser = pid, allow_negative_numbers = true)]
     pub pid: Pid,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -142,7 +142,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn pid(text: &str) -> Result<Pid, String> {
-    Pid::parse(text.as_bytes()).ok_or_else(|| "a process id is a number above 0".to_owned())
+    Pid::parse(text.as_bytes())
+        .ok_or_else(|| format!("a process id is a whole number from 1 to {}", i32::MAX))
 }
 
 /// Parses, as clap does, without touching the process.

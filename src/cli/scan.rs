@@ -21,7 +21,7 @@ use crate::report::history::History;
 use crate::report::types::{self, CensusReport, JudgementReport};
 use crate::report::{build, table, words};
 use crate::sightings::Sightings;
-use crate::state::StateDir;
+use crate::state::{StateDir, StateError};
 use crate::sweep::{self, Survey};
 use crate::terminate::Ended;
 use crate::verdict::{Answer, Gate, Verdict};
@@ -93,9 +93,18 @@ fn act(
         out.warn(warning);
     }
     let mut survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
-    remember(ground, &survey, &mut sightings, &state, out);
     let (mut ended, mut trouble) = (Vec::new(), None);
     let listed: HashSet<ProcId> = survey.orphans().map(|j| j.id).collect();
+    match remember(ground, &survey, &mut sightings, &state) {
+        Ok(()) => {}
+        Err(e) if listed.is_empty() => out.warn(e),
+        // Where this cannot be written, no account can be either: better said now than after the grace.
+        Err(e) => {
+            print(&report(ground, &survey, &[], &started, args), args, context.verbose, out)?;
+            complain(&survey, out);
+            return Err(e.into());
+        }
+    }
     if !listed.is_empty() {
         if args.format == Format::Table {
             let listing = report(ground, &survey, &[], &started, args);
@@ -112,7 +121,7 @@ fn act(
         for plan in [&mut survey.plan, &mut survey.later] {
             plan.left_alone.retain(|l| listed.iter().any(|id| id.pid == l.root));
         }
-        remember(ground, &survey, &mut sightings, &state, out);
+        remember(ground, &survey, &mut sightings, &state)?;
         if !survey.plan.targets.is_empty() {
             let _lock = state.lock_to_act()?;
             let mut history = History::open(&state)?;
@@ -141,12 +150,9 @@ fn remember(
     survey: &Survey,
     sightings: &mut Sightings,
     state: &StateDir,
-    out: &Out,
-) {
+) -> Result<(), StateError> {
     sweep::remember(ground, survey, sightings);
-    if let Err(e) = sightings.save(state, ground.host.here(), &ground.host.clock()) {
-        out.warn(format_args!("{e}\n  (the next run will count these orphans as seen for the first time)"));
-    }
+    sightings.save(state, ground.host.here(), &ground.host.clock())
 }
 
 /// Asks on the terminal; anything but yes is no, the end of input included.
@@ -246,6 +252,7 @@ fn report(
             examined: survey.census.examined,
             unreadable: survey.unreadable,
             complete: survey.is_complete(),
+            zombies: survey.zombies,
         },
         judgements,
         actions: ended.iter().map(build::action).collect(),

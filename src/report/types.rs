@@ -54,6 +54,9 @@ pub struct CensusReport {
     pub unreadable: usize,
     /// Whether everything that had to be seen was seen.
     pub complete: bool,
+    /// How many of ours had ended and were not collected by their adopter: entries in the process table only.
+    #[serde(default)]
+    pub zombies: usize,
 }
 
 /// One process and what was decided about it.

@@ -51,6 +51,7 @@ struct Census {
     examined: usize,
     unreadable: usize,
     complete: bool,
+    zombies: usize,
 }
 
 #[derive(Deserialize)]

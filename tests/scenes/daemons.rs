@@ -158,7 +158,7 @@ fn w05_no_terminal_is_no_reason() {
             assert_eq!(alive.stat(7).as_deref(), Some("0"), "no terminal");
         }
         ended(&ran, &orphan);
-        spared(&ran, &nohup, "marker", "is not in its environment");
+        spared(&ran, &nohup, "marker", "in its environment");
         for (alive, parent) in [(&in_an_editor, "`code`"), (&in_a_script, "`zsh`"), (&in_a_shell, "`bash`")] {
             assert!(alive.is_alive());
             decided(&explain(&troupe, alive), "spare", "orphan", &format!("its parent {parent}"));

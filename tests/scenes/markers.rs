@@ -71,7 +71,7 @@ fn w24_look_alikes_mark_nothing() {
         .map(|entry| troupe.actor("goose").env_raw(entry).orphan_of_dead_leader());
         let ran = act(&troupe).run().expect_code(0);
         for look_alike in &look_alikes {
-            spared(&ran, look_alike, "marker", "is not in its environment");
+            spared(&ran, look_alike, "marker", "in its environment");
             only(&troupe, look_alike, "marker");
         }
         ended(&ran, &orphan);
@@ -99,7 +99,7 @@ fn w24_arguments_that_look_like_an_environment_mark_nothing() {
         let titled = titled.behave("title=SPROUT_MANAGED_AGENT=1").orphan_of_dead_leader();
         let ran = act(&troupe).run().expect_code(0);
         for one in odd.iter().chain([&bare, &titled]) {
-            spared(&ran, one, "marker", "is not in its environment");
+            spared(&ran, one, "marker", "in its environment");
         }
         ended(&ran, &orphan);
     });

@@ -17,7 +17,7 @@ fn w09_a_marker_among_the_arguments_is_none() {
         let orphan = orphan(&troupe);
         let ran = act(&troupe).run().expect_code(0);
         for pasted in [as_argument, in_a_prompt] {
-            spared(&ran, &pasted, "marker", "is not in its environment");
+            spared(&ran, &pasted, "marker", "in its environment");
             only(&troupe, &pasted, "marker");
         }
         ended(&ran, &orphan);
@@ -93,7 +93,7 @@ fn w18_a_users_own_agents_are_not_touched() {
         let tool = tool.orphan_of_dead_leader();
         let ran = act(&troupe).run().expect_code(0);
         for agent in &own {
-            spared(&ran, agent, "marker", "is not in its environment");
+            spared(&ran, agent, "marker", "in its environment");
         }
         spared(&ran, &tool, "marker", "REAPER_MANAGED is not in its environment");
         ended(&ran, &orphan);
@@ -109,7 +109,7 @@ fn w18_generic_variables_mark_nobody() {
             .map(|name| troupe.actor("goose").env(name, "goose").orphan_of_dead_leader());
         let ran = act(&troupe).run().expect_code(0);
         for agent in &generic {
-            spared(&ran, agent, "marker", "is not in its environment");
+            spared(&ran, agent, "marker", "in its environment");
         }
         ended(&ran, &orphan);
         assert!(!ran.stdout.contains(APP), "the value of {MARK} is nobody's business");

@@ -24,8 +24,8 @@ fn w11_the_group_of_an_orphan_is_not_ended_with_it() {
         let ran = act(&troupe).run().expect_code(0);
         ended(&ran, &goose);
         ended(&ran, &fellow);
-        left_alone(&ran, &browser, "is not in its environment");
-        left_alone(&ran, &editor, "is not in its environment");
+        left_alone(&ran, &browser, "in its environment");
+        left_alone(&ran, &editor, "in its environment");
         left_alone(&ran, &kept, "REAPER_KEEP is set");
     });
 }
@@ -85,7 +85,7 @@ fn w26_what_a_process_left_alone_becomes_is_judged_by_itself() {
         ended(&ran, &orphan);
         assert_eq!(dropped.ppid(), 1, "now it is an orphan as well");
         let again = act(&troupe).run().expect_code(0);
-        spared(&again, &dropped, "marker", "is not in its environment");
+        spared(&again, &dropped, "marker", "in its environment");
         only(&troupe, &dropped, "marker");
     });
 }

@@ -87,7 +87,13 @@ impl Host for LinuxHost {
     fn children(&self, pid: Pid) -> Result<Vec<Pid>, Why> {
         let task = proc::open_dir(self.root(), proc::Path::new(pid, "task").bytes()).map_err(why)?;
         let mut children = Vec::new();
-        for thread in proc::threads(&task).map_err(why)? {
+        let threads = proc::threads(&task).map_err(why)?;
+        if threads.is_empty() {
+            facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())?;
+            // A folder that something else was mounted over: a list read from it would be empty and look whole.
+            return Err(Why::Unsupported("folder of threads here"));
+        }
+        for thread in threads {
             let mut open: Vec<u8> = Vec::new();
             let read =
                 proc::read_chunks(task.as_fd(), proc::Path::new(thread, "children").bytes(), |chunk| {

@@ -46,6 +46,8 @@ pub struct Member {
     pub standing: Standing,
     /// The name it is reported under, as the kernel gave it.
     pub program: Vec<u8>,
+    /// Its parent when it was read; `None` where that does not matter.
+    pub parent: Option<Pid>,
     /// Its resident memory.
     pub rss_bytes: u64,
     /// Its process group.
@@ -198,7 +200,8 @@ mod tests {
             _ => Role::Descendant,
         };
         let standing = if passes { Standing::Passes } else { Standing::LeftAlone("unmarked".into()) };
-        Member { id: id(pid), role, depth, standing, program: b"goose".to_vec(), rss_bytes: 1, group: None }
+        let program = b"goose".to_vec();
+        Member { id: id(pid), role, depth, standing, program, parent: None, rss_bytes: 1, group: None }
     }
 
     fn tree(members: Vec<Member>) -> Tree {

@@ -5,6 +5,7 @@ mod config;
 mod control;
 mod exit;
 mod explain;
+mod help;
 mod live;
 mod out;
 mod profiles;

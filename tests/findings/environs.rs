@@ -52,13 +52,11 @@ fn m12_a_user_namespace_that_hides_every_environment_is_no_clean_machine() {
         let orphan = agent(&troupe, "goose").uid(1000).by(&manager).orphan_of_dead_leader();
         // What PrivateUsers= does to a user's unit: the same uid, and not one environment can be read.
         for args in [&["scan", "--dry-run"][..], &["scan", "--yes", "--grace", "0s"]] {
-            let inside = reaper(&troupe, args).uid(1000).command();
             let mut unshare = Command::new("setpriv");
             unshare.args(["--reuid=1000", "--regid=1000", "--clear-groups", "unshare", "--user"]);
-            unshare.args(["--map-user=1000", "--map-group=1000"]).arg(inside.get_program());
-            unshare.args(inside.get_args()).env_clear();
-            unshare.envs(inside.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            let ran = Ran::from(unshare.output().expect("setpriv starts")).expect_code(4);
+            unshare.args(["--map-user=1000", "--map-group=1000"]);
+            let ran = reaper(&troupe, args).uid(1000).through(unshare).output().expect("setpriv starts");
+            let ran = Ran::from(ran).expect_code(4);
             assert!(ran.stderr.contains("no marker can be seen"), "{}", ran.stderr);
             assert!(!ran.stdout.contains("no orphaned agents"), "{}", ran.stdout);
             assert!(orphan.is_alive());

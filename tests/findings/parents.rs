@@ -5,7 +5,7 @@ use std::process::Command;
 use reaper_testkit::{Stage, Troupe, here, play};
 
 use crate::common::Ran;
-use crate::help::{act, agent, finding, look, reaper, verdict};
+use crate::help::{MARK, act, agent, finding, look, reaper, verdict};
 
 #[test]
 fn m01_orphans_under_the_users_service_manager() {
@@ -48,12 +48,10 @@ fn m02_orphans_under_a_relay_of_wsl() {
     });
 }
 
-/// Runs a command in the PID namespace of `init`, with a parent outside it: as `docker exec` does.
-fn exec_into(init: &str, command: &mut Command) -> Command {
+/// Runs what follows in the PID namespace of `init`, with a parent outside it: as `docker exec` does.
+fn exec_into(init: &str) -> Command {
     let mut nsenter = Command::new("nsenter");
-    nsenter.args(["--target", init, "--pid", "--mount", "--"]).arg(command.get_program());
-    nsenter.args(command.get_args()).env_clear();
-    nsenter.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    nsenter.args(["--target", init, "--pid", "--mount", "--"]);
     nsenter
 }
 
@@ -72,8 +70,8 @@ fn m03_the_first_process_of_a_docker_exec_is_explained_and_left() {
             (exe == tini).then_some(pid)
         });
         let goose = agent(&troupe, "goose").child().exe().expect("it runs");
-        let mut goose = exec_into(&init, Command::new(goose).env(crate::help::MARK, "1"));
-        let mut goose = goose.spawn().expect("docker exec starts");
+        let goose = exec_into(&init).arg(goose).env_clear().env(MARK, "1").spawn();
+        let mut goose = goose.expect("docker exec starts");
         let children = format!("/proc/{0}/task/{0}/children", goose.id());
         let pid = poll(|| {
             let outside = std::fs::read_to_string(&children).ok()?.trim().to_owned();
@@ -83,7 +81,7 @@ fn m03_the_first_process_of_a_docker_exec_is_explained_and_left() {
             inside.split_whitespace().last().filter(|_| running).map(str::to_owned)
         });
         let run = |args: &[&str]| {
-            let ran = exec_into(&init, &mut reaper(&troupe, args).command()).output();
+            let ran = reaper(&troupe, args).through(exec_into(&init)).output();
             Ran::from(ran.expect("nsenter starts"))
         };
         let ran = run(&["explain", &pid, "--format", "json"]).expect_code(0);

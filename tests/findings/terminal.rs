@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use reaper_testkit::{Alive, Stage, Terminal, Troupe, here, play};
 
 use crate::common::{Ran, state_dir};
-use crate::help::{agent, home, reaper};
+use crate::help::{agent, home, reaper, shell};
 
 const SIGINT: i32 = rustix::process::Signal::INT.as_raw();
 const ASKED: &str = "[y/N] ";
@@ -182,14 +182,8 @@ fn bad_no_terminal_and_no_yes_is_refused_before_anything_is_read_or_written() {
         let troupe = Troupe::new();
         let goose = agent(&troupe, "goose").orphan_of_dead_leader();
         let start = Instant::now();
-        let closed = format!("exec \"$0\" scan --grace 0s <&-");
-        for mut command in [reaper(&troupe, &["scan", "--grace", "0s"]).command(), {
-            let inner = reaper(&troupe, &[]).command();
-            let mut shell = Command::new("sh");
-            shell.args(["-c", &closed, env!("CARGO_BIN_EXE_reaper")]).env_clear();
-            shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            shell
-        }] {
+        let closed = shell(&troupe, "exec \"$0\" scan --grace 0s <&-");
+        for mut command in [reaper(&troupe, &["scan", "--grace", "0s"]).command(), closed] {
             let ran = Ran::from(command.output().unwrap()).expect_code(2);
             assert!(ran.stderr.contains("--yes") && ran.stderr.contains("--dry-run"), "{}", ran.stderr);
             assert_eq!(ran.stdout, "");

@@ -133,7 +133,7 @@ fn r06_a_process_whose_memory_cannot_be_read_holds_nobody_up() {
         let start = Instant::now();
         let ran = act(&troupe).run().expect_code(4);
         // Two looks, each of which gives it one to two seconds.
-        assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+        assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
         assert_eq!(ran.verdict(stuck.pid), verdict("unknown", "marker"), "{}", ran.stdout);
         assert_eq!(ran.outcome(stuck.pid), "");
         for one in &others {

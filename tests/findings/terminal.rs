@@ -14,7 +14,7 @@ const ASKED: &str = "[y/N] ";
 
 fn scan(troupe: &Troupe, args: &[&str], columns: u16) -> Terminal {
     let command = reaper(troupe, &[&["scan"], args].concat()).env("TERM", "xterm-256color");
-    Terminal::run(command.env("REAPER_TERM_TIMEOUT", "2s").command(), columns).unwrap()
+    Terminal::run(command.env("REAPER_TERM_TIMEOUT", "4s").command(), columns).unwrap()
 }
 
 fn history(troupe: &Troupe) -> String {
@@ -101,7 +101,7 @@ fn bad_ctrl_c_while_ending_sends_nothing_more() {
         let text = interrupted(terminal);
         assert!(text.contains("after Ctrl-C nothing more is sent"), "{text}");
         // Past the moment at which SIGKILL would have come.
-        assert!(!deaf.wait_gone(Duration::from_secs(3)) && !plain.is_alive());
+        assert!(!deaf.wait_gone(Duration::from_secs(5)) && !plain.is_alive());
         assert!(!history(&troupe).contains("KILL"));
         // The account of SIGTERM stands, nothing holds the lock, and the next run ends what is left.
         let account = format!("\"event\":\"intent\",\"pid\":{}", deaf.pid);

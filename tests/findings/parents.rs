@@ -7,26 +7,34 @@ use reaper_testkit::{Stage, Troupe, here, play};
 use crate::common::Ran;
 use crate::help::{MARK, act, agent, finding, look, reaper, verdict};
 
+/// Agents of every form that the manager of this user has adopted are found and ended; it lives on.
+fn found_under_the_manager_of(uid: u32) {
+    let troupe = Troupe::new();
+    let manager = troupe.manager(uid);
+    let claude = agent(&troupe, "claude").uid(uid).by(&manager);
+    let orphans = [
+        claude.orphan_of_dead_leader(),
+        claude.clone().args(["--session-id", "x"]).orphan_double_fork(),
+        claude.clone().args(["--continue"]).orphan_in_session(),
+    ];
+    let ran = act(&troupe).uid(uid).run().expect_code(0);
+    assert_eq!(ran.json()["census"]["method"], "children");
+    for orphan in &orphans {
+        assert_eq!(ran.judgement(orphan.pid).unwrap()["ppid"], manager.pid);
+        assert_eq!(ran.outcome(orphan.pid), "exited", "{}", ran.stdout);
+        assert!(!orphan.is_alive());
+    }
+    assert!(manager.is_alive());
+}
+
 #[test]
 fn m01_orphans_under_the_users_service_manager() {
-    play(&Stage::new().systemd().several_users(), here!(), || {
-        let troupe = Troupe::new();
-        let manager = troupe.manager(1000);
-        let claude = agent(&troupe, "claude").uid(1000).by(&manager);
-        let plain = claude.orphan_of_dead_leader();
-        let resumed = claude.clone().args(["--session-id", "x"]).orphan_double_fork();
-        let session = claude.clone().args(["--continue"]).orphan_in_session();
-        for orphan in [&plain, &resumed, &session] {
-            assert_eq!(orphan.ppid(), manager.pid);
-        }
-        let ran = act(&troupe).uid(1000).run().expect_code(0);
-        assert_eq!(ran.json()["census"]["method"], "children");
-        for orphan in [&plain, &resumed, &session] {
-            assert_eq!(ran.outcome(orphan.pid), "exited", "{}", ran.stdout);
-            assert!(!orphan.is_alive());
-        }
-        assert!(manager.is_alive());
-    });
+    play(&Stage::new().systemd().several_users(), here!(), || found_under_the_manager_of(1000));
+}
+
+#[test]
+fn m01_orphans_under_ones_own_service_manager() {
+    play(&Stage::new().systemd(), here!(), || found_under_the_manager_of(0));
 }
 
 #[test]

@@ -254,7 +254,7 @@ pub fn end<H: Host>(
 /// Gives init a moment to collect what has ended: only what is still a zombie then is worth a word.
 fn settle<H: Host>(host: &H, ended: &mut [Ended]) {
     const STEP: Duration = Duration::from_millis(2);
-    const STEPS: usize = 50;
+    const STEPS: usize = 250;
     for _ in 0..STEPS {
         for e in ended.iter_mut().filter(|e| e.zombie) {
             e.zombie = is_zombie(host, e.target.id.pid, e.target.id.start);

@@ -82,7 +82,7 @@ pub struct Scan {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// How long a process must have been seen orphaned, e.g. 30s or 5m
-    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub grace: Option<Duration>,
     /// Do not ask
     #[arg(short, long)]

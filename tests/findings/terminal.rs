@@ -44,10 +44,9 @@ fn bad_answers_end_nothing() {
 fn bad_nobody_is_ended_before_a_yes_and_everybody_after_it() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
-        for (answer, grace, question) in [
-            ("y\n", "1s", "once grace is over? [y/N] "),
-            ("Yes\n", "0s", "End 2 orphans (about "),
-        ] {
+        for (answer, grace, question) in
+            [("y\n", "1s", "once grace is over? [y/N] "), ("Yes\n", "0s", "End 2 orphans (about ")]
+        {
             let all = ["goose", "claude"].map(|name| agent(&troupe, name).orphan_of_dead_leader());
             let mut terminal = scan(&troupe, &["--grace", grace], 100);
             terminal.wait_for(question);

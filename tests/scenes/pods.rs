@@ -57,7 +57,10 @@ impl<'a> Pod<'a> {
     pub fn find(&self, name: &str, is_it: impl Fn(&Inmate) -> bool) -> Inmate {
         let mut found = None;
         until(&format!("there is a `{name}`"), || {
-            found = self.inmates().into_iter().find(|one| one.alive.comm() == name && is_it(one));
+            found = self
+                .inmates()
+                .into_iter()
+                .find(|one| one.alive.comm() == name && one.is_set_up() && is_it(one));
             found.is_some()
         });
         found.unwrap()
@@ -89,6 +92,13 @@ impl Inmate {
         let same = |pid: i32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
         let ppid = if same(parent) == same(outer) { inner(parent)? } else { 0 };
         Some(Self { alive, pid, ppid })
+    }
+
+    /// In the middle of an exec a process has its new name and no environment yet.
+    fn is_set_up(&self) -> bool {
+        self.alive
+            .environ()
+            .is_ok_and(|environ| environ.windows(MARK.len()).any(|part| part == MARK.as_bytes()))
     }
 }
 

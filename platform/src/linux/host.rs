@@ -188,13 +188,12 @@ impl Host for LinuxHost {
         let below = format!("user.slice/user-{uid}.slice/user@{uid}.service/init.scope/cgroup.procs");
         ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"].iter().find_map(|root| {
             let path = format!("{root}/{below}");
-            proc::read_small(CWD, path.as_bytes(), |text| {
-                text.split(|b| *b == b'\n')
-                    .filter_map(Pid::parse)
-                    .find(|pid| self.glance(*pid).is_ok_and(|s| s.comm == b"systemd"))
-                    .ok_or(Why::Gone)
+            // First the whole list: the buffer that it is read into is the one for the next look, too.
+            let pids: Vec<Pid> = proc::read_small(CWD, path.as_bytes(), |text| {
+                Ok(text.split(|b| *b == b'\n').filter_map(Pid::parse).collect())
             })
-            .ok()
+            .ok()?;
+            pids.into_iter().find(|pid| self.glance(*pid).is_ok_and(|s| s.comm == b"systemd"))
         })
     }
 

@@ -46,6 +46,8 @@ pub struct Census {
     pub examined: usize,
     /// How many in scope are there but could not be read.
     pub unreadable: usize,
+    /// Whether every process that may be a candidate was seen to be one or not.
+    pub complete: bool,
     /// Who is whose child, where the whole of `/proc` was walked.
     families: Option<HashMap<Pid, Vec<Pid>>>,
 }
@@ -129,6 +131,7 @@ fn by_children<H: Host>(host: &H, scope: Scope) -> Fact<Census> {
         candidates: candidates.into_iter().collect(),
         examined,
         unreadable,
+        complete: unreadable == 0,
         families: None,
     })
 }
@@ -177,6 +180,8 @@ fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, H
         candidates: candidates.into_iter().collect(),
         examined: walk.examined,
         unreadable: walk.unreadable,
+        // Other users' processes may be hidden from us: that is how it should be.
+        complete: walk.unreadable == 0 || wide != scope,
         families: Some(families),
     })
 }

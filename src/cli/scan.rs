@@ -222,10 +222,7 @@ fn report(
         .iter()
         .map(|j| build::judgement(j, targets.remove(&j.id.pid).unwrap_or_default(), &clock, here))
         .collect();
-    let mut warnings = Vec::new();
-    if survey.blind {
-        warnings.push(BLIND.to_owned());
-    }
+    let warnings = survey.troubles().into_iter().map(str::to_owned).collect();
     types::Scan {
         schema: types::SCAN.to_owned(),
         dry_run: args.dry_run,
@@ -246,8 +243,6 @@ fn report(
         warnings,
     }
 }
-
-const BLIND: &str = "not one environment could be read, so no marker can be seen";
 
 /// One JSON document on a line of its own.
 pub fn json(document: &impl Serialize) -> Result<String, CommandError> {
@@ -315,11 +310,14 @@ fn done(report: &types::Scan, verbose: bool) -> String {
 
 /// Says what could not be seen, and what would help.
 fn complain(survey: &Survey, out: &Out) {
+    for trouble in survey.troubles() {
+        out.warn(trouble);
+    }
     if survey.blind {
-        out.warn(format_args!(
-            "{BLIND}\nhint: a sandbox may be in the way (systemd's Protect… and Private… directives in a user unit), \
-             or the processes run as another user or group"
-        ));
+        out.note(
+            "hint: a sandbox may be in the way (systemd's Protect… and Private… directives in a user unit), \
+             or the processes run as another user or group",
+        );
     }
     if survey.judgements.iter().any(|j| j.verdict == Verdict::Unknown) {
         out.note("hint: `reaper explain PID` says what could not be told about a process");

@@ -66,7 +66,7 @@ fn look(
     if args.format == Format::Table && survey.orphans().next().is_some() {
         out.note("hint: `reaper scan` ends them: it asks first, and waits until their grace is over");
     }
-    Ok(exit(&survey, &report, args))
+    Ok(exit(&survey, &[], &report, args))
 }
 
 fn act(
@@ -111,7 +111,7 @@ fn act(
         }
         if !args.yes && !confirmed(&survey, out) {
             out.note("nothing was ended");
-            return Ok(exit(&survey, &report(ground, &survey, &[], &started, args), args));
+            return Ok(exit(&survey, &[], &report(ground, &survey, &[], &started, args), args));
         }
         wait(ground, &survey, out);
         survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
@@ -138,7 +138,7 @@ fn act(
     complain(&survey, out);
     match trouble {
         Some(e) => Err(e.into()),
-        None => Ok(exit(&survey, &report, args)),
+        None => Ok(exit(&survey, &ended, &report, args)),
     }
 }
 
@@ -324,11 +324,11 @@ fn complain(survey: &Survey, out: &Out) {
     }
 }
 
-fn exit(survey: &Survey, report: &types::Scan, args: &Scan) -> Exit {
+fn exit(survey: &Survey, ended: &[Ended], report: &types::Scan, args: &Scan) -> Exit {
     let s = &report.summary;
     if s.survived + s.denied > 0 {
         Exit::Survived
-    } else if s.unknown > 0 || !survey.is_complete() {
+    } else if s.unknown > 0 || !survey.is_complete() || ended.iter().any(|e| e.unsure) {
         Exit::Failed
     } else if args.exit_code && s.reap + s.wait > 0 {
         Exit::Found

@@ -180,8 +180,7 @@ fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, H
         candidates: candidates.into_iter().collect(),
         examined: walk.examined,
         unreadable: walk.unreadable,
-        // Other users' processes may be hidden from us: that is how it should be.
-        complete: walk.unreadable == 0 || wide != scope,
+        complete: walk.unreadable == 0,
         families: Some(families),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io::{self, BufRead as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,10 +79,10 @@ fn act(
         let what = format!("cannot end processes safely: {why}");
         return Err(CommandError::new(Exit::Failed, what, "`reaper scan --dry-run` still works here"));
     }
-    if !args.yes && !io::stdin().is_terminal() {
+    if !args.yes && !Out::can_ask() {
         return Err(CommandError::new(
             Exit::Usage,
-            "`reaper scan` ends processes and asks first, but standard input is not a terminal",
+            "`reaper scan` ends processes and asks first, but there is no terminal to ask on",
             "pass --yes to end them without asking, or --dry-run to look only",
         ));
     }
@@ -318,6 +318,9 @@ fn complain(survey: &Survey, out: &Out) {
             "hint: a sandbox may be in the way (systemd's Protect… and Private… directives in a user unit), \
              or the processes run as another user or group",
         );
+    }
+    if !survey.plan.deferred.is_empty() {
+        out.note("hint: run this again for the deferred ones, or raise `max-targets`");
     }
     if survey.judgements.iter().any(|j| j.verdict == Verdict::Unknown) {
         out.note("hint: `reaper explain PID` says what could not be told about a process");

@@ -47,6 +47,7 @@ fn r12_what_does_not_fit_into_one_sweep_is_deferred_and_said() {
         for expected in [4, 1, 0] {
             let ran = act(&troupe).env("REAPER_MAX_TARGETS", "3").run().expect_code(0);
             assert_eq!((left(), &ran.json()["summary"]["deferred"]), (expected, &expected.into()));
+            assert_eq!(ran.stderr.contains("raise `max-targets`"), expected > 0, "{}", ran.stderr);
         }
     });
 }

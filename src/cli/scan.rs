@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,7 +62,7 @@ fn look(
     if args.format == Format::Table && survey.orphans().next().is_some() {
         out.note("hint: `reaper scan` ends them: it asks first, and waits until their grace is over");
     }
-    Ok(exit(&survey, &report, args))
+    Ok(exit(&survey, &[], &report, args))
 }
 
 fn act(
@@ -76,10 +75,10 @@ fn act(
         let what = format!("cannot end processes safely: {why}");
         return Err(CommandError::new(Exit::Failed, what, "`reaper scan --dry-run` still works here"));
     }
-    if !args.yes && !io::stdin().is_terminal() {
+    if !args.yes && !Out::can_ask() {
         return Err(CommandError::new(
             Exit::Usage,
-            "`reaper scan` ends processes and asks first, but standard input is not a terminal",
+            "`reaper scan` ends processes and asks first, but there is no terminal to ask on",
             "pass --yes to end them without asking, or --dry-run to look only",
         ));
     }
@@ -116,7 +115,7 @@ fn act(
             if args.format == Format::Json {
                 out.data(json(&listing)?);
             }
-            return Ok(exit(&survey, &listing, args));
+            return Ok(exit(&survey, &[], &listing, args));
         }
         ask::wait(ground, &survey, out);
         survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
@@ -145,7 +144,7 @@ fn act(
     complain(&survey, out);
     match trouble {
         Some(e) => Err(e.into()),
-        None => Ok(exit(&survey, &report, args)),
+        None => Ok(exit(&survey, &ended, &report, args)),
     }
 }
 
@@ -201,10 +200,7 @@ fn report(
         .map(|j| build::judgement(j, targets.remove(&j.id.pid).unwrap_or_default(), &clock, here))
         .collect();
     let left_alone = survey.plan.left_alone.iter().chain(&survey.later.left_alone);
-    let mut warnings = Vec::new();
-    if survey.blind {
-        warnings.push(BLIND.to_owned());
-    }
+    let warnings = survey.troubles().into_iter().map(str::to_owned).collect();
     types::Scan {
         schema: types::SCAN.to_owned(),
         dry_run: args.dry_run,
@@ -225,8 +221,6 @@ fn report(
         warnings,
     }
 }
-
-const BLIND: &str = "not one environment could be read, so no marker can be seen";
 
 /// One JSON document on a line of its own.
 pub fn json(document: &impl Serialize) -> Result<String, CommandError> {
@@ -294,22 +288,28 @@ fn done(report: &types::Scan, verbose: bool) -> String {
 
 /// Says what could not be seen, and what would help.
 fn complain(survey: &Survey, out: &Out) {
+    for trouble in survey.troubles() {
+        out.warn(trouble);
+    }
     if survey.blind {
-        out.warn(format_args!(
-            "{BLIND}\nhint: a sandbox may be in the way (systemd's Protect… and Private… directives in a user unit), \
-             or the processes run as another user or group"
-        ));
+        out.note(
+            "hint: a sandbox may be in the way (systemd's Protect… and Private… directives in a user unit), \
+             or the processes run as another user or group",
+        );
+    }
+    if !survey.plan.deferred.is_empty() {
+        out.note("hint: run this again for the deferred ones, or raise `max-targets`");
     }
     if survey.judgements.iter().any(|j| j.verdict == Verdict::Unknown) {
         out.note("hint: `reaper explain PID` says what could not be told about a process");
     }
 }
 
-fn exit(survey: &Survey, report: &types::Scan, args: &Scan) -> Exit {
+fn exit(survey: &Survey, ended: &[Ended], report: &types::Scan, args: &Scan) -> Exit {
     let s = &report.summary;
     if s.survived + s.denied > 0 {
         Exit::Survived
-    } else if s.unknown > 0 || !survey.is_complete() {
+    } else if s.unknown > 0 || !survey.is_complete() || ended.iter().any(|e| e.unsure) {
         Exit::Failed
     } else if args.exit_code && s.reap + s.wait > 0 {
         Exit::Found

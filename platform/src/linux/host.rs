@@ -131,8 +131,12 @@ impl Host for LinuxHost {
                 if !scope.holds(uid) {
                     return Ok(None);
                 }
-                let stat = facts::read_stat(root.as_fd(), proc::Path::new(pid, "stat").bytes())?;
-                Ok(Some(Walked { stat, uid }))
+                match facts::read_stat(root.as_fd(), proc::Path::new(pid, "stat").bytes()) {
+                    Ok(stat) => Ok(Some(Walked { stat, uid })),
+                    // Hidden by `hidepid`, as others' processes may be.
+                    Err(Why::Denied) if uid != self.here.uid => Ok(None),
+                    Err(why) => Err(why),
+                }
             };
             match look() {
                 Ok(entry) => walk.entries.extend(entry),

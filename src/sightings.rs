@@ -54,7 +54,7 @@ impl Sightings {
     /// A process is not remembered in the clock tick in which it started: so no process that reuses its
     /// pid can have the same start time as a remembered one, even where the kernel has no generations.
     pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) {
-        if ticks(clock, here) > id.start.0 {
+        if !is_newborn(&id, clock, here) {
             self.since.entry(id).or_insert(clock.monotonic);
         }
     }
@@ -158,18 +158,28 @@ impl Sightings {
     /// When the file cannot be written.
     pub fn save(&self, state: &StateDir, here: &Here, clock: &Clock) -> Result<(), StateError> {
         let mut all = self.clone();
-        if let Ok(Some(bytes)) = state.read(FILE)
-            && let Ok(theirs) = Self::parse(&bytes, here, clock)
-        {
-            let mut shared = theirs.clone();
-            shared.since.retain(|id, _| self.since.contains_key(id));
-            all.merge(shared);
-            if all == theirs {
-                return Ok(());
+        match state.read(FILE) {
+            Ok(None) if self.is_empty() => return Ok(()),
+            Ok(Some(bytes)) => {
+                if let Ok(theirs) = Self::parse(&bytes, here, clock) {
+                    let mut shared = theirs.clone();
+                    shared.since.retain(|id, _| self.since.contains_key(id));
+                    all.merge(shared);
+                    if all == theirs {
+                        return Ok(());
+                    }
+                }
             }
+            _ => {}
         }
         state.replace(FILE, &all.render(here))
     }
+}
+
+/// Whether a process started in the clock tick in which we are.
+#[must_use]
+pub fn is_newborn(id: &ProcId, clock: &Clock, here: &Here) -> bool {
+    ticks(clock, here) <= id.start.0
 }
 
 /// The clock tick in which we are, in the unit of [`StartTime`].

@@ -7,29 +7,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reaper_platform::Pid;
 
+use super::help;
 use crate::config::durations;
 
 const ABOUT: &str = "Ends AI-agent processes that outlived whatever launched them, and provably nothing else";
-const AFTER: &str = "\
-Examples:
-  reaper scan --dry-run          see which agents are orphans, and why each would be ended or not
-  reaper scan                    the same, then ask, wait out the grace period, and end them
-  reaper scan --yes --format json  for a timer or a script
-  reaper explain 4242            every gate's answer for one process
-  reaper profiles                which agents are known, by which marker, and what is on
-
-Exit status:
-  0   done, or nothing to do
-  1   orphans were found (only with --exit-code)
-  2   wrong usage
-  3   the config cannot be used
-  4   could not do the job: blind, incomplete census, something unknown, lock, state directory
-  5   a target survived or could not be signalled
-  70  a bug in reaper";
-
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "reaper", version, about = ABOUT, after_help = AFTER, disable_help_subcommand = true)]
+#[command(name = "reaper", version, about = ABOUT, after_help = help::REAPER, disable_help_subcommand = true)]
 pub struct App {
     /// Flags that may stand before or after the subcommand.
     #[command(flatten)]
@@ -41,6 +25,7 @@ pub struct App {
 
 /// Flags that may stand before or after the subcommand.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Use this config file instead of the system's and the user's
     #[arg(long, global = true, value_name = "FILE")]
@@ -71,33 +56,24 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Find orphaned agents, and end them unless --dry-run is given
-    #[command(after_help = SCAN)]
+    #[command(after_help = help::SCAN)]
     Scan(Scan),
     /// Say what every gate answers for one process, with its evidence
+    #[command(after_help = help::EXPLAIN)]
     Explain(Explain),
     /// List the profiles: which agents are known, by which marker, what is on or off and why
+    #[command(after_help = help::PROFILES)]
     Profiles,
     /// Show, check and find the configuration
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::CONFIG)]
     Config(Config),
     /// Print a completion script for a shell
+    #[command(after_help = help::COMPLETIONS)]
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
     },
 }
-
-const SCAN: &str = "\
-Without --dry-run, `scan` shows what it found, asks, waits until the grace period of each orphan is over,
-looks again, sends SIGTERM, and SIGKILL to what is still there after term-timeout. Before each signal every
-process is judged once more. Times of earlier runs count: an orphan seen a minute ago does not wait again.
-
-Examples:
-  reaper scan --dry-run            look only; signals nothing and writes nothing
-  reaper scan --dry-run --all      also list what was spared, with the reason
-  reaper scan --yes                do not ask
-  reaper scan --grace 5m           be more patient than the config
-  reaper scan --dry-run --exit-code && echo clean";
 
 /// Find orphaned agents, and end them.
 #[derive(Debug, Clone, Args)]
@@ -132,7 +108,7 @@ pub struct Scan {
 #[derive(Debug, Clone, Args)]
 pub struct Explain {
     /// The process
-    #[arg(value_parser = pid)]
+    #[arg(value_parser = pid, allow_negative_numbers = true)]
     pub pid: Pid,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -166,7 +142,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn pid(text: &str) -> Result<Pid, String> {
-    Pid::parse(text.as_bytes()).ok_or_else(|| "a process id is a number above 0".to_owned())
+    Pid::parse(text.as_bytes())
+        .ok_or_else(|| format!("a process id is a whole number from 1 to {}", i32::MAX))
 }
 
 /// Parses, as clap does, without touching the process.

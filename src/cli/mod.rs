@@ -4,6 +4,7 @@ pub mod args;
 mod config;
 mod exit;
 mod explain;
+mod help;
 mod live;
 mod out;
 mod profiles;

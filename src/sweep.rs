@@ -172,7 +172,7 @@ pub fn survey<H: Host>(
     survey.zombies = zombies.iter().filter(|(pid, start)| is_zombie(&*ground.host, *pid, *start)).count();
     let (due, waiting): (Vec<&Judgement>, Vec<&Judgement>) =
         survey.orphans().partition(|j| j.verdict == Verdict::Reap);
-    let trees = |roots: &[&Judgement]| tree::read(ground, &survey.census, roots, limit);
+    let trees = |roots: &[&Judgement]| tree::read(ground, &survey.census, roots, &survey.judgements, limit);
     let (reach, cap) = (ground.policy.reach(), ground.policy.max_targets().get());
     let now = plan(&trees(&due), reach, cap);
     let later = plan(&trees(&waiting), reach, cap);
@@ -243,6 +243,7 @@ pub fn end<H: Host>(
     limit: Duration,
 ) -> Result<(Vec<Ended>, Option<StateError>), HostError> {
     let sweep = sweep_id(ground);
+    let since = StartTime(sightings::ticks(&ground.host.clock(), ground.host.here()));
     let seen = Arc::new(sightings.clone());
     let host = Arc::clone(&ground.host);
     let seen_for = Arc::new(move |id: &ProcId| seen.seen_for(id, &host.clock()));
@@ -256,7 +257,7 @@ pub fn end<H: Host>(
             break;
         }
         ended.extend(terminator.run(&targets)?);
-        targets = tree::leftovers(ground, &ended, limit);
+        targets = tree::leftovers(ground, &ended, &survey.judgements, since, limit);
         targets.truncate(room.saturating_sub(ended.len()));
     }
     let trouble = terminator.trouble;

@@ -78,8 +78,14 @@ impl<H: Host> Looker<H> {
             Ok(facts) if facts.stat.state.is_dead() => return Ok(Leader::Gone),
             Ok(facts) => facts,
             Err(Why::Gone) if !self.host.exists(pid)? => return Ok(Leader::Gone),
-            // An owner is one of the user's own processes; those are never hidden from the user.
-            Err(Why::Gone | Why::Denied) => return Ok(Leader::Unmarked),
+            // An owner is one of the user's own processes: who is hidden from us, or is another user's, is none.
+            Err(Why::Gone | Why::Denied) => {
+                return match self.host.owner(pid) {
+                    Ok(uid) if of.ids.as_ref().is_ok_and(|ids| ids.real != uid) => Ok(Leader::Unmarked),
+                    Err(Why::Gone) => Ok(Leader::Unmarked),
+                    Ok(_) | Err(_) => Err(Why::Denied),
+                };
+            }
             Err(why) => return Err(why),
         };
         let uid = |f: &Facts| f.ids.as_ref().map(|ids| ids.real).map_err(Clone::clone);

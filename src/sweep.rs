@@ -47,7 +47,20 @@ impl Survey {
     /// Whether everything that had to be seen was seen.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        !self.blind && self.lost == 0
+        self.census.complete && !self.blind && self.lost == 0
+    }
+
+    /// What kept it from being complete, in words.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<&'static str> {
+        let mut troubles = Vec::new();
+        if self.blind {
+            troubles.push("not one environment could be read, so no marker can be seen");
+        }
+        if !self.census.complete || self.lost > 0 {
+            troubles.push("not all processes could be looked at, so there may be more orphans");
+        }
+        troubles
     }
 
     /// Orphans, in grace or past it.
@@ -159,7 +172,7 @@ pub fn survey<H: Host>(
     survey.zombies = zombies.iter().filter(|(pid, start)| is_zombie(&*ground.host, *pid, *start)).count();
     let (due, waiting): (Vec<&Judgement>, Vec<&Judgement>) =
         survey.orphans().partition(|j| j.verdict == Verdict::Reap);
-    let trees = |roots: &[&Judgement]| tree::read(ground, &survey.census, roots, limit);
+    let trees = |roots: &[&Judgement]| tree::read(ground, &survey.census, roots, &survey.judgements, limit);
     let (reach, cap) = (ground.policy.reach(), ground.policy.max_targets().get());
     let now = plan(&trees(&due), reach, cap);
     let later = plan(&trees(&waiting), reach, cap);
@@ -219,20 +232,22 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
     sightings.retain(|pid| ground.host.exists(pid) != Ok(false));
 }
 
-/// Ends what was planned, then looks again for what was forked or orphaned meanwhile. Beside what
-/// became of the targets, it returns why an account could not be written, if one could not.
+/// Ends what was planned, then looks again for what was forked or orphaned meanwhile. `judged` is what the look
+/// before the plan made of every process by itself. Beside what became of the targets, it returns why an account could not be written, if one could not.
 ///
 /// # Errors
 /// When processes cannot be waited for.
 pub fn end<H: Host>(
     ground: &Ground<H>,
     plan: &Plan,
+    judged: &[Judgement],
     sightings: &Sightings,
     account: &mut dyn Account,
     watcher: &mut dyn Watcher,
     limit: Duration,
 ) -> Result<(Vec<Ended>, Option<StateError>), HostError> {
     let sweep = sweep_id(ground);
+    let since = StartTime(sightings::ticks(&ground.host.clock(), ground.host.here()));
     let seen = Arc::new(sightings.clone());
     let host = Arc::clone(&ground.host);
     let past = Arc::new(move |id: &ProcId| seen.past(id, &host.clock()));
@@ -245,7 +260,7 @@ pub fn end<H: Host>(
             break;
         }
         ended.extend(terminator.run(&targets)?);
-        targets = tree::leftovers(ground, &ended, limit);
+        targets = tree::leftovers(ground, &ended, judged, since, limit);
         targets.truncate(room.saturating_sub(ended.len()));
     }
     let trouble = terminator.trouble;
@@ -256,7 +271,7 @@ pub fn end<H: Host>(
 /// Gives init a moment to collect what has ended: only what is still a zombie then is worth a word.
 fn settle<H: Host>(host: &H, ended: &mut [Ended]) {
     const STEP: Duration = Duration::from_millis(2);
-    const STEPS: usize = 50;
+    const STEPS: usize = 250;
     for _ in 0..STEPS {
         for e in ended.iter_mut().filter(|e| e.zombie) {
             e.zombie = is_zombie(host, e.target.id.pid, e.target.id.start);

@@ -39,6 +39,8 @@ pub struct Ended {
     pub took: Duration,
     /// Why it was spared, denied or survived.
     pub why: Option<String>,
+    /// Whether it was spared because something could not be told, not because something spoke against its end.
+    pub unsure: bool,
     /// Whether it has ended but not been collected by its parent.
     pub zombie: bool,
 }
@@ -85,6 +87,7 @@ struct Job<P> {
     ended_at: Option<Duration>,
     findings: Vec<Finding>,
     why: Option<String>,
+    unsure: bool,
 }
 
 /// What a judgement before a signal came to.
@@ -92,6 +95,7 @@ struct Verdicted {
     event: Event,
     findings: Vec<Finding>,
     why: Option<String>,
+    unsure: bool,
 }
 
 impl<H: Host> Terminator<'_, H> {
@@ -138,6 +142,7 @@ impl<H: Host> Terminator<'_, H> {
                 ended_at: None,
                 findings: Vec::new(),
                 why: None,
+                unsure: false,
             })
             .collect();
         self.pin(&mut jobs);
@@ -197,6 +202,7 @@ impl<H: Host> Terminator<'_, H> {
                 Ok(_) | Err(Why::Gone) => job.escalation.on(Event::Ended, now),
                 Err(why) => {
                     job.why = Some(format!("it cannot be pinned: {why}"));
+                    job.unsure = true;
                     job.escalation.on(Event::Spared, now);
                 }
             }
@@ -221,7 +227,7 @@ impl<H: Host> Terminator<'_, H> {
         let (looker, past) = (Looker::new(self.ground), Arc::clone(&self.past));
         let answers = patience::map(questions, self.limit, move |(process, target)| match process {
             Some(process) => verdict(&looker, &past, process, target),
-            None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None },
+            None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None, unsure: false },
         });
         let now = self.now();
         let mut verdicts: HashMap<usize, Verdicted> = HashMap::new();
@@ -230,6 +236,7 @@ impl<H: Host> Terminator<'_, H> {
                 event: Event::Spared,
                 findings: Vec::new(),
                 why: Some(format!("it could not be judged again: {why}")),
+                unsure: true,
             });
             if let Some(job) = jobs.get(*i)
                 && job.target.role == Role::Root
@@ -244,6 +251,7 @@ impl<H: Host> Terminator<'_, H> {
             let with_root = verdicted.event == Event::Cleared && spared_roots.contains(&job.target.root.pid);
             let event = if with_root { Event::Spared } else { verdicted.event };
             job.findings = verdicted.findings;
+            job.unsure = verdicted.unsure && !with_root;
             job.why = if with_root {
                 Some("the orphan that it belongs to was spared".into())
             } else {
@@ -335,7 +343,7 @@ fn verdict<H: Host>(
     process: &Arc<H::Pinned>,
     target: &Target,
 ) -> Verdicted {
-    let ended = |event| Verdicted { event, findings: Vec::new(), why: None };
+    let ended = |event| Verdicted { event, findings: Vec::new(), why: None, unsure: false };
     match process.stat() {
         Err(Why::Gone) => return ended(Event::Ended),
         Ok(stat) if stat.state.is_dead() => return ended(Event::Ended),
@@ -354,23 +362,22 @@ fn verdict<H: Host>(
         }
     };
     match asked {
-        Ok((true, findings)) => Verdicted { event: Event::Cleared, findings, why: None },
+        Ok((true, findings)) => Verdicted { event: Event::Cleared, findings, why: None, unsure: false },
         Ok((false, findings)) => {
             let against = |f: &&Finding| {
                 f.answer != Answer::Yes && (f.gate != Gate::Grace || target.role == Role::Root)
             };
-            let why = findings
-                .iter()
-                .find(|f| f.answer == Answer::No && against(f))
-                .or_else(|| findings.iter().find(against));
+            let no = findings.iter().find(|f| f.answer == Answer::No && against(f));
+            let unsure = no.is_none();
+            let why = no.or_else(|| findings.iter().find(against));
             let why = why.map(|f| format!("{}: {}", f.gate.name(), f.evidence));
-            Verdicted { event: Event::Spared, findings, why }
+            Verdicted { event: Event::Spared, findings, why, unsure }
         }
         Err(Why::Gone) => ended(Event::Ended),
         Err(Why::Exiting) => ended(Event::Exiting),
         Err(why) => {
             let why = Some(format!("it could not be judged again: {why}"));
-            Verdicted { event: Event::Spared, findings: Vec::new(), why }
+            Verdicted { event: Event::Spared, findings: Vec::new(), why, unsure: true }
         }
     }
 }
@@ -393,5 +400,6 @@ fn finish<P: Pinned>(job: Job<P>, now: Duration) -> Ended {
         Outcome::Spared | Outcome::Denied => job.why,
         _ => None,
     };
-    Ended { signals: job.escalation.sent().to_vec(), target: job.target, outcome, took, why, zombie }
+    let unsure = job.unsure && outcome == Outcome::Spared;
+    Ended { signals: job.escalation.sent().to_vec(), target: job.target, outcome, took, why, unsure, zombie }
 }

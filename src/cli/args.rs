@@ -36,7 +36,7 @@ pub struct Global {
     /// Say nothing but results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Show every gate's finding
+    /// Say more: every gate's finding, the evidence behind every profile
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }
@@ -96,7 +96,7 @@ pub struct Scan {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// How long a process must have been seen orphaned, e.g. 30s or 5m
-    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub grace: Option<Duration>,
     /// Do not ask
     #[arg(short, long)]

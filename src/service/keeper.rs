@@ -254,7 +254,7 @@ impl<H: Host> Keeper<H> {
                 is_ending: false,
             },
         );
-        self.judged(judgement, true);
+        self.take_in(judgement, true);
         is_wrapper
     }
 
@@ -268,7 +268,7 @@ impl<H: Host> Keeper<H> {
     }
 
     /// Takes in a judgement of a tracked process.
-    fn judged(&mut self, judgement: Judgement, is_new: bool) {
+    fn take_in(&mut self, judgement: Judgement, is_new: bool) {
         let (clock, interval) = (self.clock(), self.ground.policy.interval());
         let Some(tracked) = self.tracked.get_mut(&judgement.id.pid) else { return };
         tracked.next = match judgement.verdict {
@@ -324,7 +324,7 @@ impl<H: Host> Keeper<H> {
         for ((pid, _), judgement) in due.into_iter().zip(judgements.into_iter().map(Result::flatten)) {
             let same = |j: &Judgement| self.tracked.get(&pid).is_some_and(|t| t.judgement.id == j.id);
             match judgement {
-                Ok(j) if same(&j) && (j.is_notable() || j.is_wrapper) => self.judged(j, false),
+                Ok(j) if same(&j) && (j.is_notable() || j.is_wrapper) => self.take_in(j, false),
                 // It is somebody else now, or of no interest any more.
                 Ok(_) | Err(Why::Gone) => self.forget(pid),
                 Err(_) => {
@@ -433,7 +433,8 @@ impl<H: Host> Keeper<H> {
         if roots.is_empty() {
             return Plan::default();
         }
-        let trees = tree::read(&self.ground, &self.census, &roots, self.limit);
+        let judged = self.judged();
+        let trees = tree::read(&self.ground, &self.census, &roots, &judged, self.limit);
         let policy = &self.ground.policy;
         let plan = plan(&trees, policy.reach(), policy.max_targets().get());
         for root in plan.targets.iter().map(|t| t.root) {
@@ -477,6 +478,12 @@ impl<H: Host> Keeper<H> {
         for tracked in self.tracked.values_mut().filter(|t| t.judgement.verdict == Verdict::Reap) {
             tracked.next = now;
         }
+    }
+
+    /// What was made of each process of interest by itself, when it was last looked at.
+    #[must_use]
+    pub fn judged(&self) -> Vec<Judgement> {
+        self.judgements().cloned().collect()
     }
 
     /// When somebody is to be judged again, on the monotonic clock.

@@ -285,8 +285,9 @@ impl<H: Host> Warden<H> {
             return;
         }
         let (ground, sightings) = (self.keeper.ground().clone(), self.keeper.sightings.clone());
+        let judged = self.keeper.judged();
         let Some(executions) = &mut self.executions else { return };
-        if let Err(e) = executions.start(ground, &plan, sightings) {
+        if let Err(e) = executions.start(ground, &plan, judged, sightings) {
             self.keeper.ended(&plan, &[]);
             self.keeper.put_off(now + RETRY);
             self.retry_at = now + RETRY;

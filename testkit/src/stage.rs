@@ -11,6 +11,8 @@ use crate::programs;
 
 /// The exit code of `stage` when the machine does not allow what was asked.
 pub const UNAVAILABLE: i32 = 125;
+/// The file that PID 1 makes once it takes requests: it starts together with the director.
+pub const INIT_IS_READY: &str = "/run/stage/init/is-ready";
 /// The exit code of `stage` when the director did not end in time.
 pub const TIMED_OUT: i32 = 124;
 

@@ -23,7 +23,7 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
         ("nosuch", "unrecognized subcommand"),
         ("scan -n --dryrun", "similar argument exists: '--dry-run'"),
         ("scan --grace 30 -n", "a duration needs a unit"),
-        ("scan --grace -5s -n", "a duration cannot be negative"),
+        ("scan --grace -5s -n", "unexpected argument"),
         ("scan -n --format yaml", "[possible values: table, json]"),
         ("scan -n --profile sprot", "did you mean `sprout`?"),
         ("explain", "<PID>"),

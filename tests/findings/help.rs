@@ -1,6 +1,7 @@
 //! What most findings share: a marked agent, a home, and the command in the form that a scene reads best.
 
 use std::path::PathBuf;
+use std::process::Command;
 
 use reaper_testkit::{Actor, Troupe};
 use serde_json::Value;
@@ -23,6 +24,13 @@ pub fn home(troupe: &Troupe) -> PathBuf {
 /// Any command, at home.
 pub fn reaper(troupe: &Troupe, args: &[&str]) -> Reaper {
     Reaper::new(&home(troupe), args.iter().copied())
+}
+
+/// A line for bash in which `"$0"` is the command, at home.
+pub fn shell(troupe: &Troupe, line: &str) -> Command {
+    let mut bash = Command::new("bash");
+    bash.args(["-c", line]);
+    reaper(troupe, &[]).through(bash)
 }
 
 /// A dry run that lists everything.

@@ -17,7 +17,7 @@ fn found_although_hidden(mode: Hidepid) {
     fs::create_dir_all("/run/systemd/system").unwrap();
     let manager = troupe.manager(1000);
     let agent = agent(&troupe, "goose").uid(1000);
-    let stray = agent.orphan_of_dead_leader();
+    let (stray, leader) = (agent.orphan_of_dead_leader(), agent.orphan_in_session());
     let below = agent.clone().by(&manager).orphan_in_session();
     let unmarked = troupe.actor("goose").uid(1000).orphan_of_dead_leader();
     let foreign = agent.clone().uid(1001).orphan_of_dead_leader();
@@ -27,7 +27,7 @@ fn found_although_hidden(mode: Hidepid) {
         .unwrap();
     assert!(!seen.status.success(), "{mode:?} hides nothing");
     let ran = act(&troupe).uid(1000).run().expect_code(0);
-    for one in [&stray, &below] {
+    for one in [&stray, &leader, &below] {
         assert_eq!(ran.outcome(one.pid), "exited", "{mode:?}: {}", ran.stdout);
     }
     assert_eq!(ran.json()["census"]["method"], "walk");

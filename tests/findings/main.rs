@@ -15,6 +15,8 @@ mod help;
 #[cfg(test)]
 mod hidden;
 #[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod many;
 #[cfg(test)]
 mod names;
@@ -26,3 +28,5 @@ mod quiet;
 mod stubborn;
 #[cfg(test)]
 mod terminal;
+#[cfg(test)]
+mod usage;

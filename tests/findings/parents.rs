@@ -5,28 +5,36 @@ use std::process::Command;
 use reaper_testkit::{Stage, Troupe, here, play};
 
 use crate::common::Ran;
-use crate::help::{act, agent, finding, look, reaper, verdict};
+use crate::help::{MARK, act, agent, finding, look, reaper, verdict};
+
+/// Agents of every form that the manager of this user has adopted are found and ended; it lives on.
+fn found_under_the_manager_of(uid: u32) {
+    let troupe = Troupe::new();
+    let manager = troupe.manager(uid);
+    let claude = agent(&troupe, "claude").uid(uid).by(&manager);
+    let orphans = [
+        claude.orphan_of_dead_leader(),
+        claude.clone().args(["--session-id", "x"]).orphan_double_fork(),
+        claude.clone().args(["--continue"]).orphan_in_session(),
+    ];
+    let ran = act(&troupe).uid(uid).run().expect_code(0);
+    assert_eq!(ran.json()["census"]["method"], "children");
+    for orphan in &orphans {
+        assert_eq!(ran.judgement(orphan.pid).unwrap()["ppid"], manager.pid);
+        assert_eq!(ran.outcome(orphan.pid), "exited", "{}", ran.stdout);
+        assert!(!orphan.is_alive());
+    }
+    assert!(manager.is_alive());
+}
 
 #[test]
 fn m01_orphans_under_the_users_service_manager() {
-    play(&Stage::new().systemd().several_users(), here!(), || {
-        let troupe = Troupe::new();
-        let manager = troupe.manager(1000);
-        let claude = agent(&troupe, "claude").uid(1000).by(&manager);
-        let plain = claude.orphan_of_dead_leader();
-        let resumed = claude.clone().args(["--session-id", "x"]).orphan_double_fork();
-        let session = claude.clone().args(["--continue"]).orphan_in_session();
-        for orphan in [&plain, &resumed, &session] {
-            assert_eq!(orphan.ppid(), manager.pid);
-        }
-        let ran = act(&troupe).uid(1000).run().expect_code(0);
-        assert_eq!(ran.json()["census"]["method"], "children");
-        for orphan in [&plain, &resumed, &session] {
-            assert_eq!(ran.outcome(orphan.pid), "exited", "{}", ran.stdout);
-            assert!(!orphan.is_alive());
-        }
-        assert!(manager.is_alive());
-    });
+    play(&Stage::new().systemd().several_users(), here!(), || found_under_the_manager_of(1000));
+}
+
+#[test]
+fn m01_orphans_under_ones_own_service_manager() {
+    play(&Stage::new().systemd(), here!(), || found_under_the_manager_of(0));
 }
 
 #[test]
@@ -48,12 +56,10 @@ fn m02_orphans_under_a_relay_of_wsl() {
     });
 }
 
-/// Runs a command in the PID namespace of `init`, with a parent outside it: as `docker exec` does.
-fn exec_into(init: &str, command: &mut Command) -> Command {
+/// Runs what follows in the PID namespace of `init`, with a parent outside it: as `docker exec` does.
+fn exec_into(init: &str) -> Command {
     let mut nsenter = Command::new("nsenter");
-    nsenter.args(["--target", init, "--pid", "--mount", "--"]).arg(command.get_program());
-    nsenter.args(command.get_args()).env_clear();
-    nsenter.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    nsenter.args(["--target", init, "--pid", "--mount", "--"]);
     nsenter
 }
 
@@ -72,8 +78,8 @@ fn m03_the_first_process_of_a_docker_exec_is_explained_and_left() {
             (exe == tini).then_some(pid)
         });
         let goose = agent(&troupe, "goose").child().exe().expect("it runs");
-        let mut goose = exec_into(&init, Command::new(goose).env(crate::help::MARK, "1"));
-        let mut goose = goose.spawn().expect("docker exec starts");
+        let goose = exec_into(&init).arg(goose).env_clear().env(MARK, "1").spawn();
+        let mut goose = goose.expect("docker exec starts");
         let children = format!("/proc/{0}/task/{0}/children", goose.id());
         let pid = poll(|| {
             let outside = std::fs::read_to_string(&children).ok()?.trim().to_owned();
@@ -83,7 +89,7 @@ fn m03_the_first_process_of_a_docker_exec_is_explained_and_left() {
             inside.split_whitespace().last().filter(|_| running).map(str::to_owned)
         });
         let run = |args: &[&str]| {
-            let ran = exec_into(&init, &mut reaper(&troupe, args).command()).output();
+            let ran = reaper(&troupe, args).through(exec_into(&init)).output();
             Ran::from(ran.expect("nsenter starts"))
         };
         let ran = run(&["explain", &pid, "--format", "json"]).expect_code(0);

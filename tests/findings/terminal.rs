@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 use reaper_testkit::{Alive, Stage, Terminal, Troupe, here, play};
 
 use crate::common::{Ran, state_dir};
-use crate::help::{agent, home, reaper};
+use crate::help::{agent, home, reaper, shell};
 
 const SIGINT: i32 = rustix::process::Signal::INT.as_raw();
 const ASKED: &str = "[y/N] ";
 
 fn scan(troupe: &Troupe, args: &[&str], columns: u16) -> Terminal {
     let command = reaper(troupe, &[&["scan"], args].concat()).env("TERM", "xterm-256color");
-    Terminal::run(command.env("REAPER_TERM_TIMEOUT", "2s").command(), columns).unwrap()
+    Terminal::run(command.env("REAPER_TERM_TIMEOUT", "4s").command(), columns).unwrap()
 }
 
 fn history(troupe: &Troupe) -> String {
@@ -44,14 +44,18 @@ fn bad_answers_end_nothing() {
 fn bad_nobody_is_ended_before_a_yes_and_everybody_after_it() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
-        for answer in ["y\n", "Yes\n"] {
+        for (answer, grace, question) in
+            [("y\n", "1s", "once grace is over? [y/N] "), ("Yes\n", "0s", "End 2 orphans (about ")]
+        {
             let all = ["goose", "claude"].map(|name| agent(&troupe, name).orphan_of_dead_leader());
-            let mut terminal = scan(&troupe, &["--grace", "1s"], 100);
-            terminal.wait_for("once grace is over? [y/N] ");
+            let mut terminal = scan(&troupe, &["--grace", grace], 100);
+            terminal.wait_for(question);
             // Whoever comes now was not shown, and waits for the next run.
             let late = agent(&troupe, "codex").orphan_of_dead_leader();
             terminal.press(answer);
-            terminal.wait_for("2 orphans in grace for 1 s");
+            if grace == "1s" {
+                terminal.wait_for("2 orphans in grace for 1 s");
+            }
             let (status, text) = terminal.finish();
             assert_eq!(status.code(), Some(0), "{text}");
             assert!(text.contains("2 processes ended; about"), "{text}");
@@ -101,7 +105,7 @@ fn bad_ctrl_c_while_ending_sends_nothing_more() {
         let text = interrupted(terminal);
         assert!(text.contains("after Ctrl-C nothing more is sent"), "{text}");
         // Past the moment at which SIGKILL would have come.
-        assert!(!deaf.wait_gone(Duration::from_secs(3)) && !plain.is_alive());
+        assert!(!deaf.wait_gone(Duration::from_secs(5)) && !plain.is_alive());
         assert!(!history(&troupe).contains("KILL"));
         // The account of SIGTERM stands, nothing holds the lock, and the next run ends what is left.
         let account = format!("\"event\":\"intent\",\"pid\":{}", deaf.pid);
@@ -177,19 +181,31 @@ fn bad_colours_are_for_terminals_and_for_who_asks() {
 }
 
 #[test]
+fn bad_a_question_goes_where_it_can_be_seen() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = agent(&troupe, "goose").orphan_of_dead_leader();
+        let on_terminal = |line: &str| Terminal::run(shell(&troupe, line), 100).unwrap();
+        for line in ["\"$0\" scan --grace 0s 2>/dev/null", "\"$0\" scan --grace 0s >/dev/null"] {
+            let mut terminal = on_terminal(line);
+            terminal.wait_for(ASKED);
+            terminal.press("n\n");
+            assert_eq!(terminal.finish().0.code(), Some(0), "{line}");
+        }
+        let (status, text) = on_terminal("\"$0\" scan --grace 0s >/dev/null 2>&1").finish();
+        assert_eq!((status.code(), text.as_str()), (Some(2), ""));
+        assert!(goose.is_alive());
+    });
+}
+
+#[test]
 fn bad_no_terminal_and_no_yes_is_refused_before_anything_is_read_or_written() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
         let goose = agent(&troupe, "goose").orphan_of_dead_leader();
         let start = Instant::now();
-        let closed = "exec \"$0\" scan --grace 0s <&-".to_owned();
-        for mut command in [reaper(&troupe, &["scan", "--grace", "0s"]).command(), {
-            let inner = reaper(&troupe, &[]).command();
-            let mut shell = Command::new("sh");
-            shell.args(["-c", &closed, env!("CARGO_BIN_EXE_reaper")]).env_clear();
-            shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-            shell
-        }] {
+        let closed = shell(&troupe, "exec \"$0\" scan --grace 0s <&-");
+        for mut command in [reaper(&troupe, &["scan", "--grace", "0s"]).command(), closed] {
             let ran = Ran::from(command.output().unwrap()).expect_code(2);
             assert!(ran.stderr.contains("--yes") && ran.stderr.contains("--dry-run"), "{}", ran.stderr);
             assert_eq!(ran.stdout, "");

@@ -15,6 +15,7 @@ use std::time::Duration;
 use std::{fs, ptr};
 
 use reaper_testkit::behaviour::VARIABLE;
+use reaper_testkit::stage::INIT_IS_READY;
 use reaper_testkit::sys;
 
 fn main() {
@@ -154,7 +155,10 @@ fn be_init(options: &Options, stand_in: &Path) -> io::Error {
             command.env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir("/");
             command.env(
                 VARIABLE,
-                format!("exit-with={director};desk=/run/stage/desk;{}", options.init_behaviour),
+                format!(
+                    "exit-with={director};desk=/run/stage/desk;ready={INIT_IS_READY};{}",
+                    options.init_behaviour
+                ),
             );
             command.stdin(Stdio::null()).exec()
         }

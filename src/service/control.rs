@@ -53,6 +53,8 @@ pub enum Command {
     Sweep,
     /// Read the config again.
     Reload,
+    /// Only tell the metrics.
+    Metrics,
 }
 
 /// What the service answers.
@@ -64,6 +66,9 @@ pub struct Reply {
     pub error: Option<String>,
     /// How things are after it; null when the request was not understood.
     pub status: Option<Status>,
+    /// The OpenMetrics text that [`Command::Metrics`] asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
 }
 
 /// A request on its way to the loop, and where the answer goes.
@@ -161,7 +166,7 @@ async fn ask(request: Request, calls: &mpsc::Sender<Call>) -> Reply {
 }
 
 fn refusal(error: String) -> Reply {
-    Reply { schema: CONTROL.to_owned(), error: Some(error), status: None }
+    Reply { schema: CONTROL.to_owned(), error: Some(error), status: None, metrics: None }
 }
 
 #[cfg(test)]

@@ -1,0 +1,286 @@
+//! What the service counts, in the OpenMetrics text format; `docs/metrics.md` explains each name.
+//!
+//! Labels hold words of our own and names of profiles, never a string of another program: nobody can grow the
+//! number of series, or forge a line, by the name of a process.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::readings::{Readings, Room};
+use crate::config::Policy;
+use crate::escalation::Outcome;
+use crate::look::Judgement;
+use crate::terminate::Ended;
+use crate::verdict::{Gate, Verdict};
+
+/// The media type of [`Metrics::text`].
+pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The media type of [`classic`].
+pub const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// In seconds: an idle tick takes tens of microseconds, a walk over a large machine hundreds of milliseconds.
+const BUCKETS: [f64; 14] =
+    [50e-6, 100e-6, 250e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+/// The gates that spare marked agents; what the others spare is of no interest to anybody.
+const SPARING: [Gate; 3] = [Gate::Unsupervised, Gate::Unclaimed, Gate::Unprotected];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByEnd {
+    outcome: &'static str,
+    profile: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByGate {
+    gate: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByVerdict {
+    verdict: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Of {
+    of: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Build {
+    version: &'static str,
+}
+
+type Bytes = Gauge<u64, AtomicU64>;
+type Seconds = Gauge<f64, AtomicU64>;
+
+/// What is counted since the start, and how things were when they were read last.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    noticed: Counter,
+    terminated: Family<ByEnd, Counter>,
+    spared: Family<ByGate, Counter>,
+    unknown: Family<ByGate, Counter>,
+    reclaimed: Counter,
+    sweeps: Histogram,
+    failed: Counter,
+    last_success: Seconds,
+    processes: Family<ByVerdict, Gauge>,
+    ending: Gauge,
+    zombies: Gauge,
+    unreadable: Gauge,
+    ready: Gauge,
+    blind: Gauge,
+    paused: Gauge,
+    config: Gauge,
+    memory: Family<Of, Bytes>,
+    available: Family<Of, Bytes>,
+}
+
+impl Metrics {
+    /// Everything at zero. `started` is a time since 1970.
+    #[must_use]
+    pub fn new(started: Duration) -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("reaper"),
+            noticed: Counter::default(),
+            terminated: Family::default(),
+            spared: Family::default(),
+            unknown: Family::default(),
+            reclaimed: Counter::default(),
+            sweeps: Histogram::new(BUCKETS),
+            failed: Counter::default(),
+            last_success: Gauge::default(),
+            processes: Family::default(),
+            ending: Gauge::default(),
+            zombies: Gauge::default(),
+            unreadable: Gauge::default(),
+            ready: Gauge::default(),
+            blind: Gauge::default(),
+            paused: Gauge::default(),
+            config: Gauge::default(),
+            memory: Family::default(),
+            available: Family::default(),
+        };
+        metrics.register(started);
+        for gate in SPARING {
+            drop(metrics.spared.get_or_create(&ByGate { gate: gate.name() }));
+        }
+        for gate in Gate::ALL {
+            drop(metrics.unknown.get_or_create(&ByGate { gate: gate.name() }));
+        }
+        metrics
+    }
+
+    fn register(&mut self, started: Duration) {
+        let r = &mut self.registry;
+        let version = Build { version: env!("CARGO_PKG_VERSION") };
+        r.register("build", "The version that runs", Info::new(version));
+        let start = Seconds::default();
+        start.set(started.as_secs_f64());
+        let unit = Unit::Seconds;
+        r.register_with_unit("start_time", "When the service started, since 1970", unit, start);
+
+        let help = "Orphaned agents that were noticed";
+        r.register("orphans_noticed", help, self.noticed.clone());
+        let help = "Processes that were to be ended, by what became of them";
+        r.register("terminated", help, self.terminated.clone());
+        let help = "Marked agents that were spared for a deliberate reason, by the gate that spared them";
+        r.register("spared", help, self.spared.clone());
+        let help = "Processes that could not be judged, by the gate that could not tell";
+        r.register("unknown", help, self.unknown.clone());
+        let help = "Resident memory of the processes that ended";
+        r.register_with_unit("reclaimed", help, Unit::Bytes, self.reclaimed.clone());
+
+        let help = "How long the looks around took";
+        r.register_with_unit("sweep_duration", help, Unit::Seconds, self.sweeps.clone());
+        r.register("sweep_failures", "Looks around that failed", self.failed.clone());
+        let help = "When the last look around succeeded, since 1970";
+        let last_success = self.last_success.clone();
+        r.register_with_unit("last_successful_sweep_timestamp", help, Unit::Seconds, last_success);
+
+        let help = "Processes of interest by verdict; those that wait are orphans in grace";
+        r.register("processes", help, self.processes.clone());
+        r.register("targets_ending", "Processes that are being ended", self.ending.clone());
+        let help = "Children of init and other adopters that ended and were not collected";
+        r.register("init_zombies", help, self.zombies.clone());
+        let help = "Processes that the last look around could not read";
+        r.register("unreadable_processes", help, self.unreadable.clone());
+
+        r.register("ready", "1 when the service sees what it must see", self.ready.clone());
+        r.register("blind", "1 when not one environment can be read", self.blind.clone());
+        r.register("paused", "1 while nothing is to be ended", self.paused.clone());
+        let help = "1 when the config was taken when it was read last, 0 when it was refused";
+        r.register("config_last_reload_successful", help, self.config.clone());
+
+        let help = "Memory of the machine, and what its cgroup allows to a container";
+        r.register_with_unit("memory_limit", help, Unit::Bytes, self.memory.clone());
+        let help = "What of it is left";
+        r.register_with_unit("memory_available", help, Unit::Bytes, self.available.clone());
+    }
+
+    /// Begins the counters of each profile at zero: a counter that appears at one shows no increase.
+    pub fn begin(&self, policy: &Policy) {
+        for profile in policy.profiles() {
+            for outcome in Outcome::ALL {
+                drop(self.terminated.get_or_create(&ByEnd::new(outcome, &profile.name)));
+            }
+        }
+    }
+
+    /// Counts a look around.
+    pub fn swept(&self, took: Duration, is_success: bool) {
+        self.sweeps.observe(took.as_secs_f64());
+        self.failed.inc_by(u64::from(!is_success));
+    }
+
+    /// Counts a process of interest that appeared, or whose verdict changed.
+    pub fn judged(&self, judgement: &Judgement) {
+        let gate = ByGate { gate: judgement.decided_by.name() };
+        match judgement.verdict {
+            _ if !judgement.is_notable() => {}
+            Verdict::Spare => {
+                self.spared.get_or_create(&gate).inc();
+            }
+            Verdict::Unknown => {
+                self.unknown.get_or_create(&gate).inc();
+            }
+            Verdict::Reap | Verdict::Wait(_) => {
+                self.noticed.inc_by(u64::from(judgement.seen_for.is_zero()));
+            }
+        }
+    }
+
+    /// Counts what became of a target.
+    pub fn ended(&self, ended: &Ended) {
+        let profile = ended.target.profiles.first().map_or("none", String::as_str);
+        self.terminated.get_or_create(&ByEnd::new(ended.outcome, profile)).inc();
+        if matches!(ended.outcome, Outcome::Exited | Outcome::Killed) {
+            self.reclaimed.inc_by(ended.target.rss_bytes);
+        }
+    }
+
+    /// All of it as OpenMetrics text, together with how things are now.
+    ///
+    /// # Errors
+    /// None that could happen: it is written to memory.
+    pub fn text(&self, now: &Readings) -> Result<String, fmt::Error> {
+        self.read(now);
+        let mut out = String::with_capacity(8192);
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+
+    fn read(&self, now: &Readings) {
+        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        self.last_success.set(now.last_success.as_secs_f64());
+        let v = &now.verdicts;
+        for (verdict, n) in [("reap", v.reap), ("wait", v.wait), ("spare", v.spare), ("unknown", v.unknown)] {
+            self.processes.get_or_create(&ByVerdict { verdict }).set(count(n));
+        }
+        self.ending.set(count(now.ending));
+        self.zombies.set(count(now.zombies));
+        self.unreadable.set(count(now.unreadable));
+        self.ready.set(i64::from(now.is_ready));
+        self.blind.set(i64::from(now.is_blind));
+        self.paused.set(i64::from(now.is_paused));
+        self.config.set(i64::from(now.is_config_taken));
+        self.memory.clear();
+        self.available.clear();
+        for (of, room) in [("machine", now.machine), ("cgroup", now.cgroup)] {
+            if let Some(Room { limit, available }) = room {
+                self.memory.get_or_create(&Of { of }).set(limit);
+                self.available.get_or_create(&Of { of }).set(available);
+            }
+        }
+    }
+}
+
+impl ByEnd {
+    fn new(outcome: Outcome, profile: &str) -> Self {
+        Self { outcome: outcome.name(), profile: profile.to_owned() }
+    }
+}
+
+/// The same in the older text format, which is all that node_exporter reads from files. It has no units, no
+/// `info` and no end mark, and calls a counter by the name of its sample.
+#[must_use]
+pub fn classic(openmetrics: &str) -> String {
+    let mut out = String::with_capacity(openmetrics.len());
+    // HELP stands before TYPE, and only TYPE tells the name.
+    let mut help = "";
+    for line in openmetrics.lines() {
+        let mut words = line.splitn(4, ' ');
+        let (mark, word, name, rest) = (words.next(), words.next(), words.next(), words.next());
+        let (name, rest) = (name.unwrap_or_default(), rest.unwrap_or_default());
+        let written = match (mark, word) {
+            (Some("#"), Some("HELP")) => {
+                help = rest;
+                continue;
+            }
+            (Some("#"), Some("TYPE")) => {
+                let (ending, kind) = match rest {
+                    "counter" => ("_total", "counter"),
+                    "info" => ("_info", "gauge"),
+                    other => ("", other),
+                };
+                writeln!(out, "# HELP {name}{ending} {help}\n# TYPE {name}{ending} {kind}")
+            }
+            (Some("#"), _) => continue,
+            _ => writeln!(out, "{line}"),
+        };
+        // Writing to a String cannot fail.
+        let _ = written;
+    }
+    out
+}

@@ -183,10 +183,11 @@ fn describe(status: &Status) -> String {
     if let Some(error) = &status.config.error {
         row("config", format!("REFUSED, the one before is in force: {error}"));
     }
-    for (place, error) in [(&m.listen, &m.listen_error), (&m.textfile, &m.textfile_error)] {
-        if let Some(place) = place {
-            row("metrics", error.clone().unwrap_or_else(|| place.clone()));
-        }
+    if let Some(address) = &m.listen {
+        row("metrics", m.listen_error.clone().unwrap_or_else(|| format!("http://{address}/metrics")));
+    }
+    if let Some(path) = &m.textfile {
+        row("metrics", m.textfile_error.clone().unwrap_or_else(|| path.clone()));
     }
     for trouble in &status.errors {
         row("trouble", format!("{} {}", trouble.at, trouble.what));

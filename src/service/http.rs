@@ -34,7 +34,7 @@ const MAX_HEAD: usize = 8192;
 /// Most headers.
 const MAX_HEADERS: usize = 32;
 /// When to try again to listen on an address that could not be had.
-const RETRY: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_secs(5);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -78,6 +78,11 @@ impl Http {
                 Some(Err(format!("cannot serve metrics on {address}: {e}; it is tried again\nhint: {hint}")))
             }
         }
+    }
+
+    /// When an address that could not be had is tried again.
+    pub fn next(&self) -> Option<Instant> {
+        self.failed.as_ref().map(|(_, again)| *again)
     }
 
     /// Serves no more.
@@ -133,7 +138,11 @@ async fn respond<B>(request: &Request<B>, calls: &mpsc::Sender<Call>) -> Respons
         "/metrics" => Command::Metrics,
         "/livez" | "/readyz" => Command::Status,
         _ => {
-            return answer(StatusCode::NOT_FOUND, TEXT, "there are /metrics, /livez and /readyz\n".to_owned());
+            return answer(
+                StatusCode::NOT_FOUND,
+                TEXT,
+                "there are /metrics, /livez and /readyz\n".to_owned(),
+            );
         }
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {

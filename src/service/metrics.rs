@@ -3,8 +3,9 @@
 //! Labels hold words of our own and names of profiles, never a string of another program: nobody can grow the
 //! number of series, or forge a line, by the name of a process.
 
+mod classic;
+
 use std::fmt;
-use std::fmt::Write as _;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+
+pub use classic::classic;
 
 use super::readings::{Readings, Room};
 use crate::config::Policy;
@@ -252,35 +255,42 @@ impl ByEnd {
     }
 }
 
-/// The same in the older text format, which is all that node_exporter reads from files. It has no units, no
-/// `info` and no end mark, and calls a counter by the name of its sample.
-#[must_use]
-pub fn classic(openmetrics: &str) -> String {
-    let mut out = String::with_capacity(openmetrics.len());
-    // HELP stands before TYPE, and only TYPE tells the name.
-    let mut help = "";
-    for line in openmetrics.lines() {
-        let mut words = line.splitn(4, ' ');
-        let (mark, word, name, rest) = (words.next(), words.next(), words.next(), words.next());
-        let (name, rest) = (name.unwrap_or_default(), rest.unwrap_or_default());
-        let written = match (mark, word) {
-            (Some("#"), Some("HELP")) => {
-                help = rest;
-                continue;
-            }
-            (Some("#"), Some("TYPE")) => {
-                let (ending, kind) = match rest {
-                    "counter" => ("_total", "counter"),
-                    "info" => ("_info", "gauge"),
-                    other => ("", other),
-                };
-                writeln!(out, "# HELP {name}{ending} {help}\n# TYPE {name}{ending} {kind}")
-            }
-            (Some("#"), _) => continue,
-            _ => writeln!(out, "{line}"),
-        };
-        // Writing to a String cannot fail.
-        let _ = written;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text() -> String {
+        let metrics = Metrics::new(Duration::from_secs(1_700_000_000));
+        metrics.swept(Duration::from_micros(120), true);
+        metrics.swept(Duration::from_secs(7), false);
+        let room = Room { limit: 100, available: 40 };
+        metrics.text(&Readings { is_ready: true, machine: Some(room), ..Readings::default() }).unwrap()
     }
-    out
+
+    #[test]
+    fn a_sweep_falls_into_one_bucket_and_into_all_above_it() {
+        let text = text();
+        for line in [
+            "reaper_sweep_duration_seconds_bucket{le=\"0.0001\"} 0",
+            "reaper_sweep_duration_seconds_bucket{le=\"0.00025\"} 1",
+            "reaper_sweep_duration_seconds_bucket{le=\"1.0\"} 1",
+            "reaper_sweep_duration_seconds_bucket{le=\"+Inf\"} 2",
+            "reaper_sweep_duration_seconds_count 2",
+            "reaper_sweep_failures_total 1",
+            "reaper_start_time_seconds 1700000000.0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_any_more_is_not_told() {
+        let metrics = Metrics::new(Duration::ZERO);
+        let room = Some(Room { limit: 100, available: 40 });
+        let both = Readings { machine: room, cgroup: room, ..Readings::default() };
+        assert!(metrics.text(&both).unwrap().contains("reaper_memory_limit_bytes{of=\"cgroup\"} 100"));
+        let one = Readings { machine: room, ..Readings::default() };
+        let text = metrics.text(&one).unwrap();
+        assert!(text.contains("{of=\"machine\"} 100") && !text.contains("cgroup\"}"), "{text}");
+    }
 }

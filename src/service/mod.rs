@@ -14,6 +14,7 @@ pub mod lock;
 pub mod logs;
 pub mod metrics;
 mod notify;
+mod outputs;
 mod pause;
 pub mod readings;
 mod status;
@@ -104,6 +105,7 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
             warden.served(served);
         }
         let wake = instant(&warden, warden.next_wake());
+        let wake = http.next().map_or(wake, |again| wake.min(again));
         tokio::select! {
             () = sleep_until(wake) => warden.wake(),
             () = readable(exits.as_ref()) => warden.exits(),

@@ -81,15 +81,15 @@ pub fn take<H: Host>(warden: &mut Warden<H>) -> Readings {
 /// census listed is looked at. That costs 8 µs a child, hence only when somebody asks, and seldom enough.
 fn zombies<H: Host>(warden: &mut Warden<H>) -> usize {
     let before = warden.clock().monotonic;
-    if before >= warden.zombies.next {
+    if before >= warden.outputs.zombies.next {
         let host = &warden.keeper.ground().host;
         let is_zombie = |pid: &&Pid| host.glance(**pid).is_ok_and(|stat| stat.state.is_dead());
         let count = warden.keeper.adopted().iter().take(MAX_CHILDREN).filter(is_zombie).count();
         let after = warden.clock().monotonic;
         let pause = after.saturating_sub(before) * ZOMBIE_SHARE;
-        warden.zombies = Zombies { count, next: after + pause };
+        warden.outputs.zombies = Zombies { count, next: after + pause };
     }
-    warden.zombies.count
+    warden.outputs.zombies.count
 }
 
 /// Of the machine, and of the cgroup that this container is in, where there is one with a limit.

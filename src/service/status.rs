@@ -102,9 +102,9 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
         errors: warden.troubles.iter().cloned().collect(),
         metrics: MetricsStatus {
             listen: warden.listen().map(|address| address.to_string()),
-            listen_error: warden.listen_error.clone(),
-            textfile: warden.textfile.path().map(|path| escape(path.as_os_str().as_encoded_bytes())),
-            textfile_error: warden.textfile.error().map(str::to_owned),
+            listen_error: warden.outputs.listen_error.clone(),
+            textfile: warden.outputs.textfile.path().map(|path| escape(path.as_os_str().as_encoded_bytes())),
+            textfile_error: warden.outputs.textfile.error().map(str::to_owned),
         },
     }
 }

@@ -1,7 +1,6 @@
 //! The service without its event loop: what each event leads to. Nothing here waits.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +8,11 @@ use reaper_platform::{Clock, Host, HostError, Scope};
 use tracing::{debug, error, info, warn};
 
 use super::control::{CONTROL, Command, Reply, Request};
-use super::desktop::Desktop;
 use super::execution::{Done, Executions};
 use super::keeper::{Event, Keeper};
-use super::metrics::{Metrics, classic};
+use super::outputs::Outputs;
 use super::pause::Pause;
-use super::readings::Zombies;
-use super::textfile::Textfile;
-use super::{logs, notify, readings, status};
+use super::{logs, notify, status};
 use crate::config::{ConfigError, Policy};
 use crate::escalation::Outcome;
 use crate::look::Ground;
@@ -76,11 +72,7 @@ pub struct Warden<H: Host> {
     pub(super) totals: Totals,
     pub(super) troubles: VecDeque<Trouble>,
     pub(super) pause: Option<Pause>,
-    metrics: Metrics,
-    pub(super) textfile: Textfile,
-    pub(super) listen_error: Option<String>,
-    pub(super) zombies: Zombies,
-    desktop: Desktop,
+    pub(super) outputs: Outputs,
     pub(super) next_tick: Duration,
     /// Not before this moment is anything ended: the last attempt could not begin.
     retry_at: Duration,
@@ -118,19 +110,10 @@ impl<H: Host> Warden<H> {
             last_took: now.monotonic.saturating_sub(started.monotonic),
             ..Looks::default()
         };
-        let metrics = Metrics::new(started.realtime);
-        metrics.begin(&setup.policy);
-        metrics.swept(looks.last_took, true);
-        let mut textfile = Textfile::default();
-        if setup.state.is_some() {
-            textfile.follow(setup.policy.outputs().textfile());
-        }
+        let outputs = Outputs::new(&setup.policy, &started, setup.state.is_some());
+        outputs.metrics.swept(looks.last_took, true);
         Ok(Self {
-            metrics,
-            textfile,
-            listen_error: None,
-            zombies: Zombies::default(),
-            desktop: Desktop::default(),
+            outputs,
             next_tick: now.monotonic + setup.policy.interval(),
             loaded: started,
             config_error: None,
@@ -158,7 +141,7 @@ impl<H: Host> Warden<H> {
         if let Some(Pause::Until(end)) = self.pause {
             wake = wake.min(end);
         }
-        if let Some(due) = self.textfile.due() {
+        if let Some(due) = self.outputs.textfile.due() {
             wake = wake.min(due);
         }
         wake
@@ -187,8 +170,8 @@ impl<H: Host> Warden<H> {
         self.looks.count += 1;
         self.looks.last = Some(after);
         self.looks.last_took = after.monotonic.saturating_sub(before.monotonic);
-        self.metrics.swept(self.looks.last_took, result.is_ok());
-        self.textfile.changed();
+        self.outputs.metrics.swept(self.looks.last_took, result.is_ok());
+        self.outputs.textfile.changed();
         match result {
             Ok(()) => {
                 if self.looks.failing {
@@ -234,12 +217,8 @@ impl<H: Host> Warden<H> {
         if let Some(executions) = &mut self.executions {
             executions.finished();
         }
-        self.textfile.changed();
-        if self.keeper.ground().policy.outputs().notify() {
-            self.desktop.tell(&done.ended);
-        }
+        self.outputs.ended(&done.ended, &self.keeper.ground().policy);
         for ended in &done.ended {
-            self.metrics.ended(ended);
             let counter = match ended.outcome {
                 Outcome::Exited => &mut self.totals.exited,
                 Outcome::Killed => &mut self.totals.killed,
@@ -266,10 +245,10 @@ impl<H: Host> Warden<H> {
     /// After every event: tells what happened, remembers it, and ends whoever is to be ended.
     pub fn settle(&mut self) {
         for event in self.keeper.events() {
-            self.textfile.changed();
+            self.outputs.textfile.changed();
             match event {
                 Event::Judged(judgement) => {
-                    self.metrics.judged(&judgement);
+                    self.outputs.metrics.judged(&judgement);
                     self.totals.noticed += u64::from(judgement.is_orphan() && judgement.seen_for.is_zero());
                     logs::judged(&judgement);
                 }
@@ -284,47 +263,6 @@ impl<H: Host> Warden<H> {
             self.status = line;
         }
         self.publish();
-    }
-
-    /// Writes the metrics to their file, when that is due.
-    fn publish(&mut self) {
-        let now = self.clock().monotonic;
-        if self.textfile.due().is_none_or(|due| due > now) {
-            return;
-        }
-        let text = self.metrics().map(|text| classic(&text)).unwrap_or_default();
-        if let Some(trouble) = self.textfile.write(&text, now) {
-            self.trouble(trouble);
-        }
-    }
-
-    fn metrics(&mut self) -> Result<String, String> {
-        let now = readings::take(self);
-        self.metrics.text(&now).map_err(|e| e.to_string())
-    }
-
-    /// The address that the metrics are to be served on; none in a dry run, which disturbs nobody.
-    pub fn listen(&self) -> Option<SocketAddr> {
-        self.setup.state.as_ref().and(self.keeper.ground().policy.outputs().listen())
-    }
-
-    /// Takes in what came of serving the metrics.
-    pub fn served(&mut self, result: Result<Option<SocketAddr>, String>) {
-        match result {
-            Ok(address) => {
-                self.listen_error = None;
-                match address {
-                    Some(address) => info!("metrics are served on http://{address}/metrics"),
-                    None => info!("metrics are not served any more"),
-                }
-            }
-            Err(error) => {
-                if self.listen_error.as_ref() != Some(&error) {
-                    self.trouble(error.clone());
-                }
-                self.listen_error = Some(error);
-            }
-        }
     }
 
     /// Remembers on the disk what must survive us; complains once while that fails.
@@ -417,6 +355,7 @@ impl<H: Host> Warden<H> {
     /// Begins or ends a pause; says why it would not outlive a restart, if it would not.
     fn set_pause(&mut self, pause: Option<Pause>) -> Option<String> {
         self.pause = pause;
+        self.outputs.textfile.changed();
         let now = self.clock().monotonic;
         self.keeper.due_at(now);
         self.keeper.look_again();
@@ -433,16 +372,14 @@ impl<H: Host> Warden<H> {
             self.keeper.reload(ground).map_err(|e| e.to_string())
         });
         self.config_error = loaded.err();
+        self.outputs.textfile.changed();
         match &self.config_error {
             None => {
                 self.loaded = self.clock();
                 self.next_tick = self.loaded.monotonic + self.keeper.ground().policy.interval();
                 let policy = Arc::clone(&self.keeper.ground().policy);
                 logs::set_levels(&policy.outputs().log_level().filter());
-                self.metrics.begin(&policy);
-                if self.setup.state.is_some() {
-                    self.textfile.follow(policy.outputs().textfile());
-                }
+                self.outputs.follow(&policy);
                 info!("the config was read again");
             }
             Some(e) => {
@@ -457,11 +394,6 @@ impl<H: Host> Warden<H> {
     /// No new plan is begun from now on.
     pub fn stop(&mut self) {
         self.is_stopping = true;
-    }
-
-    /// The last thing: what only a running service may leave lying about is removed.
-    pub fn close(&mut self) {
-        self.textfile.remove();
     }
 
     /// Hands back what is being ended.

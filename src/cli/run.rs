@@ -7,15 +7,15 @@ use reaper_platform::Host as _;
 use super::Context;
 use super::args::Run;
 use super::exit::{CommandError, Exit};
-use super::out::Out;
 use crate::config::{self, Overrides, Policy};
 use crate::patience;
 use crate::service::logs::{self, Say};
 use crate::service::{self, Setup, lock};
 use crate::state::StateDir;
 
-pub fn run(context: &Context, args: &Run, out: &Out) -> Result<Exit, CommandError> {
-    let policy = context.policy(&Overrides::default(), out)?;
+pub fn run(context: &Context, args: &Run) -> Result<Exit, CommandError> {
+    // Its warnings are the log's, so that each line there is in the log's form.
+    let policy = Arc::new(config::load(&context.sources, &Overrides::default())?);
     start_log(context, &policy)?;
     let scope = context.scope(args.all_users)?;
     let here = context.host.here();

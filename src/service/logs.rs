@@ -19,7 +19,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, Policy};
 use crate::look::Judgement;
 use crate::report::escape::escape;
 use crate::report::types::Record;
@@ -134,6 +134,13 @@ fn journals() -> io::Result<(tracing_journald::Layer, tracing_journald::Layer)> 
             .with_syslog_identifier("reaper".to_owned()))
     };
     Ok((journal()?, journal()?.with_custom_fields([("MESSAGE_ID", ENDED)])))
+}
+
+/// What the config allows but probably does not mean.
+pub fn warnings(policy: &Policy) {
+    for warning in policy.warnings() {
+        warn!("{warning}");
+    }
 }
 
 /// A process of interest appeared, or its verdict changed.

@@ -110,6 +110,7 @@ impl<H: Host> Warden<H> {
             last_took: now.monotonic.saturating_sub(started.monotonic),
             ..Looks::default()
         };
+        logs::warnings(&setup.policy);
         let outputs = Outputs::new(&setup.policy, &started, setup.state.is_some());
         outputs.metrics.swept(looks.last_took, true);
         Ok(Self {
@@ -381,6 +382,7 @@ impl<H: Host> Warden<H> {
                 logs::set_levels(&policy.outputs().log_level().filter());
                 self.outputs.follow(&policy);
                 info!("the config was read again");
+                logs::warnings(&policy);
             }
             Some(e) => {
                 self.trouble(format!("the new config is refused, and the old one stays in force: {e}"))

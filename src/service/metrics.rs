@@ -258,6 +258,8 @@ impl ByEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{Role, Target};
+    use reaper_platform::{Pid, ProcId, StartTime};
 
     fn text() -> String {
         let metrics = Metrics::new(Duration::from_secs(1_700_000_000));
@@ -281,6 +283,33 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }
+    }
+
+    #[test]
+    fn only_what_ended_gives_memory_back() {
+        let metrics = Metrics::new(Duration::ZERO);
+        let id = ProcId { pid: Pid::INIT, start: StartTime(1), generation: None };
+        for (n, outcome) in Outcome::ALL.into_iter().enumerate() {
+            let target = Target {
+                id,
+                role: Role::Root,
+                root: id,
+                profiles: vec!["mine".into(), "second".into()],
+                program: b"x".to_vec(),
+                rss_bytes: 1 << n,
+                group: None,
+            };
+            let (signals, took) = (Vec::new(), Duration::ZERO);
+            metrics.ended(&Ended { target, signals, outcome, took, why: None, zombie: false });
+        }
+        let text = metrics.text(&Readings::default()).unwrap();
+        for outcome in Outcome::ALL {
+            let line =
+                format!("reaper_terminated_total{{outcome=\"{}\",profile=\"mine\"}} 1\n", outcome.name());
+            assert!(text.contains(&line), "{line}{text}");
+        }
+        assert!(!text.contains("\"second\""), "one profile a process");
+        assert!(text.contains("reaper_reclaimed_bytes_total 3\n"), "exited and killed: {text}");
     }
 
     #[test]

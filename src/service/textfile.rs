@@ -147,6 +147,33 @@ mod tests {
     }
 
     #[test]
+    fn a_reader_sees_the_old_one_or_the_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("reaper.prom");
+        let (even, odd) = ("0\n".repeat(5000), "1\n".repeat(5000));
+        let mut file = Textfile::default();
+        file.follow(Some(&path));
+        file.write(&even, NOW);
+        let is_done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut reads = 0;
+                while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let text = fs::read_to_string(&path).unwrap();
+                    assert!(text == even || text == odd, "{} bytes", text.len());
+                    reads += 1;
+                }
+                reads
+            });
+            for n in 0..2000 {
+                file.write(if n % 2 == 0 { &odd } else { &even }, NOW);
+            }
+            is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(reader.join().unwrap() > 10);
+        });
+    }
+
+    #[test]
     fn a_failure_is_told_once_and_mends_itself() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("not/there/reaper.prom");

@@ -27,6 +27,7 @@ fn orphans_are_counted_from_the_first_look_to_the_end() {
         }
         assert_eq!(metrics.value("reaper_ready"), Some(1.0));
         let marked = |name: &str| troupe.actor(name).env("SPROUT_MANAGED_AGENT", "1");
+        let _wrapper = marked("npm").orphan_of_dead_leader();
         let polite = marked("goose").orphan_of_dead_leader();
         let stubborn = marked("claude").behave("ignore-term").orphan_of_dead_leader();
         let kept = marked("codex").env("REAPER_KEEP", "1").orphan_of_dead_leader();
@@ -37,6 +38,9 @@ fn orphans_are_counted_from_the_first_look_to_the_end() {
         assert_eq!(metrics.value("reaper_orphans_noticed_total"), Some(2.0));
         assert_eq!(metrics.value("reaper_spared_total{gate=\"unprotected\"}"), Some(1.0));
         assert_eq!(metrics.value("reaper_processes{verdict=\"spare\"}"), Some(1.0));
+        let spared = metrics.0.iter().find(|family| family.name == "reaper_spared").unwrap();
+        let total: f64 = spared.samples.iter().map(|sample| sample.value).sum();
+        assert_eq!((spared.samples.len(), total), (3, 1.0), "a wrapper of nothing is no agent: {spared:?}");
         assert_eq!(metrics.value("reaper_processes{verdict=\"reap\"}"), Some(0.0));
         assert!(metrics.value("reaper_reclaimed_bytes_total").unwrap() > 8192.0);
         let sweeps = metrics.value("reaper_sweep_duration_seconds_count").unwrap();

@@ -39,6 +39,22 @@ fn idle_clients_cost_the_others_only_a_little_time() {
 }
 
 #[test]
+fn a_request_that_is_never_finished_is_given_up_soon() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let address = address();
+        let _service = Start::new(troupe.directory(), &config(address)).run();
+        for beginning in ["", "GET /metrics HTTP/1.1\r\nHost: "] {
+            let begun = Instant::now();
+            let answer = exchange(address, beginning.as_bytes());
+            let took = begun.elapsed();
+            assert!(!answer.contains("200 OK"), "{answer}");
+            assert!(took > Duration::from_secs(1) && took < Duration::from_secs(6), "{took:?}");
+        }
+    });
+}
+
+#[test]
 fn large_and_broken_requests_are_refused() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
@@ -46,7 +62,7 @@ fn large_and_broken_requests_are_refused() {
         let service = Start::new(troupe.directory(), &config(address)).run();
         let code = |request: &[u8]| exchange(address, request).split(' ').nth(1).unwrap_or("none").to_owned();
         let long = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(100_000));
-        let many = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(100));
+        let many = format!("GET /metrics HTTP/1.1\r\nHost: x\r\n{}\r\n", "X: y\r\n".repeat(60));
         let path = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "y".repeat(100_000));
         for (request, allowed) in [
             (long.as_bytes(), ["431", "none"]),

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reaper_testkit::Alive;
@@ -30,13 +30,21 @@ pub struct Start {
     env: Vec<(String, String)>,
     args: Vec<String>,
     uid: Option<u32>,
+    is_private: bool,
 }
 
 impl Start {
     /// With this config, at home below `directory`.
     pub fn new(directory: &Path, config: &str) -> Self {
         let home = directory.join("home");
-        Self { home, config: config.to_owned(), env: Vec::new(), args: Vec::new(), uid: None }
+        Self {
+            home,
+            config: config.to_owned(),
+            env: Vec::new(),
+            args: Vec::new(),
+            uid: None,
+            is_private: false,
+        }
     }
 
     pub fn env(mut self, name: &str, value: &str) -> Self {
@@ -51,6 +59,12 @@ impl Start {
 
     pub fn uid(mut self, uid: u32) -> Self {
         self.uid = Some(uid);
+        self
+    }
+
+    /// With a umask that keeps from others what it makes.
+    pub fn private(mut self) -> Self {
+        self.is_private = true;
         self
     }
 
@@ -69,7 +83,11 @@ impl Start {
             reaper = reaper.env(name, value);
         }
         let log = fs::File::create(self.home.join("log")).unwrap();
-        let child = reaper.command().stderr(log).stdout(Stdio::null()).spawn().unwrap();
+        let mut command = reaper.command();
+        if self.is_private {
+            command = private(&command);
+        }
+        let child = command.stderr(log).stdout(Stdio::null()).spawn().unwrap();
         let mut service = Service { home: self.home, uid: self.uid, child };
         let end = Instant::now() + PATIENCE;
         while service.ask(&["status", "--check", "live"]).code != 0 {
@@ -79,6 +97,14 @@ impl Start {
         }
         service
     }
+}
+
+/// The same command and environment, through a shell that sets the umask.
+fn private(command: &Command) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "umask 077; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell
 }
 
 fn configure(home: &Path, config: &str) {

@@ -27,8 +27,9 @@ fn it_follows_what_happens_and_ends_with_the_service() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
         let path = troupe.directory().join("reaper.prom");
-        let service = Start::new(troupe.directory(), &config(&path)).run();
+        let service = Start::new(troupe.directory(), &config(&path)).private().run();
         assert!(poll(|| path.exists()));
+        // node_exporter is another user, whatever our umask.
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
         let exited = "reaper_terminated_total{outcome=\"exited\",profile=\"sprout\"}";
         assert_eq!(value(&path, exited), Some(0.0));

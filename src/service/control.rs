@@ -180,6 +180,8 @@ mod tests {
         assert!(parse(&line).is_err(), "no end of line");
         line.push(b'\n');
         assert_eq!(parse(&line).unwrap().command, Command::Pause);
+        let metrics = b"{\"schema\":\"reaper.control/1\",\"command\":\"metrics\"}\n";
+        assert_eq!(parse(metrics).unwrap().command, Command::Metrics);
         for bad in [
             &b"\n"[..],
             b"null\n",
@@ -190,5 +192,13 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn replies_of_a_service_that_knows_less_are_understood() {
+        let old = r#"{"schema":"reaper.control/1","error":"not understood","status":null}"#;
+        let reply: Reply = serde_json::from_str(old).unwrap();
+        assert_eq!(reply.metrics, None);
+        assert_eq!(serde_json::to_string(&reply).unwrap(), old, "and nothing is said that it would not say");
     }
 }

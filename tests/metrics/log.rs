@@ -48,6 +48,64 @@ fn rust_log_and_the_flag_win_over_the_config() {
     });
 }
 
+/// The fields of a datagram in the journal's native protocol: `NAME=value`, or `NAME`, a length and the value.
+fn fields(mut datagram: &[u8]) -> Vec<String> {
+    let mut fields = Vec::new();
+    while let Some(at) = datagram.iter().position(|&byte| byte == b'=' || byte == b'\n') {
+        let (name, rest) = (&datagram[..at], &datagram[at + 1..]);
+        let (value, length) = if datagram[at] == b'=' {
+            let end = rest.iter().position(|&byte| byte == b'\n').unwrap();
+            (&rest[..end], end)
+        } else {
+            let length = usize::try_from(u64::from_le_bytes(rest[..8].try_into().unwrap())).unwrap();
+            (&rest[8..8 + length], 8 + length)
+        };
+        fields.push(format!("{}={}", String::from_utf8_lossy(name), String::from_utf8_lossy(value)));
+        datagram = &rest[length + 1..];
+    }
+    fields
+}
+
+#[test]
+fn the_journal_gets_the_fields_and_standard_error_gets_nothing() {
+    play(&Stage::new().systemd(), here!(), || {
+        std::fs::create_dir_all("/run/systemd/journal").unwrap();
+        let journal = std::os::unix::net::UnixDatagram::bind("/run/systemd/journal/socket").unwrap();
+        journal.set_read_timeout(Some(crate::service::PATIENCE)).unwrap();
+        let troupe = Troupe::new();
+        let config = "log-format = \"journal\"\ngrace = \"1ms\"\ninterval = \"100ms\"\n";
+        let service = Start::new(troupe.directory(), config).run();
+        let goose = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+        let mut buffer = [0; 1 << 16];
+        let ended = loop {
+            let length = journal.recv(&mut buffer).unwrap();
+            let fields = fields(&buffer[..length]);
+            if fields.iter().any(|field| field.starts_with("MESSAGE_ID=")) {
+                break fields;
+            }
+        };
+        for field in [
+            format!("MESSAGE_ID={}", reaper::service::logs::ENDED),
+            format!("REAPER_PID={}", goose.pid),
+            "REAPER_OUTCOME=exited".to_owned(),
+            "SYSLOG_IDENTIFIER=reaper".to_owned(),
+        ] {
+            assert!(ended.contains(&field), "{field}: {ended:?}");
+        }
+        assert_eq!(service.stop(), "");
+    });
+}
+
+#[test]
+fn without_a_journal_the_log_says_so_where_people_look() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let service = Start::new(troupe.directory(), "log-format = \"journal\"\n").run();
+        let log = service.stop();
+        assert!(log.contains("the journal cannot be reached") && log.contains("stopped"), "{log}");
+    });
+}
+
 #[test]
 fn json_is_one_object_a_line_and_names_nothing_in_the_raw() {
     play(&Stage::new().systemd(), here!(), || {

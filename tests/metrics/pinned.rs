@@ -235,3 +235,28 @@ fn the_status_document() {
         assert!(document.ready && document.sight.method == "children" && document.sweeps.count >= 2);
     });
 }
+
+/// Every metric is explained, and no other is spoken of.
+#[test]
+fn the_docs_name_what_there_is() {
+    let read = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let (names, docs) = (read("tests/metrics/expected/names.txt"), read("docs/metrics.md"));
+    let samples: BTreeSet<&str> =
+        names.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect();
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let spoken_of: BTreeSet<&str> =
+        docs.split(|c| !is_word(c)).filter(|word| word.starts_with("reaper_")).collect();
+    let unknown: Vec<_> = spoken_of
+        .iter()
+        .filter(|word| !samples.contains(*word) && !names.contains(&format!("{word} histogram")))
+        .collect();
+    assert!(unknown.is_empty(), "no such metrics: {unknown:?}");
+    for sample in samples {
+        let family =
+            ["_bucket", "_sum", "_count"].iter().find_map(|end| sample.strip_suffix(end)).unwrap_or(sample);
+        let row = docs.lines().any(|line| {
+            line.strip_prefix(&format!("| `{family}")).is_some_and(|rest| rest.starts_with(['`', '{']))
+        });
+        assert!(row, "`{family}` has no row");
+    }
+}

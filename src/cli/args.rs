@@ -155,6 +155,7 @@ const STATUS: &str = "\
 Examples:
   reaper status                    for people
   reaper status --format json      everything, versioned
+  reaper status --format openmetrics  the counters, for a scraper
   reaper status --check live       exit status 0 when the service answers, else 4: a liveness probe
   reaper status --check ready      exit status 0 when it also sees what it must see, else 4";
 
@@ -162,8 +163,8 @@ Examples:
 #[derive(Debug, Clone, Args)]
 pub struct Status {
     /// How to print the result
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = StatusFormat::Table)]
+    pub format: StatusFormat,
     /// Print nothing, and tell by the exit status
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "format")]
     pub check: Option<Check>,
@@ -193,6 +194,17 @@ pub enum Format {
     Table,
     /// For programs: one document, versioned
     Json,
+}
+
+/// How to print the state of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// For people
+    Table,
+    /// For programs: one document, versioned
+    Json,
+    /// For scrapers: the metrics as OpenMetrics text
+    Openmetrics,
 }
 
 /// Show, check and find the configuration.

@@ -54,7 +54,7 @@ fn run(app: &App) -> Result<Exit, CommandError> {
     let exit = match &app.command {
         Command::Scan(args) => scan::run(&Context::new(&app.global)?, args, &mut out)?,
         Command::Explain(args) => explain::run(&Context::new(&app.global)?, args, &mut out)?,
-        Command::Run(args) => run::run(&Context::new(&app.global)?, args, &out)?,
+        Command::Run(args) => run::run(&Context::new(&app.global)?, args)?,
         Command::Status(args) => control::status(&Context::new(&app.global)?, args, &mut out)?,
         Command::Pause(args) => control::pause(&Context::new(&app.global)?, args, &mut out)?,
         Command::Sweep => {

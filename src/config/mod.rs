@@ -12,6 +12,7 @@ pub mod example;
 mod file;
 mod guard;
 mod layers;
+pub mod outputs;
 pub mod paths;
 pub mod policy;
 pub mod profile;
@@ -23,6 +24,7 @@ mod vet;
 
 pub use error::{ConfigError, Warning};
 pub use layers::{Overrides, SYSTEM as SYSTEM_FILE, Sources};
+pub use outputs::{LogFormat, LogLevel, Outputs};
 pub use policy::{Origin, Policy, Reach, Setting};
 pub use profile::{KeepArgs, Marker, Profile, ProfileOrigin, ProgramRule, Programs};
 

@@ -40,6 +40,36 @@ pub struct Status {
     pub totals: Totals,
     /// The last things that went wrong, newest last.
     pub errors: Vec<Trouble>,
+    /// Where the metrics go.
+    #[serde(default)]
+    pub metrics: MetricsStatus,
+}
+
+impl Status {
+    /// Why it is not ready, in words for a probe.
+    #[must_use]
+    pub const fn not_ready(&self) -> Option<&'static str> {
+        if self.sight.blind {
+            Some("blind: not one environment can be read")
+        } else if self.ready {
+            None
+        } else {
+            Some("the last looks at the processes failed")
+        }
+    }
+}
+
+/// Where the metrics go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricsStatus {
+    /// The address that they are to be served on; null when on none.
+    pub listen: Option<String>,
+    /// Why they are not.
+    pub listen_error: Option<String>,
+    /// The file that they are to be written to; null when to none.
+    pub textfile: Option<String>,
+    /// Why they are not.
+    pub textfile_error: Option<String>,
 }
 
 /// A pause.

@@ -502,6 +502,12 @@ impl<H: Host> Keeper<H> {
         self.tracked.values().map(|t| &t.judgement)
     }
 
+    /// All children of the adopters that the last census listed, whoever's they are.
+    #[must_use]
+    pub fn adopted(&self) -> &[Pid] {
+        &self.census.children
+    }
+
     /// How well the last look could see.
     #[must_use]
     pub fn view(&self) -> View {

@@ -9,7 +9,9 @@ use super::warden::Warden;
 use crate::look::Judgement;
 use crate::report::build::seconds;
 use crate::report::escape::escape;
-use crate::report::status::{ConfigStatus, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting};
+use crate::report::status::{
+    ConfigStatus, MetricsStatus, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting,
+};
 use crate::report::words;
 use crate::verdict::Verdict;
 
@@ -98,10 +100,16 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
         ending: warden.executions.as_ref().map_or(0, super::execution::Executions::left),
         totals: warden.totals,
         errors: warden.troubles.iter().cloned().collect(),
+        metrics: MetricsStatus {
+            listen: warden.listen().map(|address| address.to_string()),
+            listen_error: warden.outputs.listen_error.clone(),
+            textfile: warden.outputs.textfile.path().map(|path| escape(path.as_os_str().as_encoded_bytes())),
+            textfile_error: warden.outputs.textfile.error().map(str::to_owned),
+        },
     }
 }
 
-fn verdicts<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> Verdicts {
+pub(super) fn verdicts<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> Verdicts {
     let mut count = Verdicts::default();
     for judgement in judgements.filter(|j| j.is_notable()) {
         match judgement.verdict {

@@ -29,8 +29,10 @@ pub struct Survey {
     pub census: Census,
     /// What was decided about each process that is of any interest.
     pub judgements: Vec<Judgement>,
-    /// What would be done.
+    /// What is to be done now.
     pub plan: Plan,
+    /// What would be done once the orphans in grace have waited long enough. Only ever shown.
+    pub later: Plan,
     /// How many processes of ours could not be read.
     pub unreadable: usize,
     /// Whether not one marker could be read, although there were processes to read them from.
@@ -108,6 +110,7 @@ pub fn survey<H: Host>(
         unreadable: census.unreadable,
         judgements: Vec::new(),
         plan: Plan::default(),
+        later: Plan::default(),
         blind: false,
         lost: 0,
         zombies: 0,
@@ -165,11 +168,14 @@ pub fn survey<H: Host>(
     }
     survey.blind = unread > 0 && read == 0;
     survey.judgements.sort_by_key(|j| j.id.pid);
-    let roots: Vec<&Judgement> = survey.judgements.iter().filter(|j| j.verdict == Verdict::Reap).collect();
     // Between its end and its collection every process is a zombie for a moment.
     survey.zombies = zombies.iter().filter(|(pid, start)| is_zombie(&*ground.host, *pid, *start)).count();
-    let trees = tree::read(ground, &survey.census, &roots, limit);
-    survey.plan = plan(&trees, ground.policy.reach(), ground.policy.max_targets().get());
+    let (due, waiting): (Vec<&Judgement>, Vec<&Judgement>) =
+        survey.orphans().partition(|j| j.verdict == Verdict::Reap);
+    let (reach, at_once) = (ground.policy.reach(), ground.policy.max_targets().get());
+    let trees = |roots: &[&Judgement]| tree::read(ground, &survey.census, roots, limit);
+    (survey.plan, survey.later) =
+        (plan(&trees(&due), reach, at_once), plan(&trees(&waiting), reach, usize::MAX));
     Ok(survey)
 }
 

@@ -161,7 +161,8 @@ fn confirmed(survey: &Survey, out: &Out) -> bool {
         all if all == orphans => " when the grace is over".to_owned(),
         some => format!(", {some} of them when their grace is over"),
     };
-    out.ask(format_args!("End {}{grace}? [y/N] ", words::count(orphans, "orphan")));
+    let processes = survey.plan.targets.len() + survey.later.targets.len();
+    out.ask(format_args!("End {}{grace}? [y/N] ", words::orphans(orphans, processes)));
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     read.is_ok_and(|n| n > 0) && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())
@@ -218,6 +219,9 @@ fn report(
     let (clock, here) = (ground.host.clock(), ground.host.here());
     let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| is_listed(j, args.all)).collect();
     let mut targets = build::targets_by_root(&survey.plan);
+    // Who still waits after a run that acted is of no concern any more.
+    let later = ended.is_empty().then_some(&survey.later);
+    targets.extend(later.into_iter().flat_map(build::targets_by_root));
     let judgements: Vec<JudgementReport> = listed
         .iter()
         .map(|j| build::judgement(j, targets.remove(&j.id.pid).unwrap_or_default(), &clock, here))
@@ -238,8 +242,12 @@ fn report(
         },
         judgements,
         actions: ended.iter().map(build::action).collect(),
-        left_alone: survey.plan.left_alone.iter().map(build::left_alone).collect(),
-        summary: build::summary(&listed, &survey.plan, ended, args.dry_run),
+        left_alone: std::iter::once(&survey.plan)
+            .chain(later)
+            .flat_map(|plan| &plan.left_alone)
+            .map(build::left_alone)
+            .collect(),
+        summary: build::summary(&listed, &survey.plan, &survey.later, ended, args.dry_run),
         warnings,
     }
 }

@@ -106,13 +106,18 @@ pub fn left_alone(left: &LeftAlone) -> LeftAloneReport {
 
 /// The counts of what was decided and done.
 #[must_use]
-pub fn summary(judgements: &[&Judgement], plan: &Plan, ended: &[Ended], dry_run: bool) -> Summary {
+pub fn summary(
+    judgements: &[&Judgement],
+    plan: &Plan,
+    later: &Plan,
+    ended: &[Ended],
+    dry_run: bool,
+) -> Summary {
     let verdicts = |wanted: &str| judgements.iter().filter(|j| j.verdict.name() == wanted).count();
     let outcomes = |wanted| ended.iter().filter(|e| e.outcome == wanted).count();
     let has_ended = |e: &&Ended| matches!(e.outcome, Outcome::Exited | Outcome::Killed);
     let reclaimed_bytes = if dry_run {
-        let waiting = judgements.iter().filter(|j| matches!(j.verdict, Verdict::Wait(_)));
-        plan.targets.iter().map(|t| t.rss_bytes).sum::<u64>() + waiting.map(|j| j.stat.rss_bytes).sum::<u64>()
+        plan.targets.iter().chain(&later.targets).map(|t| t.rss_bytes).sum::<u64>()
     } else {
         ended.iter().filter(has_ended).map(|e| e.target.rss_bytes).sum()
     };

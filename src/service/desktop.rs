@@ -149,6 +149,7 @@ mod tests {
     fn ended(pid: i32, program: &[u8], outcome: Outcome) -> Ended {
         let id = ProcId { pid: Pid::new(pid).unwrap(), start: StartTime(1), generation: None };
         let target = Target {
+            uid: None,
             id,
             role: Role::Root,
             root: id,
@@ -157,7 +158,15 @@ mod tests {
             rss_bytes: 1_000_000,
             group: None,
         };
-        Ended { target, signals: Vec::new(), outcome, took: Duration::ZERO, why: None, zombie: false }
+        Ended {
+            target,
+            signals: Vec::new(),
+            outcome,
+            took: Duration::ZERO,
+            why: None,
+            zombie: false,
+            unsure: false,
+        }
     }
 
     #[test]

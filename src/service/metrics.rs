@@ -291,6 +291,7 @@ mod tests {
         let id = ProcId { pid: Pid::INIT, start: StartTime(1), generation: None };
         for (n, outcome) in Outcome::ALL.into_iter().enumerate() {
             let target = Target {
+                uid: None,
                 id,
                 role: Role::Root,
                 root: id,
@@ -300,7 +301,7 @@ mod tests {
                 group: None,
             };
             let (signals, took) = (Vec::new(), Duration::ZERO);
-            metrics.ended(&Ended { target, signals, outcome, took, why: None, zombie: false });
+            metrics.ended(&Ended { target, signals, outcome, took, why: None, zombie: false, unsure: false });
         }
         let text = metrics.text(&Readings::default()).unwrap();
         for outcome in Outcome::ALL {

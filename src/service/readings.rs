@@ -60,7 +60,7 @@ pub(super) struct Zombies {
 
 /// Looks things up.
 pub fn take<H: Host>(warden: &mut Warden<H>) -> Readings {
-    let sight = warden.keeper.sight();
+    let sight = warden.keeper.view();
     let (machine, cgroup) = memory();
     Readings {
         last_success: warden.looks.last_success.map_or(Duration::ZERO, |clock| clock.realtime),

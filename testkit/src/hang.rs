@@ -35,7 +35,7 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
     let page = map(Some(&file))?;
 
     // Both threads exist before the lock is held: to start one needs the lock.
-    let rounds = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+    let rounds = Arc::new(Rounds::default());
     let theirs = Arc::clone(&rounds);
     std::thread::spawn(move || change_map_when_asked(&theirs));
     std::thread::spawn(move || {
@@ -46,9 +46,8 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
     for round in 1..=8 {
         // The first faults let go of the lock while they wait; the kernel's last resort does not.
         wait_for_request(&device)?;
-        rounds[0].store(round, Ordering::Release);
-        std::thread::sleep(Duration::from_millis(4));
-        if rounds[1].load(Ordering::Acquire) != round {
+        rounds.asked.store(round, Ordering::Release);
+        if rounds.is_stuck_in(round) {
             return Ok([device, file]);
         }
         let length = device.read(&mut request)?;
@@ -57,18 +56,43 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
     Err(io::Error::other("the memory map would not stay locked"))
 }
 
-/// Changes the memory map once for every round asked for in `rounds[0]`, and says so in `rounds[1]`.
-fn change_map_when_asked(rounds: &[AtomicU32; 2]) {
+/// What the thread that changes the memory map was asked for, and how far it is.
+#[derive(Default)]
+struct Rounds {
+    thread: AtomicU32,
+    asked: AtomicU32,
+    done: AtomicU32,
+}
+
+impl Rounds {
+    /// Waits until the map was changed, or until the change waits in the kernel. A busy machine may take its time
+    /// with either.
+    fn is_stuck_in(&self, round: u32) -> bool {
+        let mut seen_waiting = 0;
+        poll(Duration::from_secs(10), || {
+            let thread = self.thread.load(Ordering::Acquire);
+            let stat = std::fs::read_to_string(format!("/proc/self/task/{thread}/stat")).unwrap_or_default();
+            let waits = stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('D'));
+            seen_waiting = if waits { seen_waiting + 1 } else { 0 };
+            seen_waiting > 8 || self.done.load(Ordering::Acquire) == round
+        });
+        self.done.load(Ordering::Acquire) != round
+    }
+}
+
+/// Changes the memory map once for every round asked for, and says so.
+fn change_map_when_asked(rounds: &Rounds) {
+    rounds.thread.store(nix::unistd::gettid().as_raw() as u32, Ordering::Release);
     let mut done = 0;
     loop {
-        let asked = rounds[0].load(Ordering::Acquire);
+        let asked = rounds.asked.load(Ordering::Acquire);
         if asked != done {
             if let Ok(page) = map(None) {
                 // SAFETY: nobody else knows this mapping.
                 unsafe { libc::munmap(page as *mut libc::c_void, PAGE) };
             }
             done = asked;
-            rounds[1].store(done, Ordering::Release);
+            rounds.done.store(done, Ordering::Release);
         }
         std::thread::sleep(Duration::from_micros(200));
     }

@@ -4,7 +4,7 @@
 //! disk, and only then the signal goes to that handle. All targets are ended together, with one wait over
 //! all of them; whoever has not ended in time is judged once more before SIGKILL.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,13 @@ use crate::verdict::{Answer, Finding, Gate, Verdict};
 
 /// How often a wait looks up to see whether it is to stop.
 const PULSE: Duration = Duration::from_millis(100);
+/// How old a judgement may be when the last of its batch is done.
+const FRESH: Duration = Duration::from_millis(250);
+/// How often a batch is judged again for that.
+const MAX_LOOKS: usize = 3;
+
+/// Whom to judge, by which handle, as what.
+type Question<H> = (Option<Arc<<H as Host>::Pinned>>, Target);
 
 /// What became of one target.
 #[derive(Debug, Clone)]
@@ -220,15 +227,11 @@ impl<H: Host> Terminator<'_, H> {
         if asked.is_empty() {
             return;
         }
-        let questions: Vec<(Option<Arc<H::Pinned>>, Target)> = asked
+        let questions: Vec<Question<H>> = asked
             .iter()
             .filter_map(|i| jobs.get(*i).map(|j| (j.process.clone(), j.target.clone())))
             .collect();
-        let (looker, past) = (Looker::new(self.ground), Arc::clone(&self.past));
-        let answers = patience::map(questions, self.limit, move |(process, target)| match process {
-            Some(process) => verdict(&looker, &past, process, target),
-            None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None, unsure: false },
-        });
+        let answers = self.ask(&questions);
         let now = self.now();
         let mut verdicts: HashMap<usize, Verdicted> = HashMap::new();
         for (i, answer) in asked.iter().zip(answers) {
@@ -262,6 +265,29 @@ impl<H: Host> Terminator<'_, H> {
                 job.ended_at.get_or_insert(now);
             }
         }
+    }
+
+    /// Judges a batch. One that hangs holds up all the others, and by then what cleared them for a signal is old: they
+    /// are judged again, without it.
+    fn ask(&self, questions: &[Question<H>]) -> Vec<Result<Verdicted, Why>> {
+        let mut answers = BTreeMap::new();
+        let mut asked: Vec<usize> = (0..questions.len()).collect();
+        for _ in 0..MAX_LOOKS {
+            let started = self.now();
+            let (looker, past) = (Looker::new(self.ground), Arc::clone(&self.past));
+            let batch: Vec<Question<H>> = asked.iter().filter_map(|i| questions.get(*i).cloned()).collect();
+            let judged = patience::map(batch, self.limit, move |(process, target)| match process {
+                Some(process) => verdict(&looker, &past, process, target),
+                None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None, unsure: false },
+            });
+            answers.extend(asked.iter().copied().zip(judged));
+            if self.now().saturating_sub(started) <= FRESH {
+                break;
+            }
+            let is_cleared = |a: &Result<Verdicted, Why>| a.as_ref().is_ok_and(|v| v.event == Event::Cleared);
+            asked.retain(|i| answers.get(i).is_some_and(is_cleared));
+        }
+        answers.into_values().collect()
     }
 
     fn judge_one(&self, process: &Arc<H::Pinned>, target: &Target) -> Verdicted {

@@ -16,6 +16,7 @@ Examples:
   reaper scan                    the same, then ask, wait out the grace period, and end them
   reaper scan --yes --format json  for a timer or a script
   reaper explain 4242            every gate's answer for one process
+  reaper history                 what was ended, why, and what became of it
   reaper profiles                which agents are known, by which marker, and what is on
 
 Exit status:
@@ -89,6 +90,9 @@ pub enum Command {
     Resume,
     /// Make the running service read its config again
     Reload,
+    /// What was ended, why, and what became of it
+    #[command(after_help = HISTORY)]
+    History(History),
     /// List the profiles: which agents are known, by which marker, what is on or off and why
     Profiles,
     /// Show, check and find the configuration
@@ -208,6 +212,36 @@ pub struct Pause {
     /// For how long, e.g. 10m; until `reaper resume` when it is left out
     #[arg(value_name = "DURATION", value_parser = duration)]
     pub time: Option<Duration>,
+}
+
+const HISTORY: &str = "\
+Every signal is written down before it is sent, and its outcome after. `unfinished` means that a signal was
+announced and nothing more was written: reaper was ended in the middle, or the machine was.
+
+Examples:
+  reaper history                   the newest ones, and totals
+  reaper history --since 7d -v     of the last week, with what every gate said
+  reaper history --pid 4242        what became of one process
+  reaper history --all --format json";
+
+/// What was ended, why, and what became of it.
+#[derive(Debug, Clone, Args)]
+pub struct History {
+    /// Only what happened within this time, e.g. 24h or 7d
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Only what happened to the processes of this number
+    #[arg(long, value_parser = pid)]
+    pub pid: Option<Pid>,
+    /// How many to show, the newest; the totals count all
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// Show all
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
 }
 
 /// How to print a result.

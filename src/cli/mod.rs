@@ -5,6 +5,7 @@ mod config;
 mod control;
 mod exit;
 mod explain;
+mod history;
 mod live;
 mod out;
 mod profiles;
@@ -64,6 +65,7 @@ fn run(app: &App) -> Result<Exit, CommandError> {
         Command::Reload => {
             control::plain(&Context::new(&app.global)?, service::control::Command::Reload, &mut out)?
         }
+        Command::History(args) => history::run(&Context::new(&app.global)?, args, &mut out)?,
         Command::Profiles => profiles::run(&Context::new(&app.global)?, &mut out)?,
         Command::Config(what) => config::run(&Context::new(&app.global)?, what, &mut out)?,
         Command::Completions { shell } => {

@@ -17,6 +17,7 @@ Examples:
   reaper scan --yes --format json  for a timer or a script
   reaper explain 4242            every gate's answer for one process
   reaper history                 what was ended, why, and what became of it
+  reaper doctor                  whether it can do its job here, tried on a process of its own
   reaper profiles                which agents are known, by which marker, and what is on
 
 Exit status:
@@ -93,6 +94,16 @@ pub enum Command {
     /// What was ended, why, and what became of it
     #[command(after_help = HISTORY)]
     History(History),
+    /// Check whether this machine, user and sandbox let reaper do its job, and try it on a process of its own
+    #[command(after_help = DOCTOR)]
+    Doctor(Doctor),
+    /// A process that the doctor ends
+    #[command(name = crate::doctor::stand_in::COMMAND, hide = true)]
+    StandIn {
+        /// Which of the two it is
+        #[arg(value_parser = [crate::doctor::stand_in::LAUNCH, crate::doctor::stand_in::WAIT])]
+        role: String,
+    },
     /// List the profiles: which agents are known, by which marker, what is on or off and why
     Profiles,
     /// Show, check and find the configuration
@@ -239,6 +250,32 @@ pub struct History {
     /// Show all
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+const DOCTOR: &str = "\
+The live self-test starts a harmless process of reaper's own, orphans it, finds it, explains it and ends it, by the
+means of a scan. It can end nothing else; its account is marked as a self-test in the history. The state and runtime
+directories are made if they are missing.
+
+Exit status: 0 when nothing failed (warnings allowed), 4 when something did.
+
+Examples:
+  reaper doctor                    every check, and the self-test
+  reaper doctor --no-self-test     only look
+  sudo reaper doctor --all-users   for a service that looks after all users";
+
+/// Check whether the job can be done here.
+#[derive(Debug, Clone, Args)]
+pub struct Doctor {
+    /// Leave out the live test, which starts a process and ends it
+    #[arg(long)]
+    pub no_self_test: bool,
+    /// As root: check for every user's processes, not only root's own
+    #[arg(long)]
+    pub all_users: bool,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,

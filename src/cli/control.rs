@@ -87,7 +87,7 @@ fn answered(reply: Reply) -> Result<Status, CommandError> {
 fn call(context: &Context, command: Command, time: Option<Duration>) -> Result<Reply, CommandError> {
     let path = context.paths()?.socket();
     let request = Request { schema: CONTROL.to_owned(), command, for_s: time.map(|time| time.as_secs_f64()) };
-    talk(&path, &request).map_err(|e| match e.kind() {
+    talk(&path, &request, LIMIT).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => CommandError::new(
             Exit::Failed,
             format_args!("no reaper service runs for you (nobody answers on `{}`)", path.display()),
@@ -101,10 +101,11 @@ fn call(context: &Context, command: Command, time: Option<Duration>) -> Result<R
     })
 }
 
-fn talk(path: &Path, request: &Request) -> io::Result<Reply> {
+/// Asks whoever listens on a socket.
+pub fn talk(path: &Path, request: &Request, limit: Duration) -> io::Result<Reply> {
     let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
@@ -172,6 +173,9 @@ fn describe(status: &Status) -> String {
     }
     if let Some(error) = &status.config.error {
         row("config", format!("REFUSED, the one before is in force: {error}"));
+    }
+    for impaired in &status.impaired {
+        row("impaired", format!("{}: {}", impaired.check, impaired.what));
     }
     for trouble in &status.errors {
         row("trouble", format!("{} {}", trouble.at, trouble.what));

@@ -3,6 +3,7 @@
 pub mod args;
 mod config;
 mod control;
+mod doctor;
 mod exit;
 mod explain;
 mod history;
@@ -12,7 +13,7 @@ mod profiles;
 mod run;
 mod scan;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -65,6 +66,8 @@ fn run(app: &App) -> Result<Exit, CommandError> {
         Command::Reload => {
             control::plain(&Context::new(&app.global)?, service::control::Command::Reload, &mut out)?
         }
+        Command::Doctor(args) => doctor::run(Context::new(&app.global), args, &mut out)?,
+        Command::StandIn { role } => doctor::stand_in(role, &out),
         Command::History(args) => history::run(&Context::new(&app.global)?, args, &mut out)?,
         Command::Profiles => profiles::run(&Context::new(&app.global)?, &mut out)?,
         Command::Config(what) => config::run(&Context::new(&app.global)?, what, &mut out)?,
@@ -136,6 +139,10 @@ impl Context {
             )),
             (false, _) => Ok(Scope::User(uid)),
         }
+    }
+
+    fn var(&self, name: &str) -> Option<&OsStr> {
+        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
     }
 
     fn paths(&self) -> Result<paths::Paths, ConfigError> {

@@ -9,6 +9,8 @@ use super::args::Run;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config::{self, Overrides};
+use crate::doctor;
+use crate::look::Ground;
 use crate::patience;
 use crate::service::{self, Setup, lock, logs};
 use crate::state::StateDir;
@@ -36,6 +38,8 @@ pub fn run(context: &Context, args: &Run, out: &Out) -> Result<Exit, CommandErro
         state = Some(StateDir::create(&paths.state, here.uid)?);
         socket = Some(paths.socket());
     }
+    let ground = Ground::new(Arc::clone(&context.host), Arc::clone(&policy), scope);
+    let checks = doctor::quick(&ground, context.var("MANAGERPID"));
     let sources = context.sources.clone();
     let setup = Setup {
         host: Arc::clone(&context.host),
@@ -46,6 +50,7 @@ pub fn run(context: &Context, args: &Run, out: &Out) -> Result<Exit, CommandErro
         runtime,
         is_paranoid: args.paranoid,
         limit: patience::LIMIT,
+        checks,
     };
     service::run(setup, socket)?;
     drop(held);

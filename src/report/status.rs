@@ -28,6 +28,9 @@ pub struct Status {
     pub config: ConfigStatus,
     /// How well it sees.
     pub sight: SightStatus,
+    /// What it found wrong with the machine, its rights or its sandbox when it was started; see `reaper doctor`.
+    #[serde(default)]
+    pub impaired: Vec<Impaired>,
     /// Its looks around.
     pub sweeps: Sweeps,
     /// Processes of interest by verdict.
@@ -83,6 +86,19 @@ pub struct SightStatus {
     pub unreadable: usize,
     /// Whether not one marker could be read.
     pub blind: bool,
+}
+
+/// A check at the start that did not come out well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Impaired {
+    /// Which one, as in `reaper doctor`.
+    pub check: String,
+    /// `warn`: a limit; `fail`: the job, or a part of it, cannot be done.
+    pub level: String,
+    /// What was found.
+    pub what: String,
+    /// The remedy.
+    pub hint: Option<String>,
 }
 
 /// Its looks around.

@@ -6,10 +6,13 @@ use reaper_platform::{Clock, Host, Scope};
 
 use super::pause::Pause;
 use super::warden::Warden;
+use crate::doctor::{Check, Level};
 use crate::look::Judgement;
 use crate::report::build::seconds;
 use crate::report::escape::escape;
-use crate::report::status::{ConfigStatus, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting};
+use crate::report::status::{
+    ConfigStatus, Impaired, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting,
+};
 use crate::report::words;
 use crate::verdict::Verdict;
 
@@ -22,6 +25,16 @@ pub fn line<H: Host>(warden: &Warden<H>) -> String {
     }
     if warden.keeper.sight().blind {
         parts.push("blind: not one environment can be read".to_owned());
+    }
+    let failed: Vec<&str> = warden
+        .setup
+        .checks
+        .iter()
+        .filter(|check| check.level == Level::Fail)
+        .map(|check| check.name)
+        .collect();
+    if !failed.is_empty() {
+        parts.push(format!("impaired by {} (see `reaper doctor`)", failed.join(", ")));
     }
     if warden.config_error.is_some() {
         parts.push("the new config is refused".to_owned());
@@ -85,6 +98,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
             unreadable: sight.unreadable,
             blind: sight.blind,
         },
+        impaired: impaired(&warden.setup.checks),
         sweeps: Sweeps {
             count: warden.looks.count,
             failed: warden.looks.failed,
@@ -99,6 +113,18 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
         totals: warden.totals,
         errors: warden.troubles.iter().cloned().collect(),
     }
+}
+
+fn impaired(checks: &[Check]) -> Vec<Impaired> {
+    let checks = checks.iter().filter(|check| check.level >= Level::Warn);
+    checks
+        .map(|check| Impaired {
+            check: check.name.to_owned(),
+            level: check.level.name().to_owned(),
+            what: check.what.clone(),
+            hint: check.hint.clone(),
+        })
+        .collect()
 }
 
 fn verdicts<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> Verdicts {

@@ -166,7 +166,7 @@ impl<H: Host> Terminator<'_, H> {
                 Action::WaitUntil(until) => Some(until),
                 _ => None,
             });
-            let left = waits.clone().count();
+            let left = jobs.iter().filter(|j| !matches!(j.escalation.action(), Action::Done(_))).count();
             self.watcher.progress(left, jobs.len());
             if jobs.iter().any(|j| matches!(j.escalation.action(), Action::Judge(_) | Action::Send(_))) {
                 continue;
@@ -347,10 +347,10 @@ fn verdict<H: Host>(
             .judge(process, How::Candidate, |id| past(id))
             .map(|j| (j.verdict == Verdict::Reap, j.findings)),
         Role::GroupMember => looker
-            .judge(process, How::GroupMember(&target.profiles), |id| past(id))
+            .judge(process, How::GroupMember(target.kin()), |id| past(id))
             .map(|j| (j.is_orphan(), j.findings)),
         Role::Wrapper | Role::Descendant => {
-            looker.judge_member(process, &target.profiles).map(|(_, f)| (all_pass(&f), f))
+            looker.judge_member(process, target.kin()).map(|(_, f)| (all_pass(&f), f))
         }
     };
     match asked {

@@ -12,7 +12,7 @@ use reaper_platform::{Host, Pid, Pinned, ProcId, Why};
 use crate::census::{self, Census};
 use crate::escalation::Outcome;
 use crate::facts::Fact;
-use crate::gates::{How, all_pass};
+use crate::gates::{How, Kin, all_pass};
 use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
 use crate::plan::{Member, Role, Standing, Target, Tree, plan};
@@ -39,7 +39,12 @@ pub fn read<H: Host>(
     roots
         .iter()
         .map(|root| {
-            let mut tree = Tree { root: root.id, profiles: root.profiles.clone(), members: own_line(root) };
+            let mut tree = Tree {
+                root: root.id,
+                profiles: root.profiles.clone(),
+                uid: root.uid,
+                members: own_line(root),
+            };
             let mut known: HashSet<Pid> = tree.members.iter().map(|m| m.id.pid).collect();
             let fellows: Vec<Pid> = root
                 .stat
@@ -50,9 +55,9 @@ pub fn read<H: Host>(
                 .copied()
                 .filter(|pid| known.insert(*pid))
                 .collect();
-            let fellows = judge_all(&looker, fellows, Role::GroupMember, 0, &root.profiles, limit);
-            let mut parents: Vec<(Pid, i32)> = vec![(root.id.pid, 0)];
-            parents.extend(fellows.iter().filter(|m| m.standing == Standing::Passes).map(|m| (m.id.pid, 0)));
+            let fellows = judge_all(&looker, fellows, Role::GroupMember, 0, tree.kin(), limit);
+            let mut parents: Vec<(ProcId, i32)> = vec![(root.id, 0)];
+            parents.extend(fellows.iter().filter(|m| m.standing == Standing::Passes).map(|m| (m.id, 0)));
             tree.members.extend(fellows);
             descend(&looker, &families, &mut tree, &mut known, parents, limit);
             tree
@@ -89,10 +94,12 @@ pub fn leftovers<H: Host>(ground: &Ground<H>, ended: &[Ended], limit: Duration) 
         let by_session =
             stat.session.and_then(|session| owners.get(&session)).filter(|t| Some(t.id.pid) == stat.session);
         let Some(owner) = by_group.or(by_session).filter(|_| known.insert(*pid)) else { continue };
-        let mut tree = Tree { root: owner.root, profiles: owner.profiles.clone(), members: Vec::new() };
-        tree.members = judge_all(&looker, vec![*pid], Role::GroupMember, 0, &owner.profiles, limit);
+        let mut tree =
+            Tree { root: owner.root, profiles: owner.profiles.clone(), uid: owner.uid, members: Vec::new() };
+        tree.members = judge_all(&looker, vec![*pid], Role::GroupMember, 0, owner.kin(), limit);
         if tree.members.iter().all(|m| m.standing == Standing::Passes && !done.contains(&m.id)) {
-            descend(&looker, &families, &mut tree, &mut known, vec![(*pid, 0)], limit);
+            let top = tree.members.iter().map(|m| (m.id, 0)).collect();
+            descend(&looker, &families, &mut tree, &mut known, top, limit);
             trees.push(tree);
         }
     }
@@ -111,6 +118,7 @@ fn own_line(root: &Judgement) -> Vec<Member> {
         depth: 0,
         standing: Standing::Passes,
         program: root.program.clone(),
+        parent: root.stat.ppid,
         rss_bytes: root.stat.rss_bytes,
         group: root.stat.pgrp,
     }];
@@ -120,6 +128,7 @@ fn own_line(root: &Judgement) -> Vec<Member> {
         depth: -above,
         standing: Standing::Passes,
         program: wrapper.program.clone(),
+        parent: None,
         rss_bytes: wrapper.rss_bytes,
         group: wrapper.group,
     }));
@@ -132,7 +141,7 @@ fn own_line(root: &Judgement) -> Vec<Member> {
 fn groups<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement]) -> HashMap<Pid, Vec<Pid>> {
     let wanted: HashSet<Pid> = roots.iter().filter_map(|r| r.stat.pgrp).collect();
     let mut groups: HashMap<Pid, Vec<Pid>> = HashMap::new();
-    for pid in &census.candidates {
+    for pid in &census.children {
         if let Ok((group, _)) = ground.host.group_and_session(*pid)
             && let Some(group) = group.filter(|g| wanted.contains(g))
         {
@@ -142,16 +151,21 @@ fn groups<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement]) ->
     groups
 }
 
+/// Follows the children down.
+///
+/// Lists of children hold numbers, and a number can come to mean another process at any moment. So a child
+/// belongs to the tree only if its own `stat`, read through its handle, names the parent, and the parent is
+/// still the very process that it was *after* that: then it was so in between, too.
 fn descend<H: Host>(
     looker: &Arc<Looker<H>>,
     families: &Arc<Families<H>>,
     tree: &mut Tree,
     known: &mut HashSet<Pid>,
-    mut parents: Vec<(Pid, i32)>,
+    mut parents: Vec<(ProcId, i32)>,
     limit: Duration,
 ) {
     while let Some((parent, depth)) = parents.pop() {
-        let children = match families.census.children(&*families.host, parent) {
+        let children = match families.census.children(&*families.host, parent.pid) {
             Ok(children) => children,
             // It ended meanwhile; its children are found among the orphans when the tree is read again.
             Err(_) => continue,
@@ -160,12 +174,24 @@ fn descend<H: Host>(
         if fresh.is_empty() || known.len() > MAX_MEMBERS {
             continue;
         }
-        let members = judge_all(looker, fresh, Role::Descendant, depth + 1, &tree.profiles, limit);
+        let mut members = judge_all(looker, fresh, Role::Descendant, depth + 1, tree.kin(), limit);
+        members.retain(|m| m.parent == Some(parent.pid));
+        if !is_still(&*families.host, &parent) {
+            continue;
+        }
         // What hangs below a protected process belongs to it.
-        let below = members.iter().filter(|m| !is_protected(m)).map(|m| (m.id.pid, depth + 1));
+        let below = members.iter().filter(|m| !is_protected(m)).map(|m| (m.id, depth + 1));
         parents.extend(below);
         tree.members.extend(members);
     }
+}
+
+/// Whether a process is there, and is the one that it was. One that could not be read has no generation.
+fn is_still<H: Host>(host: &H, id: &ProcId) -> bool {
+    host.pin(id.pid).is_ok_and(|now| {
+        let now = now.id();
+        now.start == id.start && (id.generation.is_none() || now.generation == id.generation)
+    })
 }
 
 const PROTECTED: &str = "protected: ";
@@ -179,12 +205,14 @@ fn judge_all<H: Host>(
     pids: Vec<Pid>,
     role: Role,
     depth: i32,
-    profiles: &[String],
+    kin: Kin<'_>,
     limit: Duration,
 ) -> Vec<Member> {
-    let (shared, profiles) = (Arc::clone(looker), profiles.to_vec());
+    let (shared, profiles, uid) = (Arc::clone(looker), kin.profiles.to_vec(), kin.uid);
     let asked = pids.clone();
-    let results = patience::map(pids, limit, move |pid| member(&shared, *pid, role, depth, &profiles));
+    let results = patience::map(pids, limit, move |pid| {
+        member(&shared, *pid, role, depth, Kin { profiles: &profiles, uid })
+    });
     asked
         .into_iter()
         .zip(results)
@@ -200,12 +228,14 @@ fn judge_all<H: Host>(
 fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &Why) -> Member {
     let stat = looker.host.glance(pid).ok();
     let start = stat.as_ref().map_or(reaper_platform::StartTime(0), |s| s.start);
+    let parent = stat.as_ref().and_then(|s| s.ppid);
     Member {
         id: ProcId { pid, start, generation: None },
         role,
         depth,
         standing: Standing::LeftAlone(format!("it cannot be read: {why}")),
         program: stat.map(|s| s.comm).unwrap_or_default(),
+        parent,
         rss_bytes: 0,
         group: None,
     }
@@ -215,23 +245,17 @@ fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &W
 ///
 /// # Errors
 /// When it is gone.
-pub fn member<H: Host>(
-    looker: &Looker<H>,
-    pid: Pid,
-    role: Role,
-    depth: i32,
-    profiles: &[String],
-) -> Fact<Member> {
+pub fn member<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, kin: Kin<'_>) -> Fact<Member> {
     let process = looker.host.pin(pid)?;
     let (stat, program, findings) = match role {
         Role::GroupMember => {
-            let judgement = looker.judge(&process, How::GroupMember(profiles), |_| Past::default())?;
+            let judgement = looker.judge(&process, How::GroupMember(kin), |_| Past::default())?;
             let findings: Vec<Finding> =
                 judgement.findings.into_iter().filter(|f| f.gate != Gate::Grace).collect();
             (judgement.stat, judgement.program, findings)
         }
         _ => {
-            let (facts, findings) = looker.judge_member(&process, profiles)?;
+            let (facts, findings) = looker.judge_member(&process, kin)?;
             let names = crate::program::Names::of(&facts.identity());
             let program = names.first().map_or(facts.stat.comm.as_slice(), |n| n.bytes).to_vec();
             (facts.stat, program, findings)
@@ -246,6 +270,7 @@ pub fn member<H: Host>(
         depth,
         standing: standing(&findings),
         program,
+        parent: stat.ppid,
         rss_bytes: stat.rss_bytes,
         group: stat.pgrp,
     })

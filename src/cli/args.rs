@@ -7,31 +7,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reaper_platform::Pid;
 
+use super::help;
 use crate::config::durations;
 
 const ABOUT: &str = "Ends AI-agent processes that outlived whatever launched them, and provably nothing else";
-const AFTER: &str = "\
-Examples:
-  reaper scan --dry-run          see which agents are orphans, and why each would be ended or not
-  reaper scan                    the same, then ask, wait out the grace period, and end them
-  reaper scan --yes --format json  for a timer or a script
-  reaper explain 4242            every gate's answer for one process
-  reaper history                 what was ended, why, and what became of it
-  reaper doctor                  whether it can do its job here, tried on a process of its own
-  reaper profiles                which agents are known, by which marker, and what is on
-
-Exit status:
-  0   done, or nothing to do
-  1   orphans were found (only with --exit-code)
-  2   wrong usage
-  3   the config cannot be used
-  4   could not do the job: blind, incomplete census, something unknown, lock, state directory
-  5   a target survived or could not be signalled
-  70  a bug in reaper";
-
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "reaper", version, about = ABOUT, after_help = AFTER, disable_help_subcommand = true)]
+#[command(name = "reaper", version, about = ABOUT, after_help = help::REAPER, disable_help_subcommand = true)]
 pub struct App {
     /// Flags that may stand before or after the subcommand.
     #[command(flatten)]
@@ -43,6 +25,7 @@ pub struct App {
 
 /// Flags that may stand before or after the subcommand.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Use this config file instead of the system's and the user's
     #[arg(long, global = true, value_name = "FILE")]
@@ -73,9 +56,10 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Find orphaned agents, and end them unless --dry-run is given
-    #[command(after_help = SCAN)]
+    #[command(after_help = help::SCAN)]
     Scan(Scan),
     /// Say what every gate answers for one process, with its evidence
+    #[command(after_help = help::EXPLAIN)]
     Explain(Explain),
     /// Run the service in the foreground: end orphans when their grace is over, for as long as it runs
     #[command(after_help = RUN)]
@@ -92,10 +76,10 @@ pub enum Command {
     /// Make the running service read its config again
     Reload,
     /// What was ended, why, and what became of it
-    #[command(after_help = HISTORY)]
+    #[command(after_help = help::HISTORY)]
     History(History),
     /// Check whether this machine, user and sandbox let reaper do its job, and try it on a process of its own
-    #[command(after_help = DOCTOR)]
+    #[command(after_help = help::DOCTOR)]
     Doctor(Doctor),
     /// A process that the doctor ends
     #[command(name = crate::doctor::stand_in::COMMAND, hide = true)]
@@ -105,28 +89,18 @@ pub enum Command {
         role: String,
     },
     /// List the profiles: which agents are known, by which marker, what is on or off and why
+    #[command(after_help = help::PROFILES)]
     Profiles,
     /// Show, check and find the configuration
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::CONFIG)]
     Config(Config),
     /// Print a completion script for a shell
+    #[command(after_help = help::COMPLETIONS)]
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
     },
 }
-
-const SCAN: &str = "\
-Without --dry-run, `scan` shows what it found, asks, waits until the grace period of each orphan is over,
-looks again, sends SIGTERM, and SIGKILL to what is still there after term-timeout. Before each signal every
-process is judged once more. Times of earlier runs count: an orphan seen a minute ago does not wait again.
-
-Examples:
-  reaper scan --dry-run            look only; signals nothing and writes nothing
-  reaper scan --dry-run --all      also list what was spared, with the reason
-  reaper scan --yes                do not ask
-  reaper scan --grace 5m           be more patient than the config
-  reaper scan --dry-run --exit-code && echo clean";
 
 /// Find orphaned agents, and end them.
 #[derive(Debug, Clone, Args)]
@@ -135,7 +109,7 @@ pub struct Scan {
     #[arg(short = 'n', long)]
     pub dry_run: bool,
     /// How long a process must have been seen orphaned, e.g. 30s or 5m
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, allow_hyphen_values = true)]
     pub grace: Option<Duration>,
     /// Do not ask
     #[arg(short, long)]
@@ -161,7 +135,7 @@ pub struct Scan {
 #[derive(Debug, Clone, Args)]
 pub struct Explain {
     /// The process
-    #[arg(value_parser = pid)]
+    #[arg(value_parser = pid, allow_negative_numbers = true)]
     pub pid: Pid,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -225,16 +199,6 @@ pub struct Pause {
     pub time: Option<Duration>,
 }
 
-const HISTORY: &str = "\
-Every signal is written down before it is sent, and its outcome after. `unfinished` means that a signal was
-announced and nothing more was written: reaper was ended in the middle, or the machine was.
-
-Examples:
-  reaper history                   the newest ones, and totals
-  reaper history --since 7d -v     of the last week, with what every gate said
-  reaper history --pid 4242        what became of one process
-  reaper history --all --format json";
-
 /// What was ended, why, and what became of it.
 #[derive(Debug, Clone, Args)]
 pub struct History {
@@ -254,18 +218,6 @@ pub struct History {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }
-
-const DOCTOR: &str = "\
-The live self-test starts a harmless process of reaper's own, orphans it, finds it, explains it and ends it, by the
-means of a scan. It can end nothing else; its account is marked as a self-test in the history. The state and runtime
-directories are made if they are missing.
-
-Exit status: 0 when nothing failed (warnings allowed), 4 when something did.
-
-Examples:
-  reaper doctor                    every check, and the self-test
-  reaper doctor --no-self-test     only look
-  sudo reaper doctor --all-users   for a service that looks after all users";
 
 /// Check whether the job can be done here.
 #[derive(Debug, Clone, Args)]
@@ -308,7 +260,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn pid(text: &str) -> Result<Pid, String> {
-    Pid::parse(text.as_bytes()).ok_or_else(|| "a process id is a number above 0".to_owned())
+    Pid::parse(text.as_bytes())
+        .ok_or_else(|| format!("a process id is a whole number from 1 to {}", i32::MAX))
 }
 
 /// Parses, as clap does, without touching the process.

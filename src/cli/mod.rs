@@ -6,6 +6,7 @@ mod control;
 mod doctor;
 mod exit;
 mod explain;
+mod help;
 mod history;
 mod live;
 mod out;

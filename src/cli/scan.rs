@@ -21,7 +21,7 @@ use crate::report::history::History;
 use crate::report::types::{self, CensusReport, JudgementReport};
 use crate::report::{build, table, words};
 use crate::sightings::Sightings;
-use crate::state::StateDir;
+use crate::state::{StateDir, StateError};
 use crate::sweep::{self, Survey};
 use crate::terminate::Ended;
 use crate::verdict::Verdict;
@@ -80,12 +80,22 @@ fn act(
         out.warn(warning);
     }
     let mut survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
-    remember(ground, &survey, &mut sightings, &state, out);
     let (mut ended, mut trouble) = (Vec::new(), None);
     let listed: HashSet<ProcId> = survey.orphans().map(|j| j.id).collect();
+    match remember(ground, &survey, &mut sightings, &state) {
+        Ok(()) => {}
+        Err(e) if listed.is_empty() => out.warn(e),
+        // Where this cannot be written, no account can be either: better said now than after the grace.
+        Err(e) => {
+            print(&report(ground, &survey, &[], &started, args), args, context.verbose, out)?;
+            complain(&survey, out);
+            return Err(e.into());
+        }
+    }
     if !listed.is_empty() {
         if args.format == Format::Table {
-            out.data(table::render(&report(ground, &survey, &[], &started, args).judgements, out.width()));
+            let listing = report(ground, &survey, &[], &started, args);
+            out.data(table::render(&listing.judgements, out.width()) + &left_alone(&listing));
         }
         if !args.yes && !confirmed(&survey, out) {
             out.note("nothing was ended");
@@ -95,8 +105,10 @@ fn act(
         survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
         // Only what was shown, and agreed to, is ended; whatever is new waits for the next run.
         survey.plan.targets.retain(|t| listed.contains(&t.root));
-        survey.plan.left_alone.retain(|l| listed.iter().any(|id| id.pid == l.root));
-        remember(ground, &survey, &mut sightings, &state, out);
+        for plan in [&mut survey.plan, &mut survey.later] {
+            plan.left_alone.retain(|l| listed.iter().any(|id| id.pid == l.root));
+        }
+        remember(ground, &survey, &mut sightings, &state)?;
         if !survey.plan.targets.is_empty() {
             let _lock = state.lock_to_act()?;
             let mut history = History::open(&state)?;
@@ -125,23 +137,35 @@ fn remember(
     survey: &Survey,
     sightings: &mut Sightings,
     state: &StateDir,
-    out: &Out,
-) {
+) -> Result<(), StateError> {
     sweep::remember(ground, survey, sightings);
-    if let Err(e) = sightings.save(state, ground.host.here(), &ground.host.clock()) {
-        out.warn(format_args!("{e}\n  (the next run will count these orphans as seen for the first time)"));
-    }
+    sightings.save(state, ground.host.here(), &ground.host.clock())
 }
 
 /// Asks on the terminal; anything but yes is no, the end of input included.
 fn confirmed(survey: &Survey, out: &Out) -> bool {
-    let orphans = survey.orphans().count();
-    let waiting = survey.orphans().filter(|j| matches!(j.verdict, Verdict::Wait(_))).count();
-    let grace = if waiting > 0 { format!(", {waiting} of them after grace") } else { String::new() };
-    out.ask(format_args!("End {}{grace}? [y/N] ", words::count(orphans, "orphan")));
+    out.ask(question(survey));
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     read.is_ok_and(|n| n > 0) && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())
+}
+
+/// Names the whole extent of what is about to happen.
+fn question(survey: &Survey) -> String {
+    let orphans = survey.orphans().count();
+    let waiting = survey.orphans().filter(|j| matches!(j.verdict, Verdict::Wait(_))).count();
+    let targets = || survey.plan.targets.iter().chain(&survey.later.targets);
+    let bytes = words::bytes(targets().map(|t| t.rss_bytes).sum());
+    let below = match targets().count() {
+        all if all > orphans => format!(", {} in all", words::count(all, "process")),
+        _ => String::new(),
+    };
+    let grace = match waiting {
+        0 => String::new(),
+        all if all == orphans => ", once grace is over".to_owned(),
+        some => format!(", {some} of them once grace is over"),
+    };
+    format!("End {}{below} (about {bytes}){grace}? [y/N] ", words::count(orphans, "orphan"))
 }
 
 fn wait(ground: &Ground<NativeHost>, survey: &Survey, out: &Out) {
@@ -187,11 +211,12 @@ fn report(
 ) -> types::Scan {
     let (clock, here) = (ground.host.clock(), ground.host.here());
     let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| args.all || j.is_notable()).collect();
-    let mut targets = build::targets_by_root(&survey.plan);
+    let mut targets = build::targets_by_root([&survey.plan, &survey.later]);
     let judgements: Vec<JudgementReport> = listed
         .iter()
         .map(|j| build::judgement(j, targets.remove(&j.id.pid).unwrap_or_default(), &clock, here))
         .collect();
+    let left_alone = survey.plan.left_alone.iter().chain(&survey.later.left_alone);
     let mut warnings = Vec::new();
     if survey.blind {
         warnings.push(BLIND.to_owned());
@@ -207,11 +232,12 @@ fn report(
             examined: survey.census.examined,
             unreadable: survey.unreadable,
             complete: survey.is_complete(),
+            zombies: survey.zombies,
         },
         judgements,
         actions: ended.iter().map(build::action).collect(),
-        left_alone: survey.plan.left_alone.iter().map(build::left_alone).collect(),
-        summary: build::summary(&listed, &survey.plan, ended, args.dry_run),
+        left_alone: left_alone.map(build::left_alone).collect(),
+        summary: build::summary(&listed, [&survey.plan, &survey.later], ended, args.dry_run),
         warnings,
     }
 }

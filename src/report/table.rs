@@ -127,6 +127,7 @@ pub fn summary(scan: &Scan) -> String {
         let orphans = s.reap + s.wait;
         let verb = if scan.dry_run { "would be ended" } else { "to be ended" };
         parts.push(match (orphans, s.reap, s.wait) {
+            (0, _, _) if s.unknown > 0 || !scan.census.complete => "no orphan for certain".to_owned(),
             (0, _, _) => "no orphaned agents".to_owned(),
             (_, reap, 0) => format!("{} {verb} now", words::count(reap, "orphan")),
             (_, 0, wait) => format!("{} in grace", words::count(wait, "orphan")),
@@ -152,7 +153,7 @@ pub fn summary(scan: &Scan) -> String {
         (s.spared, "spared at the last look"),
         (s.denied, "could not be signalled"),
         (s.survived, "still there"),
-        (s.zombies, "ended but not collected by init"),
+        (s.zombies + scan.census.zombies, "ended but not collected by init"),
         (s.deferred, "deferred by max-targets"),
         (s.unknown, "could not be judged"),
         (s.spare, "spared"),
@@ -162,7 +163,8 @@ pub fn summary(scan: &Scan) -> String {
             parts.push(format!("{n} {what}"));
         }
     }
-    format!("{} ({} processes looked at)", parts.join("; "), scan.census.examined)
+    let examined = words::count(scan.census.examined, "process");
+    format!("{} ({examined} looked at)", parts.join("; "))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub fn line<H: Host>(warden: &Warden<H>) -> String {
     if warden.looks.failing {
         parts.push("processes cannot be listed".to_owned());
     }
-    if warden.keeper.sight().blind {
+    if warden.keeper.view().blind {
         parts.push("blind: not one environment can be read".to_owned());
     }
     let failed: Vec<&str> = warden
@@ -61,7 +61,7 @@ pub fn line<H: Host>(warden: &Warden<H>) -> String {
 pub fn document<H: Host>(warden: &Warden<H>) -> Status {
     let clock = warden.clock();
     let since = |then: &Clock| clock.monotonic.saturating_sub(then.monotonic);
-    let sight = warden.keeper.sight();
+    let sight = warden.keeper.view();
     let policy = &warden.keeper.ground().policy;
     let time = |clock: &Clock| words::time(clock.realtime);
     Status {

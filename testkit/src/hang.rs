@@ -11,8 +11,10 @@ use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::alive::poll;
 use crate::fuse::{mount, reply, serve_until_open};
 use crate::sys::check;
 
@@ -97,6 +99,7 @@ pub struct Swamp {
     /// The file not to open.
     pub file: PathBuf,
     _device: File,
+    server: JoinHandle<io::Result<()>>,
 }
 
 impl Swamp {
@@ -106,7 +109,13 @@ impl Swamp {
         mount(&device, mount_point)?;
         // The thread ends with the first attempt to open, and then no longer holds the connection.
         let mut server = device.try_clone()?;
-        std::thread::spawn(move || serve_until_open(&mut server, false));
-        Ok(Self { file: mount_point.join("memory"), _device: device })
+        let server = std::thread::spawn(move || serve_until_open(&mut server, false));
+        Ok(Self { file: mount_point.join("memory"), _device: device, server })
+    }
+
+    /// Waits until somebody has tried, and is stuck; says whether that is so.
+    #[must_use]
+    pub fn wait_entered(&self) -> bool {
+        poll(Duration::from_secs(10), || self.server.is_finished())
     }
 }

@@ -72,6 +72,12 @@ impl Stage {
         argv.iter().fold(self.option("--init", name), |stage, arg| stage.option("--init-arg", arg))
     }
 
+    /// PID 1 does not collect what it adopts, as happens where a program that is no init is PID 1.
+    #[must_use]
+    pub fn keep_zombies(self) -> Self {
+        self.option("--init-behaviour", "keep-zombies")
+    }
+
     /// PID 1 is `/usr/lib/systemd/systemd`.
     #[must_use]
     pub fn systemd(self) -> Self {

@@ -45,7 +45,8 @@ fn orphans_have_their_shapes() {
             assert_eq!(stray.ppid(), 1);
             assert!(![1, stray.pid, own_pid()].contains(&stray.sid()));
             assert_eq!(stray.sid(), stray.pgid());
-            assert!(!Path::new(&format!("/proc/{}", stray.sid())).exists(), "the leader is dead");
+            let leader = format!("/proc/{}", stray.sid());
+            assert!(stray.wait_until(|_| !Path::new(&leader).exists()), "the leader is dead");
         }
     });
 }

@@ -10,7 +10,12 @@ use crate::host::HostError;
 use crate::types::{Gid, Here, Pid, Uid, Why};
 
 pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
-    let error = |what| move |why| HostError { what, why };
+    let error = |what| {
+        move |why| match why {
+            Why::Gone => HostError { what, why: Why::Failed("there is no such file".to_owned()) },
+            why => HostError { what, why },
+        }
+    };
     let boot_id = proc::read_small(proc_root, b"sys/kernel/random/boot_id", |text| {
         let id = text.trim_ascii();
         std::str::from_utf8(id).map(str::to_owned).map_err(|_| Why::Garbled("the boot id is not text"))

@@ -113,6 +113,13 @@ impl Actor {
         if it.non_dumpable {
             sys::prctl(libc::PR_SET_DUMPABLE, 0)?;
         }
+        for _ in 0..it.threads {
+            std::thread::spawn(|| {
+                loop {
+                    std::thread::park();
+                }
+            });
+        }
         // Last: from here on this process must not change its memory map.
         if it.hang_environ {
             let stage = Path::new("/run/stage");
@@ -126,7 +133,12 @@ impl Actor {
 
     /// Collects every child that has ended; ends with the one whose status is its own.
     fn collect(&self) {
-        while let Ok(Some((pid, status))) = sys::wait(-1, libc::WNOHANG) {
+        let whom = match (self.behaviour.keep_zombies, self.behaviour.exit_with) {
+            (false, _) => -1,
+            (true, Some(one)) => one,
+            (true, None) => return,
+        };
+        while let Ok(Some((pid, status))) = sys::wait(whom, libc::WNOHANG) {
             if self.behaviour.exit_with == Some(pid) {
                 std::process::exit(sys::exit_code(status));
             }

@@ -1,0 +1,200 @@
+//! At a terminal: the question and its answers, keys pressed at the wrong moment, few columns, colours.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use reaper_testkit::{Alive, Stage, Terminal, Troupe, here, play};
+
+use crate::common::{Ran, state_dir};
+use crate::help::{agent, home, reaper};
+
+const SIGINT: i32 = rustix::process::Signal::INT.as_raw();
+const ASKED: &str = "[y/N] ";
+
+fn scan(troupe: &Troupe, args: &[&str], columns: u16) -> Terminal {
+    let command = reaper(troupe, &[&["scan"], args].concat()).env("TERM", "xterm-256color");
+    Terminal::run(command.env("REAPER_TERM_TIMEOUT", "2s").command(), columns).unwrap()
+}
+
+fn history(troupe: &Troupe) -> String {
+    std::fs::read_to_string(state_dir(&home(troupe)).join("history.jsonl")).unwrap_or_default()
+}
+
+#[test]
+fn bad_answers_end_nothing() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = agent(&troupe, "goose").orphan_of_dead_leader();
+        // No, nothing, something else, the end of input (Ctrl-D).
+        for answer in ["n\n", "\n", "no\n", "yeah\n", "yy\n", "y es\n", "\u{1b}[A\n", "\x04"] {
+            let mut terminal = scan(&troupe, &["--grace", "1s"], 100);
+            terminal.wait_for("End 1 orphan");
+            terminal.wait_for(ASKED);
+            terminal.press(answer);
+            let (status, text) = terminal.finish();
+            assert_eq!(status.code(), Some(0), "{text}");
+            assert!(text.contains("nothing was ended") && goose.is_alive(), "{answer:?}: {text}");
+        }
+        assert_eq!(history(&troupe), "");
+    });
+}
+
+#[test]
+fn bad_nobody_is_ended_before_a_yes_and_everybody_after_it() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        for answer in ["y\n", "Yes\n"] {
+            let all = ["goose", "claude"].map(|name| agent(&troupe, name).orphan_of_dead_leader());
+            let mut terminal = scan(&troupe, &["--grace", "1s"], 100);
+            terminal.wait_for("once grace is over? [y/N] ");
+            // Whoever comes now was not shown, and waits for the next run.
+            let late = agent(&troupe, "codex").orphan_of_dead_leader();
+            terminal.press(answer);
+            terminal.wait_for("2 orphans in grace for 1 s");
+            let (status, text) = terminal.finish();
+            assert_eq!(status.code(), Some(0), "{text}");
+            assert!(text.contains("2 processes ended; about"), "{text}");
+            assert!(all.iter().all(|one| !one.is_alive()) && late.is_alive());
+            late.kill();
+        }
+    });
+}
+
+/// Ended by the key itself, so that a shell sees it and stops its script.
+fn interrupted(terminal: Terminal) -> String {
+    let (status, text) = terminal.finish();
+    assert_eq!(status.signal(), Some(SIGINT), "{status}: {text}");
+    text
+}
+
+#[test]
+fn bad_ctrl_c_at_the_question_or_in_the_grace_ends_nothing() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = agent(&troupe, "goose").orphan_of_dead_leader();
+        let mut terminal = scan(&troupe, &["--grace", "1h"], 100);
+        terminal.wait_for(ASKED);
+        terminal.press("\x03");
+        interrupted(terminal);
+        let mut terminal = scan(&troupe, &["--grace", "1h", "--yes"], 100);
+        terminal.wait_for("Ctrl-C leaves everything as it is");
+        terminal.press("\x03");
+        interrupted(terminal);
+        assert!(goose.is_alive());
+        assert_eq!(history(&troupe), "");
+        // What it had seen is remembered: an hour's grace has begun.
+        let ran = reaper(&troupe, &["scan", "-n", "--grace", "1h", "--format", "json"]).run().expect_code(0);
+        assert!(ran.judgement(goose.pid).unwrap()["orphaned_s"].as_f64().unwrap() > 0.0);
+    });
+}
+
+#[test]
+fn bad_ctrl_c_while_ending_sends_nothing_more() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let deaf = agent(&troupe, "goose").behave("ignore-term").orphan_of_dead_leader();
+        let plain = agent(&troupe, "claude").orphan_of_dead_leader();
+        let mut terminal = scan(&troupe, &["--grace", "0s", "--yes"], 100);
+        terminal.wait_for("1 left");
+        terminal.press("\x03");
+        let text = interrupted(terminal);
+        assert!(text.contains("after Ctrl-C nothing more is sent"), "{text}");
+        // Past the moment at which SIGKILL would have come.
+        assert!(!deaf.wait_gone(Duration::from_secs(3)) && !plain.is_alive());
+        assert!(!history(&troupe).contains("KILL"));
+        // The account of SIGTERM stands, nothing holds the lock, and the next run ends what is left.
+        let account = format!("\"event\":\"intent\",\"pid\":{}", deaf.pid);
+        assert!(history(&troupe).contains(&account), "{}", history(&troupe));
+        let (status, text) = scan(&troupe, &["--grace", "0s", "--yes"], 100).finish();
+        assert_eq!(status.code(), Some(0), "{text}");
+        assert!(text.contains("1 process ended (1 by SIGKILL)"), "{text}");
+    });
+}
+
+#[test]
+fn bad_a_terminal_that_is_closed_counts_as_no() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = agent(&troupe, "goose").orphan_of_dead_leader();
+        let mut terminal = scan(&troupe, &["--grace", "0s"], 100);
+        terminal.wait_for(ASKED);
+        let run = Alive::pin(terminal.pid()).unwrap();
+        drop(terminal);
+        assert!(run.wait_gone(Duration::from_secs(10)));
+        assert!(goose.is_alive());
+        assert_eq!(history(&troupe), "");
+    });
+}
+
+#[test]
+fn bad_a_terminal_of_few_columns_shows_everything() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = agent(&troupe, "goose").orphan_of_dead_leader();
+        let row = |columns| {
+            let (status, text) = scan(&troupe, &["-n"], columns).finish();
+            assert_eq!(status.code(), Some(0), "{columns}: {text}");
+            let pid = format!(" {} ", goose.pid);
+            text.lines()
+                .find(|line| line.contains(&pid))
+                .unwrap_or_else(|| panic!("{columns}: {text}"))
+                .to_owned()
+        };
+        for columns in [1, 2, 10, 40, 60] {
+            assert!(row(columns).contains("first seen orphaned now"), "{columns}");
+        }
+        assert!(row(80).contains('…') && !row(200).contains('…'));
+        // A terminal that does not know its size.
+        assert!(row(0).contains("first seen orphaned now"));
+        let mut terminal = scan(&troupe, &["--grace", "1s"], 12);
+        terminal.wait_for(ASKED);
+        terminal.press("y\n");
+        let (status, text) = terminal.finish();
+        assert_eq!(status.code(), Some(0), "{text}");
+        assert!(!goose.is_alive());
+    });
+}
+
+#[test]
+fn bad_colours_are_for_terminals_and_for_who_asks() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let _goose = agent(&troupe, "goose").orphan_of_dead_leader();
+        let coloured = |text: &str| text.contains("\u{1b}[");
+        assert!(coloured(&scan(&troupe, &["-n"], 100).finish().1));
+        assert!(!coloured(&scan(&troupe, &["-n", "--color", "never"], 100).finish().1));
+        let no_color = |args: &[&str]| -> Command { reaper(&troupe, args).env("NO_COLOR", "1").command() };
+        let quiet = Terminal::run(no_color(&["scan", "-n"]), 100).unwrap().finish().1;
+        assert!(quiet.contains("goose") && !coloured(&quiet), "{quiet}");
+        let piped = |command: &mut Command| Ran::from(command.output().unwrap()).expect_code(0).stdout;
+        assert!(!coloured(&piped(&mut reaper(&troupe, &["scan", "-n"]).command())));
+        // Asked for in so many words, they go into a pipe, NO_COLOR or not; JSON has none at all.
+        assert!(coloured(&piped(&mut reaper(&troupe, &["scan", "-n", "--color", "always"]).command())));
+        assert!(coloured(&piped(&mut no_color(&["--color", "always", "scan", "-n"]))));
+        assert!(!coloured(&piped(&mut no_color(&["--color", "always", "scan", "-n", "--format", "json"]))));
+    });
+}
+
+#[test]
+fn bad_no_terminal_and_no_yes_is_refused_before_anything_is_read_or_written() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = agent(&troupe, "goose").orphan_of_dead_leader();
+        let start = Instant::now();
+        let closed = "exec \"$0\" scan --grace 0s <&-".to_owned();
+        for mut command in [reaper(&troupe, &["scan", "--grace", "0s"]).command(), {
+            let inner = reaper(&troupe, &[]).command();
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &closed, env!("CARGO_BIN_EXE_reaper")]).env_clear();
+            shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            shell
+        }] {
+            let ran = Ran::from(command.output().unwrap()).expect_code(2);
+            assert!(ran.stderr.contains("--yes") && ran.stderr.contains("--dry-run"), "{}", ran.stderr);
+            assert_eq!(ran.stdout, "");
+        }
+        assert!(goose.is_alive() && start.elapsed() < Duration::from_secs(10));
+        assert!(!state_dir(&home(&troupe)).exists());
+    });
+}

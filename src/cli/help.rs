@@ -98,4 +98,4 @@ Examples:
   reaper doctor                   every check, and the self-test
   reaper doctor -v                also what each gate said in the self-test
   reaper doctor --no-self-test    only look
-  sudo reaper doctor --all-users  for a service that looks after all users";
+  reaper doctor --all-users       as root, for a service that looks after all users";

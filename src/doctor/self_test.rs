@@ -9,6 +9,8 @@
 //! which is what is to be found out. `reaper history` shows it and leaves it out of the totals. Sightings are kept
 //! in memory: nobody else needs them.
 
+mod stop;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,17 +20,17 @@ use reaper_platform::{Host, Pid, Pinned as _, ProcId, Scope, Why};
 use super::stand_in::Launched;
 use super::{Check, Level};
 use crate::config::{self, ConfigError};
-use crate::escalation::Outcome;
 use crate::gates::How;
-use crate::look::{Ground, Judgement, Looker};
+use crate::look::{Ground, Looker};
 use crate::plan::Target;
 use crate::report::history::{History, SELF_TEST};
 use crate::report::words;
-use crate::sightings::{Sightings, ticks};
+use crate::sightings::{Sightings, is_newborn};
 use crate::state::{ActLock, StateDir, StateError};
 use crate::sweep;
 use crate::terminate::{Ended, Terminator};
 use crate::verdict::{Answer, Finding, Verdict};
+use stop::{Stop, conclude, lost, unexpected};
 
 const NAME: &str = "self-test";
 /// How long another reaper may be ending processes before we give up.
@@ -59,29 +61,6 @@ pub struct SelfTest {
     pub findings: Vec<Finding>,
     /// How it came out.
     pub check: Check,
-}
-
-/// Why it ended before its end.
-struct Stop {
-    level: Level,
-    what: String,
-    hint: String,
-}
-
-impl Stop {
-    fn fail(what: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { level: Level::Fail, what: what.into(), hint: hint.into() }
-    }
-}
-
-impl From<StateError> for Stop {
-    fn from(e: StateError) -> Self {
-        let text = e.to_string();
-        let (what, hint) = text.rsplit_once("\nhint: ").unwrap_or((&text, "see the check `state`"));
-        // Then we could not look at all, which is not the machine's fault.
-        let level = if matches!(e, StateError::Busy { .. }) { Level::Warn } else { Level::Fail };
-        Self { level, what: what.to_owned(), hint: hint.to_owned() }
-    }
 }
 
 /// The ground to test on: the machine and the scope as they are, the adopters of the config, and of all profiles
@@ -134,7 +113,8 @@ impl<H: Host> Test<'_, H> {
         self.explain(&process, &sightings)?;
         let target = self.plan(&id, &sightings)?;
         let ended = self.end(target, &sightings, state)?;
-        Ok(self.conclude(&ended, &process, parent))
+        let is_collected = self.collect(&process, parent);
+        Ok(conclude(&ended, is_collected, &self.called(parent)))
     }
 
     fn start(&mut self, program: &Path) -> Result<(Launched, H::Pinned), Stop> {
@@ -188,7 +168,7 @@ impl<H: Host> Test<'_, H> {
         let begun = Instant::now();
         let host = &*self.ground.host;
         // Nobody is remembered in the tick of its start.
-        while ticks(&host.clock(), host.here()) <= id.start.0 && begun.elapsed() < LIMIT {
+        while is_newborn(id, &host.clock(), host.here()) && begun.elapsed() < LIMIT {
             host.sleep(STEP);
         }
         let looked = Instant::now();
@@ -311,50 +291,17 @@ impl<H: Host> Test<'_, H> {
         }
     }
 
-    fn conclude(&self, ended: &Ended, process: &H::Pinned, parent: Pid) -> Check {
-        let why = ended.why.as_deref().unwrap_or("for no reason that is known");
-        match ended.outcome {
-            Outcome::Exited | Outcome::Killed => {}
-            Outcome::Gone => {
-                let what = "something else ended the stand-in first";
-                return Check::warn(NAME, what, "is another reaper or a cleaner at work here?");
-            }
-            outcome => {
-                return Check::fail(
-                    NAME,
-                    format!("the stand-in was {}: {why}", outcome.name()),
-                    "see the check `kernel`; a security module may forbid signals",
-                );
-            }
-        }
-        if !self.is_collected(process) {
-            let called = self.called(parent);
-            return Check::warn(
-                NAME,
-                format!(
-                    "a process of our own was found and ended, but {called} does not collect it: zombies stay"
-                ),
-                "run an init that collects its children as PID 1 (`docker run --init`, tini)",
-            );
-        }
-        match ended.outcome {
-            Outcome::Killed => Check::warn(
-                NAME,
-                "a process of our own was found and ended, but by SIGKILL only: SIGTERM is ignored here",
-                "whatever started reaper ignores SIGTERM, and what it starts inherits that",
-            ),
-            _ => Check::ok(NAME, "a process of our own was orphaned, found, explained and ended"),
-        }
-    }
-
-    fn is_collected(&self, process: &H::Pinned) -> bool {
+    /// Whether its new parent collects it; some look for dead children every second only.
+    fn collect(&mut self, process: &H::Pinned, parent: Pid) -> bool {
         let begun = Instant::now();
         while process.stat().is_ok() {
-            if begun.elapsed() > LIMIT / 5 {
+            if begun.elapsed() > LIMIT {
                 return false;
             }
             self.ground.host.sleep(STEP);
         }
+        let called = self.called(parent);
+        self.step("collected", begun, format!("by {called}"));
         true
     }
 
@@ -365,19 +312,4 @@ impl<H: Host> Test<'_, H> {
     fn step(&mut self, name: &'static str, begun: Instant, what: String) {
         self.steps.push(Step { name, took: begun.elapsed(), what });
     }
-}
-
-/// The gates say something else than they should of an orphan of ours.
-fn unexpected(judgement: &Judgement) -> Stop {
-    let what = format!(
-        "the stand-in is not to be ended: verdict {}, decided by {}: {}",
-        judgement.verdict.name(),
-        judgement.decided_by,
-        judgement.reason()
-    );
-    Stop::fail(what, "agents that are started the same way are left alone for the same reason")
-}
-
-fn lost(why: &Why) -> Stop {
-    Stop::fail(format!("the stand-in is lost: {why}"), "is another reaper or a cleaner at work here?")
 }

@@ -59,7 +59,7 @@ pub struct SelfTestReport {
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepReport {
-    /// `started`, `orphaned`, `found`, `waited`, `explained`, `planned` or `ended`.
+    /// `started`, `orphaned`, `found`, `waited`, `explained`, `planned`, `ended` or `collected`.
     pub name: String,
     /// How long it took.
     pub took_us: u64,

@@ -81,13 +81,6 @@ pub enum Command {
     /// Check whether this machine, user and sandbox let reaper do its job, and try it on a process of its own
     #[command(after_help = help::DOCTOR)]
     Doctor(Doctor),
-    /// A process that the doctor ends
-    #[command(name = crate::doctor::stand_in::COMMAND, hide = true)]
-    StandIn {
-        /// Which of the two it is
-        #[arg(value_parser = [crate::doctor::stand_in::LAUNCH, crate::doctor::stand_in::WAIT])]
-        role: String,
-    },
     /// List the profiles: which agents are known, by which marker, what is on or off and why
     #[command(after_help = help::PROFILES)]
     Profiles,

@@ -1,5 +1,6 @@
 //! `reaper doctor`: can this machine, user and sandbox do the job? And the processes that its self-test is about.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -9,9 +10,9 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use reaper_platform::Host as _;
 
-use super::args::{Doctor as Args, Format};
+use super::args::{Color, Doctor as Args, Format};
 use super::exit::{CommandError, Exit};
-use super::out::Out;
+use super::out::{self, Out};
 use super::{Context, control, scan};
 use crate::config::{self, Overrides, Policy, Sources};
 use crate::doctor::self_test::{self, SelfTest};
@@ -109,8 +110,9 @@ fn ask(socket: &Path) -> service::Found {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
             service::Found::Nobody
         }
-        // Where the directory cannot be looked into, its own check says so.
-        Err(e) if e.kind() == io::ErrorKind::NotADirectory => service::Found::Nobody,
+        Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory) => {
+            service::Found::Hidden(e.to_string())
+        }
         Err(e) => service::Found::Silent(e.to_string()),
     }
 }
@@ -176,17 +178,25 @@ fn steps(text: &mut String, test: &SelfTestReport, verbose: bool) {
     }
 }
 
-/// The hidden side of the self-test.
-pub fn stand_in(role: &str, out: &Out) -> Exit {
-    if role == life::WAIT {
-        life::wait();
-        return Exit::Done;
+/// The hidden side of the self-test. It stands before the command line, and so in no help and no completion.
+pub fn stand_in(mut args: impl Iterator<Item = OsString>) -> Option<Exit> {
+    if args.next()? != life::COMMAND {
+        return None;
     }
-    match life::launch() {
+    let role = args.next().filter(|_| args.next().is_none());
+    let done = match role.as_ref().and_then(|role| role.to_str()) {
+        Some(life::WAIT) => {
+            life::wait();
+            Ok(())
+        }
+        Some(life::LAUNCH) => life::launch(),
+        _ => Err(format!("`{}` is for `reaper doctor` only", life::COMMAND)),
+    };
+    Some(match done {
         Ok(()) => Exit::Done,
         Err(why) => {
-            out.note(why);
+            out::error(Color::Never, why);
             Exit::Failed
         }
-    }
+    })
 }

@@ -32,6 +32,9 @@ use out::Out;
 #[must_use]
 pub fn main() -> ExitCode {
     report_bugs();
+    if let Some(exit) = doctor::stand_in(std::env::args_os().skip(1)) {
+        return exit.into();
+    }
     let app = match args::parse(std::env::args_os()) {
         Ok(app) => app,
         Err(e) => {
@@ -68,7 +71,6 @@ fn run(app: &App) -> Result<Exit, CommandError> {
             control::plain(&Context::new(&app.global)?, service::control::Command::Reload, &mut out)?
         }
         Command::Doctor(args) => doctor::run(Context::new(&app.global), args, &mut out)?,
-        Command::StandIn { role } => doctor::stand_in(role, &out),
         Command::History(args) => history::run(&Context::new(&app.global)?, args, &mut out)?,
         Command::Profiles => profiles::run(&Context::new(&app.global)?, &mut out)?,
         Command::Config(what) => config::run(&Context::new(&app.global)?, what, &mut out)?,

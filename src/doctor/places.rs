@@ -52,8 +52,9 @@ pub fn check(name: &'static str, facts: &Facts) -> Check {
         }
     };
     let free = words::bytes(room.bytes);
-    if room.bytes < LITTLE || room.files.is_some_and(|files| files < FEW_FILES) {
-        let files = room.files.map(|n| format!(" and {n} files")).unwrap_or_default();
+    let few = room.files.filter(|files| *files < FEW_FILES);
+    if room.bytes < LITTLE || few.is_some() {
+        let files = few.map(|n| format!(" and {n} files")).unwrap_or_default();
         return Check::warn(
             name,
             format!("`{path}` can be written, but has room for {free}{files} only"),

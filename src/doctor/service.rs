@@ -15,6 +15,8 @@ pub enum Found {
     Runs(Box<Status>),
     /// Nobody is there.
     Nobody,
+    /// The directory of its socket cannot be looked into: why. The check of that directory says what to do.
+    Hidden(String),
     /// Somebody is there and does not answer as it should: why.
     Silent(String),
 }
@@ -25,6 +27,9 @@ pub fn check(found: &Found) -> Check {
     let status = match found {
         Found::Nobody => {
             return Check::ok(NAME, "none runs for you; `reaper run` is one, `reaper scan` needs none");
+        }
+        Found::Hidden(why) => {
+            return Check::skipped(NAME, format!("whether one runs cannot be told: {why}"));
         }
         Found::Silent(why) => {
             return Check::fail(
@@ -148,5 +153,6 @@ mod tests {
     fn none_is_fine_and_a_silent_one_is_not() {
         assert_eq!(check(&Found::Nobody).level, Level::Ok);
         assert_eq!(check(&Found::Silent("timed out".into())).level, Level::Fail);
+        assert_eq!(check(&Found::Hidden("permission denied".into())).level, Level::Skipped);
     }
 }

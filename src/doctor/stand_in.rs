@@ -1,4 +1,4 @@
-//! The process that `reaper doctor` ends to try itself out, and its launcher; both are hidden subcommands of this
+//! The process that `reaper doctor` ends to try itself out, and its launcher; both are hidden commands of this
 //! program, because nothing else can be relied on to be there: an image may hold this one file.
 //!
 //! The launcher stamps the stand-in as a launcher of agents should: with our marker, and with a lease that names
@@ -16,7 +16,7 @@ use reaper_platform::{Host as _, NativeHost, Pid};
 use crate::config::env::MANAGED;
 use crate::owner::{Lease, OWNER};
 
-/// The hidden subcommand.
+/// The first argument, which is no command of the public command line.
 pub const COMMAND: &str = "__stand-in";
 /// Its argument for the launcher.
 pub const LAUNCH: &str = "launch";

@@ -103,13 +103,23 @@ struct Head {
 }
 
 fn parse(line: &[u8]) -> Result<Box<Dated>, No> {
-    let head: Head = serde_json::from_slice(line).map_err(|_| No::Damaged)?;
-    if head.schema != HISTORY || !matches!(head.event.as_str(), "intent" | "outcome") {
-        return Err(if head.schema.starts_with("reaper.history/") { No::Newer } else { No::Damaged });
+    let Ok(record) = serde_json::from_slice::<Record>(line) else { return Err(stranger(line)) };
+    if record.schema != HISTORY || !matches!(record.event.as_str(), "intent" | "outcome") {
+        return Err(stranger(line));
     }
-    let record: Record = serde_json::from_slice(line).map_err(|_| No::Damaged)?;
     let at = record.at.parse().map_err(|_| No::Damaged)?;
     Ok(Box::new(Dated { at, record }))
+}
+
+/// What a line is that is no record of ours.
+fn stranger(line: &[u8]) -> No {
+    match serde_json::from_slice::<Head>(line) {
+        Ok(head) if head.schema == HISTORY && matches!(head.event.as_str(), "intent" | "outcome") => {
+            No::Damaged
+        }
+        Ok(head) if head.schema.starts_with("reaper.history/") => No::Newer,
+        _ => No::Damaged,
+    }
 }
 
 #[cfg(test)]

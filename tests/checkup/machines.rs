@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use reaper_testkit::{Actor, Alive, Hidepid, Stage, Troupe, here, play, skip};
+use reaper_testkit::{Actor, Alive, Hidepid, Stage, Troupe, here, mounts, play, skip};
 
 use crate::checks::{check, doctor, exists, found, in_a_user_namespace, only_amiss, stand_in, step, steps};
 use crate::common::{Ran, Reaper, set_mode};
-use crate::support::{home, until};
+use crate::support::{act, ended, home, marked, until};
 
 const WHOLE_WAY: [&str; 8] =
     ["started", "orphaned", "found", "waited", "explained", "planned", "ended", "collected"];
@@ -37,6 +37,33 @@ fn a_healthy_machine_can_do_the_job() {
             "{}",
             text.stdout
         );
+    });
+}
+
+/// As on every desktop: the manager is looked up in its own cgroup.
+#[test]
+fn a_user_with_a_service_manager_can_do_the_job() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let manager = troupe.manager(0);
+        let cgroups = Path::new("/sys/fs/cgroup");
+        mounts::memory(cgroups, "size=64k,mode=0755").unwrap();
+        let own = cgroups.join("user.slice/user-0.slice/user@0.service/init.scope");
+        fs::create_dir_all(&own).unwrap();
+        let pam = troupe.actor("(sd-pam)").under(&manager);
+        fs::write(own.join("cgroup.procs"), format!("{}\n{}\n", pam.pid, manager.pid)).unwrap();
+        let ran = doctor(&home(&troupe)).run().expect_code(0);
+        only_amiss(&ran, &[]);
+        found(
+            &ran,
+            "adopters",
+            "ok",
+            &format!("`systemd` (pid {}), the user's service manager", manager.pid),
+        );
+        found(&ran, "sandbox", "ok", "tried on your service manager");
+        let lost = marked(&troupe, "goose").by(&manager).orphan();
+        assert_eq!(lost.ppid(), manager.pid);
+        ended(&act(&troupe).run().expect_code(0), &lost);
     });
 }
 

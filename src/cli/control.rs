@@ -11,6 +11,7 @@ use super::args::{Check, Format, Pause, Status as Args};
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use super::scan::json;
+use crate::doctor::Level;
 use crate::report::status::Status;
 use crate::report::words;
 use crate::service::control::{CONTROL, Command, Reply, Request};
@@ -38,6 +39,9 @@ fn probe(status: &Status, check: Check, out: &Out) -> Exit {
     let wrong = match check {
         Check::Live => None,
         Check::Ready if status.sight.blind => Some("blind: not one environment can be read"),
+        Check::Ready if is_impaired(status) => {
+            Some("impaired: a check at its start failed, see `reaper status`")
+        }
         Check::Ready if !status.ready => Some("the last looks at the processes failed"),
         Check::Ready => None,
     };
@@ -183,9 +187,15 @@ fn describe(status: &Status) -> String {
     text
 }
 
+fn is_impaired(status: &Status) -> bool {
+    status.impaired.iter().any(|impaired| impaired.level == Level::Fail.name())
+}
+
 fn state(status: &Status) -> String {
     let what = if status.sight.blind {
         "BLIND: not one environment can be read, so no marker can be seen (see `reaper doctor`)"
+    } else if is_impaired(status) {
+        "IMPAIRED: it cannot do its whole job, see below (and `reaper doctor`)"
     } else if !status.ready {
         "FAILING: processes cannot be listed; nothing is ended"
     } else {

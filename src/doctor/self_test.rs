@@ -181,7 +181,11 @@ impl<H: Host> Test<'_, H> {
         self.step(
             "found",
             looked,
-            format!("by {}, among {} processes", survey.census.method.name(), survey.census.examined),
+            format!(
+                "by {}, among {}",
+                survey.census.method.name(),
+                words::count(survey.census.examined, "process")
+            ),
         );
         self.findings.clone_from(&judgement.findings);
         if !judgement.is_orphan() {

@@ -1,6 +1,6 @@
 //! Another instance: whether a service runs for this user, and how it says it is.
 
-use super::Check;
+use super::{Check, Level};
 use crate::report::escape::again;
 use crate::report::status::Status;
 use crate::report::words;
@@ -52,7 +52,7 @@ pub fn check(found: &Found) -> Check {
             "run `reaper doctor` where the service runs; its unit or its container is in the way (see sandbox)",
         );
     }
-    if let Some(impaired) = status.impaired.iter().find(|impaired| impaired.level == "fail") {
+    if let Some(impaired) = status.impaired.iter().find(|impaired| impaired.level == Level::Fail.name()) {
         let hint = impaired.hint.as_deref().unwrap_or("see its log");
         return Check::fail(NAME, format!("{runs}: {}", again(&impaired.what)), again(hint));
     }
@@ -78,7 +78,6 @@ pub fn check(found: &Found) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
     use crate::report::status::{
         ConfigStatus, Impaired, Paused, STATUS, SightStatus, Sweeps, Totals, Verdicts,

@@ -16,11 +16,13 @@ pub fn check(machine: &Machine) -> Check {
         // The check of the kernel says so already.
         Err(Why::Unsupported(_)) => Check::ok(NAME, "every process can be seen"),
         Err(why) => {
+            // To whom it is hidden, it is not there.
+            let why = if *why == Why::Gone { String::new() } else { format!(": {why}") };
             let mount = if options.is_empty() { String::new() } else { format!(" (mounted with {options})") };
             Check::warn(
                 NAME,
                 format!(
-                    "PID 1 and other users' processes are hidden{mount}: {why}. Your own can be seen, and all of \
+                    "PID 1 and other users' processes are hidden{mount}{why}. Your own can be seen, and all of \
                      /proc is walked to find them, which costs more"
                 ),
                 "nothing has to be done; to see PID 1, join the group of the mount option gid= or mount /proc \

@@ -20,7 +20,8 @@ pub struct Status {
     pub started_at: String,
     /// Since then.
     pub uptime_s: f64,
-    /// Whether it is ready: the first look at everything succeeded, and so did the last one.
+    /// Whether it is ready: the first look at everything succeeded, so did the last one, and no check at the start
+    /// failed.
     pub ready: bool,
     /// Set while nothing is to be ended.
     pub paused: Option<Paused>,

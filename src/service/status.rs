@@ -71,7 +71,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
         scope: if warden.setup.scope == Scope::Everyone { "all-users" } else { "user" }.to_owned(),
         started_at: time(&warden.started),
         uptime_s: seconds(since(&warden.started)),
-        ready: warden.is_well() && !sight.blind,
+        ready: warden.is_well() && !sight.blind && failed(&warden.setup.checks).next().is_none(),
         paused: warden.pause.map(|pause| match pause {
             Pause::UntilResumed => Paused { until: None, left_s: None },
             Pause::Until(end) => {
@@ -113,6 +113,11 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
         totals: warden.totals,
         errors: warden.troubles.iter().cloned().collect(),
     }
+}
+
+/// What keeps us from our job, since the start.
+fn failed(checks: &[Check]) -> impl Iterator<Item = &'static str> {
+    checks.iter().filter(|check| check.level == Level::Fail).map(|check| check.name)
 }
 
 fn impaired(checks: &[Check]) -> Vec<Impaired> {

@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Command;
 
 use reaper_testkit::{Stage, Troupe, here, mounts, play};
-use serde::Deserialize;
 use serde_json::Value;
 
 use crate::common::{Ran, Reaper, set_mode, state_dir};
@@ -244,71 +243,4 @@ fn w15_what_two_write_at_once_is_whole() {
             .unwrap();
         service.wait().unwrap();
     });
-}
-
-/// The public document once more, as a reader would declare it: nothing may be renamed, and what is added must be
-/// written down here.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only their names and types matter")]
-struct Document {
-    schema: String,
-    generated_at: String,
-    since: Option<String>,
-    pid: Option<i32>,
-    entries: Vec<Entry>,
-    omitted: u64,
-    totals: Totals,
-    skipped: Skipped,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only their names and types matter")]
-struct Entry {
-    pid: i32,
-    start_ticks: u64,
-    program: String,
-    root: i32,
-    role: String,
-    profiles: Vec<String>,
-    sweep: String,
-    self_test: bool,
-    signals: Vec<Value>,
-    outcome: String,
-    at: String,
-    took_ms: Option<u64>,
-    rss_bytes: u64,
-    reclaimed_bytes: u64,
-    why: Option<String>,
-    findings: Vec<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only their names and types matter")]
-struct Totals {
-    targets: u64,
-    ended: u64,
-    orphans_ended: u64,
-    by_outcome: Value,
-    by_profile: Value,
-    reclaimed_bytes: u64,
-    self_tests: u64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "only their names and types matter")]
-struct Skipped {
-    damaged: u64,
-    newer: u64,
-}
-
-#[test]
-fn the_document_is_the_published_one() {
-    let home = tempfile::tempdir().unwrap();
-    put(home.path(), "history.jsonl", &outcome(1, r#","why":"x""#));
-    let ran = history(home.path(), &["--format", "json", "--since", "300d", "--pid", "1"]).expect_code(0);
-    serde_json::from_str::<Document>(&ran.stdout).unwrap_or_else(|e| panic!("{e}\n{}", ran.stdout));
 }

@@ -196,6 +196,23 @@ fn a_user_namespace_that_blinds_is_a_failure() {
     });
 }
 
+/// As in a unit with `ProcSubset=pid`, or a chroot.
+#[test]
+fn without_proc_the_answer_is_still_a_document() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let run = doctor(&home(&troupe));
+        mounts::memory(Path::new("/proc"), "size=4k").unwrap();
+        let ran = run.run();
+        mounts::take_away(Path::new("/proc")).unwrap();
+        let ran = ran.expect_code(4);
+        only_amiss(&ran, &["proc"]);
+        found(&ran, "proc", "fail", "boot id");
+        found(&ran, "proc", "fail", "mount /proc");
+        assert!(ran.json()["uid"].is_null() && ran.json()["self_test"].is_null());
+    });
+}
+
 #[test]
 fn root_without_its_rights_cannot_look_after_all_users() {
     play(&Stage::new().systemd().several_users(), here!(), || {

@@ -7,6 +7,8 @@ mod checks;
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod machines;

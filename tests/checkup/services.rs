@@ -96,6 +96,10 @@ fn a_service_in_a_sandbox_says_so_in_its_log_its_status_and_to_the_doctor() {
         assert!(failed[0]["hint"].is_string());
         let text = run(&["status"]).run().expect_code(0).stdout;
         assert!(text.contains("impaired   sandbox: the environment of your service manager"), "{text}");
+        assert!(text.contains("state      IMPAIRED"), "{text}");
+        assert_eq!(run(&["status", "--check", "live"]).run().code, 0);
+        let ready = run(&["status", "--check", "ready"]).run().expect_code(4);
+        assert!(ready.stderr.contains("not ready: impaired"), "{}", ready.stderr);
         let outside = run(&["doctor", "--format", "json"]).run().expect_code(4);
         found(&outside, "sandbox", "ok", "can be read");
         found(&outside, "service", "fail", "no marker of an agent can be seen");

@@ -313,7 +313,7 @@ fn complain(survey: &Survey, out: &Out) {
     if survey.blind {
         out.warn(format_args!(
             "{BLIND}\nhint: a sandbox may be in the way (systemd's Protect… and Private… directives in a user unit), \
-             or the processes run as another user or group"
+             or the processes run as another user or group; `reaper doctor` looks which"
         ));
     }
     if survey.judgements.iter().any(|j| j.verdict == Verdict::Unknown) {

@@ -73,8 +73,10 @@ impl Actor {
         if let Some(file) = &self.behaviour.open {
             drop(fs::File::open(file));
         }
-        // A child that PID 1 got with its exec may have ended before SIGCHLD was blocked: that signal is lost.
+        // PID 1 has its director since before its exec: what that one asked for, or that it ended, may have been
+        // told before these signals were blocked, and is lost then.
         self.collect();
+        self.serve_desk();
         let mut ends_at = self.behaviour.alarm_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         loop {
             let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() as u64);

@@ -149,6 +149,14 @@ impl<H: Host> Looker<H> {
         Ok((facts, findings))
     }
 
+    /// How a process that may adopt is called, and what it is to an orphan of `uid`.
+    #[must_use]
+    pub fn adopter(&self, pid: Pid, uid: Option<Uid>) -> (String, orphan::Kind) {
+        let elder = self.elder(pid);
+        let called = elder.facts.as_ref().map_or_else(|_| format!("pid {pid}"), Facts::called);
+        (called, orphan::kind(&elder, uid, &self.policy, self.us.systemd_booted))
+    }
+
     fn conclude(case: &Case<'_>, judged: gates::Judged<'_>) -> Judgement {
         let facts = case.facts;
         let names = Names::of(&facts.identity());

@@ -75,6 +75,12 @@ pub enum Command {
     Resume,
     /// Make the running service read its config again
     Reload,
+    /// What was ended, why, and what became of it
+    #[command(after_help = help::HISTORY)]
+    History(History),
+    /// Check whether this machine, user and sandbox let reaper do its job, and try it on a process of its own
+    #[command(after_help = help::DOCTOR)]
+    Doctor(Doctor),
     /// List the profiles: which agents are known, by which marker, what is on or off and why
     #[command(after_help = help::PROFILES)]
     Profiles,
@@ -185,6 +191,40 @@ pub struct Pause {
     /// For how long, e.g. 10m; until `reaper resume` when it is left out
     #[arg(value_name = "DURATION", value_parser = duration)]
     pub time: Option<Duration>,
+}
+
+/// What was ended, why, and what became of it.
+#[derive(Debug, Clone, Args)]
+pub struct History {
+    /// Only what happened within this time, e.g. 24h or 7d
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Only what happened to the processes of this number
+    #[arg(long, value_parser = pid)]
+    pub pid: Option<Pid>,
+    /// How many to show, the newest; the totals count all
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// Show all
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// Check whether the job can be done here.
+#[derive(Debug, Clone, Args)]
+pub struct Doctor {
+    /// Leave out the live test, which starts a process and ends it
+    #[arg(long)]
+    pub no_self_test: bool,
+    /// As root: check for every user's processes, not only root's own
+    #[arg(long)]
+    pub all_users: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
 }
 
 /// How to print a result.

@@ -96,7 +96,7 @@ fn refused(error: Option<String>) -> CommandError {
 fn call(context: &Context, command: Command, time: Option<Duration>) -> Result<Reply, CommandError> {
     let path = context.paths()?.socket();
     let request = Request { schema: CONTROL.to_owned(), command, for_s: time.map(|time| time.as_secs_f64()) };
-    talk(&path, &request).map_err(|e| match e.kind() {
+    talk(&path, &request, LIMIT).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => CommandError::new(
             Exit::Failed,
             format_args!("no reaper service runs for you (nobody answers on `{}`)", path.display()),
@@ -110,10 +110,11 @@ fn call(context: &Context, command: Command, time: Option<Duration>) -> Result<R
     })
 }
 
-fn talk(path: &Path, request: &Request) -> io::Result<Reply> {
+/// Asks whoever listens on a socket.
+pub fn talk(path: &Path, request: &Request, limit: Duration) -> io::Result<Reply> {
     let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
@@ -189,6 +190,9 @@ fn describe(status: &Status) -> String {
     if let Some(path) = &m.textfile {
         row("metrics", m.textfile_error.clone().unwrap_or_else(|| path.clone()));
     }
+    for impaired in &status.impaired {
+        row("impaired", format!("{}: {}", impaired.check, impaired.what));
+    }
     for trouble in &status.errors {
         row("trouble", format!("{} {}", trouble.at, trouble.what));
     }
@@ -198,6 +202,8 @@ fn describe(status: &Status) -> String {
 fn state(status: &Status) -> String {
     let what = if status.sight.blind {
         "BLIND: not one environment can be read, so no marker can be seen (see `reaper doctor`)"
+    } else if status.is_impaired() {
+        "IMPAIRED: it cannot do its whole job, see below (and `reaper doctor`)"
     } else if !status.ready {
         "FAILING: processes cannot be listed; nothing is ended"
     } else {

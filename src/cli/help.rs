@@ -6,6 +6,8 @@ Examples:
   reaper scan --dry-run    see which agents are orphans, and what goes down with each
   reaper scan              the same, then ask, wait out the grace period, end them
   reaper explain 4242      every gate's answer for one process, with its evidence
+  reaper history           what was ended, why, and what became of it
+  reaper doctor            whether it can do its job here, tried on a process of its own
   reaper profiles          which agents are known, by which marker, and what is on
 
 Exit status:
@@ -73,3 +75,27 @@ Examples:
   reaper completions bash > ~/.local/share/bash-completion/completions/reaper
   reaper completions zsh > ~/.zfunc/_reaper
   reaper completions fish > ~/.config/fish/completions/reaper.fish";
+
+/// Below the help of `reaper history`.
+pub const HISTORY: &str = "\
+Every signal is written down before it is sent, and its outcome after. `unfinished` means that a signal was announced \
+and nothing more was written: reaper was ended in the middle, or the machine was.
+
+Examples:
+  reaper history                      the newest ones, and totals
+  reaper history --since 7d -v        of the last week, with what every gate said
+  reaper history --pid 4242           what became of one process
+  reaper history --all --format json  everything, for a program";
+
+/// Below the help of `reaper doctor`.
+pub const DOCTOR: &str = "\
+The live self-test starts a harmless process of reaper's own, orphans it, finds it, explains it and ends it, by the \
+means of a scan. It can end nothing else; the history marks its account as a self-test. The state and runtime \
+directories are made if they are missing. The exit status is 0 when nothing failed, warnings or not, and 4 when \
+something did.
+
+Examples:
+  reaper doctor                   every check, and the self-test
+  reaper doctor -v                also what each gate said in the self-test
+  reaper doctor --no-self-test    only look
+  reaper doctor --all-users       as root, for a service that looks after all users";

@@ -4,16 +4,18 @@ pub mod args;
 mod ask;
 mod config;
 mod control;
+mod doctor;
 mod exit;
 mod explain;
 mod help;
+mod history;
 mod live;
 mod out;
 mod profiles;
 mod run;
 mod scan;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -31,6 +33,9 @@ use out::Out;
 #[must_use]
 pub fn main() -> ExitCode {
     report_bugs();
+    if let Some(exit) = doctor::stand_in(std::env::args_os().skip(1)) {
+        return exit.into();
+    }
     let app = match args::parse(std::env::args_os()) {
         Ok(app) => app,
         Err(e) => {
@@ -66,6 +71,8 @@ fn run(app: &App) -> Result<Exit, CommandError> {
         Command::Reload => {
             control::plain(&Context::new(&app.global)?, service::control::Command::Reload, &mut out)?
         }
+        Command::Doctor(args) => doctor::run(Context::new(&app.global), args, &mut out)?,
+        Command::History(args) => history::run(&Context::new(&app.global)?, args, &mut out)?,
         Command::Profiles => profiles::run(&Context::new(&app.global)?, &mut out)?,
         Command::Config(what) => config::run(&Context::new(&app.global)?, what, &mut out)?,
         Command::Completions { shell } => {
@@ -136,6 +143,10 @@ impl Context {
             )),
             (false, _) => Ok(Scope::User(uid)),
         }
+    }
+
+    fn var(&self, name: &str) -> Option<&OsStr> {
+        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
     }
 
     fn paths(&self) -> Result<paths::Paths, ConfigError> {

@@ -8,6 +8,8 @@ use super::Context;
 use super::args::Run;
 use super::exit::{CommandError, Exit};
 use crate::config::{self, Overrides, Policy};
+use crate::doctor;
+use crate::look::Ground;
 use crate::patience;
 use crate::service::logs::{self, Say};
 use crate::service::{self, Setup, lock};
@@ -31,6 +33,8 @@ pub fn run(context: &Context, args: &Run) -> Result<Exit, CommandError> {
         state = Some(StateDir::create(&paths.state, here.uid)?);
         socket = Some(paths.socket());
     }
+    let ground = Ground::new(Arc::clone(&context.host), Arc::clone(&policy), scope);
+    let checks = doctor::quick(&ground, context.var("MANAGERPID"));
     let sources = context.sources.clone();
     let setup = Setup {
         host: Arc::clone(&context.host),
@@ -41,6 +45,7 @@ pub fn run(context: &Context, args: &Run) -> Result<Exit, CommandError> {
         runtime,
         is_paranoid: args.paranoid,
         limit: patience::LIMIT,
+        checks,
     };
     service::run(setup, socket)?;
     drop(held);

@@ -285,7 +285,7 @@ fn complain(survey: &Survey, out: &Out) {
     if survey.blind {
         out.note(
             "hint: a sandbox may be in the way (systemd's Protect… and Private… directives in a user unit), \
-             or the processes run as another user or group",
+             or the processes run as another user or group; `reaper doctor` looks which",
         );
     }
     if !survey.plan.deferred.is_empty() {

@@ -59,7 +59,9 @@ pub fn seconds(time: Duration) -> f64 {
     ms / 1000.0
 }
 
-fn findings(findings: &[Finding]) -> Vec<FindingReport> {
+/// Every gate.
+#[must_use]
+pub fn findings(findings: &[Finding]) -> Vec<FindingReport> {
     findings
         .iter()
         .map(|f| FindingReport {

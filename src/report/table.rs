@@ -19,18 +19,31 @@ const VERDICT: usize = 6;
 #[must_use]
 pub fn render(judgements: &[JudgementReport], width: Option<usize>) -> String {
     let rows: Vec<[String; 8]> = judgements.iter().map(row).collect();
-    let mut widths = HEAD.map(str::len);
-    for row in &rows {
+    grid(&HEAD, &RIGHT, &rows, width, |row, column| match judgements.get(row) {
+        Some(judgement) if column == VERDICT => colour(&judgement.verdict),
+        _ => Style::new(),
+    })
+}
+
+/// Lays rows out below their head. On a terminal of `width` columns the last one is cut.
+pub fn grid<const N: usize>(
+    head: &[&str; N],
+    right: &[bool; N],
+    rows: &[[String; N]],
+    width: Option<usize>,
+    style: impl Fn(usize, usize) -> Style,
+) -> String {
+    let mut widths = head.map(str::len);
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.width());
         }
     }
     let mut out = String::new();
     let bold = Style::new().bold();
-    line(&mut out, &HEAD.map(str::to_owned), &widths, width, |_| bold);
-    for (row, judgement) in rows.iter().zip(judgements) {
-        let colour = colour(&judgement.verdict);
-        line(&mut out, row, &widths, width, |column| if column == VERDICT { colour } else { Style::new() });
+    line(&mut out, &head.map(str::to_owned), &widths, right, width, |_| bold);
+    for (i, row) in rows.iter().enumerate() {
+        line(&mut out, row, &widths, right, width, |column| style(i, column));
     }
     out
 }
@@ -62,18 +75,19 @@ fn colour(verdict: &str) -> Style {
     Style::new().fg_color(Some(colour.into()))
 }
 
-fn line(
+fn line<const N: usize>(
     out: &mut String,
-    cells: &[String; 8],
-    widths: &[usize; 8],
+    cells: &[String; N],
+    widths: &[usize; N],
+    right: &[bool; N],
     limit: Option<usize>,
     style: impl Fn(usize) -> Style,
 ) {
     let mut used = 0;
     let last = cells.len() - 1;
-    for (column, ((cell, width), right)) in cells.iter().zip(widths).zip(RIGHT).enumerate() {
+    for (column, ((cell, width), right)) in cells.iter().zip(widths).zip(right).enumerate() {
         let pad = width.saturating_sub(cell.width());
-        let (before, after) = if right { (pad, 0) } else { (0, pad) };
+        let (before, after) = if *right { (pad, 0) } else { (0, pad) };
         let style = style(column);
         let text = match limit {
             Some(limit) if column == last => cut(cell, limit.saturating_sub(used)),

@@ -6,11 +6,12 @@ use reaper_platform::{Clock, Host, Scope};
 
 use super::pause::Pause;
 use super::warden::Warden;
+use crate::doctor::{Check, Level};
 use crate::look::Judgement;
 use crate::report::build::seconds;
 use crate::report::escape::escape;
 use crate::report::status::{
-    ConfigStatus, MetricsStatus, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting,
+    ConfigStatus, Impaired, MetricsStatus, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting,
 };
 use crate::report::words;
 use crate::verdict::Verdict;
@@ -24,6 +25,16 @@ pub fn line<H: Host>(warden: &Warden<H>) -> String {
     }
     if warden.keeper.view().blind {
         parts.push("blind: not one environment can be read".to_owned());
+    }
+    let failed: Vec<&str> = warden
+        .setup
+        .checks
+        .iter()
+        .filter(|check| check.level == Level::Fail)
+        .map(|check| check.name)
+        .collect();
+    if !failed.is_empty() {
+        parts.push(format!("impaired by {} (see `reaper doctor`)", failed.join(", ")));
     }
     if warden.config_error.is_some() {
         parts.push("the new config is refused".to_owned());
@@ -60,7 +71,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
         scope: if warden.setup.scope == Scope::Everyone { "all-users" } else { "user" }.to_owned(),
         started_at: time(&warden.started),
         uptime_s: seconds(since(&warden.started)),
-        ready: warden.is_well() && !sight.blind,
+        ready: warden.is_well() && !sight.blind && failed(&warden.setup.checks).next().is_none(),
         paused: warden.pause.map(|pause| match pause {
             Pause::UntilResumed => Paused { until: None, left_s: None },
             Pause::Until(end) => {
@@ -87,6 +98,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
             unreadable: sight.unreadable,
             blind: sight.blind,
         },
+        impaired: impaired(&warden.setup.checks),
         sweeps: Sweeps {
             count: warden.looks.count,
             failed: warden.looks.failed,
@@ -107,6 +119,23 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
             textfile_error: warden.outputs.textfile.error().map(str::to_owned),
         },
     }
+}
+
+/// What keeps us from our job, since the start.
+fn failed(checks: &[Check]) -> impl Iterator<Item = &'static str> {
+    checks.iter().filter(|check| check.level == Level::Fail).map(|check| check.name)
+}
+
+fn impaired(checks: &[Check]) -> Vec<Impaired> {
+    let checks = checks.iter().filter(|check| check.level >= Level::Warn);
+    checks
+        .map(|check| Impaired {
+            check: check.name.to_owned(),
+            level: check.level.name().to_owned(),
+            what: check.what.clone(),
+            hint: check.hint.clone(),
+        })
+        .collect()
 }
 
 pub(super) fn verdicts<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> Verdicts {

@@ -14,6 +14,7 @@ use super::outputs::Outputs;
 use super::pause::Pause;
 use super::{logs, notify, status};
 use crate::config::{ConfigError, Policy};
+use crate::doctor::{Check, Level};
 use crate::escalation::Outcome;
 use crate::look::Ground;
 use crate::report::status::{Totals, Trouble};
@@ -46,6 +47,8 @@ pub struct Setup<H> {
     pub is_paranoid: bool,
     /// How long one process may take to be read.
     pub limit: Duration,
+    /// What a look at the machine, our rights and our sandbox found.
+    pub checks: Vec<Check>,
 }
 
 /// The looks around so far.
@@ -90,6 +93,7 @@ impl<H: Host> Warden<H> {
         let (host, here) = (Arc::clone(&setup.host), setup.host.here());
         let started = host.clock();
         let mut troubles = VecDeque::new();
+        setup.checks.iter().for_each(complain);
         let mut sightings = Sightings::default();
         if let Some(state) = &setup.state {
             let (loaded, warning) = Sightings::load(state, here, &started, true);
@@ -426,6 +430,17 @@ impl<H: Host> Warden<H> {
 
     pub(super) fn clock(&self) -> Clock {
         self.setup.host.clock()
+    }
+}
+
+/// Says at the start what will not work, or not as well as it should.
+fn complain(check: &Check) {
+    let Check { name, what, .. } = check;
+    let hint = check.hint.as_deref().unwrap_or_default();
+    match check.level {
+        Level::Fail => error!(check = name, "{name}: {what}\nhint: {hint}"),
+        Level::Warn => warn!(check = name, "{name}: {what}\nhint: {hint}"),
+        Level::Ok | Level::Skipped => debug!(check = name, "{name}: {what}"),
     }
 }
 

@@ -10,10 +10,12 @@ use crate::common::Reaper;
 use crate::place::scratch;
 
 /// Every command that has a help text of its own.
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 12] = [
     "",
     "scan",
     "explain",
+    "history",
+    "doctor",
     "profiles",
     "config",
     "config show",

@@ -114,6 +114,7 @@ mod document {
         pub waiting: Vec<Waiting>,
         pub ending: u64,
         pub totals: Totals,
+        pub impaired: Vec<Impaired>,
         pub errors: Vec<Trouble>,
         pub metrics: Metrics,
     }
@@ -189,6 +190,15 @@ mod document {
         pub survived: u64,
         pub interrupted: u64,
         pub reclaimed_bytes: u64,
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Impaired {
+        pub check: String,
+        pub level: String,
+        pub what: String,
+        pub hint: Option<String>,
     }
 
     #[derive(Debug, Serialize, Deserialize)]

@@ -48,7 +48,7 @@ impl LinuxHost {
         Ok(Self { proc_root, here })
     }
 
-    fn root(&self) -> BorrowedFd<'_> {
+    pub(super) fn root(&self) -> BorrowedFd<'_> {
         self.proc_root.as_fd()
     }
 

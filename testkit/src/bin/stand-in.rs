@@ -73,8 +73,10 @@ impl Actor {
         if let Some(file) = &self.behaviour.open {
             drop(fs::File::open(file));
         }
-        // A child may have ended before its signal was blocked: PID 1 starts together with the director.
+        // PID 1 has its director since before its exec: what that one asked for, or that it ended, may have been
+        // told before these signals were blocked, and is lost then.
         self.collect();
+        self.serve_desk();
         let mut ends_at = self.behaviour.alarm_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         loop {
             let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() as u64);

@@ -44,6 +44,17 @@ impl Facts {
         Ok(Self { id: process.id(), ids, exe, unit, started_by_parent, argv, environ, stat })
     }
 
+    /// Reads what the kernel tells without the process's memory, whose readers may have to wait for ever.
+    ///
+    /// # Errors
+    /// As [`Facts::read`].
+    pub fn without_memory<P: Pinned>(process: &P, why: &Why) -> Fact<Self> {
+        let (ids, exe, unit) = (process.ids(), process.exe(), process.unit());
+        let (argv, environ) = (Err(why.clone()), Err(why.clone()));
+        let started_by_parent = process.started_by_parent();
+        Ok(Self { id: process.id(), ids, exe, unit, started_by_parent, argv, environ, stat: process.stat()? })
+    }
+
     /// What its program's names are taken from.
     #[must_use]
     pub fn identity(&self) -> Identity<'_> {

@@ -115,7 +115,7 @@ impl Sightings {
     ///
     /// A process that another could be mistaken for is not remembered.
     pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) {
-        if is_unmistakable(&id, clock, here) {
+        if !is_newborn(&id, clock, here) {
             self.seen.entry(id).or_default().since.get_or_insert(clock.monotonic);
         }
     }
@@ -127,7 +127,7 @@ impl Sightings {
 
     /// Remembers whose a process is or was, by the same rule as [`Sightings::note`].
     pub fn tie(&mut self, id: ProcId, ties: Ties, clock: &Clock, here: &Here) {
-        if is_unmistakable(&id, clock, here) {
+        if !is_newborn(&id, clock, here) {
             self.change(&id, |seen| seen.ties = ties);
         }
     }
@@ -249,24 +249,32 @@ impl Sightings {
     /// When the file cannot be written.
     pub fn save(&self, state: &StateDir, here: &Here, clock: &Clock) -> Result<(), StateError> {
         let mut all = self.clone();
-        if let Ok(Some(bytes)) = state.read(FILE)
-            && let Ok(theirs) = Self::parse(&bytes, here, clock)
-        {
-            let mut shared = theirs.clone();
-            shared.seen.retain(|id, _| self.seen.contains_key(id));
-            all.merge(shared);
-            if all == theirs {
-                return Ok(());
+        match state.read(FILE) {
+            Ok(None) if self.is_empty() => return Ok(()),
+            Ok(Some(bytes)) => {
+                if let Ok(theirs) = Self::parse(&bytes, here, clock) {
+                    let mut shared = theirs.clone();
+                    // Whom we know to be no orphan stays one, whatever an earlier run saw.
+                    let is_seen = |id: &ProcId| self.seen.get(id).is_some_and(|ours| ours.since.is_some());
+                    shared.seen.retain(|id, _| is_seen(id));
+                    all.merge(shared);
+                    if all == theirs {
+                        return Ok(());
+                    }
+                }
             }
+            _ => {}
         }
         state.replace(FILE, &all.render(here))
     }
 }
 
-/// Whether no process that comes after this one can be mistaken for it. Where the kernel has no number of its
-/// own for each process, the moment in which it started must be over: whoever reuses its pid starts later.
-fn is_unmistakable(id: &ProcId, clock: &Clock, here: &Here) -> bool {
-    id.generation.is_some() || here.start_clock.now(clock) > id.start
+/// Whether a process that comes after this one could still be mistaken for it. Where the kernel has a number of its
+/// own for each process, none can. Elsewhere the moment in which it started must be over: whoever reuses its pid
+/// starts later.
+#[must_use]
+pub fn is_newborn(id: &ProcId, clock: &Clock, here: &Here) -> bool {
+    id.generation.is_none() && here.start_clock.now(clock) <= id.start
 }
 
 #[cfg(test)]

@@ -156,7 +156,7 @@ impl StateDir {
                 what: "write",
                 path,
                 source,
-                hint: "free some space, or make the directory writable",
+                hint: "nothing was ended. Free some space, or make the directory writable",
             }
         })
     }
@@ -191,7 +191,7 @@ impl StateDir {
             what: "lock",
             path: path.clone(),
             source,
-            hint: "free some space, or make the state directory writable",
+            hint: "nothing was ended. Free some space, or make the state directory writable",
         };
         let file = OpenOptions::new()
             .write(true)

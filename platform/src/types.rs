@@ -195,6 +195,17 @@ impl StartClock {
         StartTime(u64::try_from(units).unwrap_or(u64::MAX))
     }
 
+    /// The time that two processes with one start can be apart.
+    #[must_use]
+    pub const fn unit(self) -> Duration {
+        match self {
+            Self::BootTicks { per_second } => {
+                Duration::from_nanos(1_000_000_000 / if per_second == 0 { 1 } else { per_second })
+            }
+            Self::DayMicros => Duration::from_micros(1),
+        }
+    }
+
     /// How long ago that was.
     #[must_use]
     pub fn age(self, start: StartTime, clock: &Clock) -> Duration {
@@ -303,6 +314,7 @@ mod tests {
         let mac = StartClock::DayMicros;
         assert_eq!(mac.now(&clock), StartTime(1_767_323_045_000_000));
         assert_eq!(mac.age(StartTime(1_767_323_044_999_999), &clock), Duration::from_micros(1));
+        assert_eq!((linux.unit(), mac.unit()), (Duration::from_millis(10), Duration::from_micros(1)));
         for start_clock in [linux, mac] {
             assert_eq!(start_clock.age(StartTime(u64::MAX), &clock), Duration::ZERO, "not born yet");
             assert_eq!(start_clock.age(start_clock.now(&clock), &clock), Duration::ZERO);

@@ -18,8 +18,8 @@ use crate::facts::Fact;
 use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
 use crate::plan::{Plan, plan};
-use crate::sightings::Sightings;
-use crate::sweep::{self, Look};
+use crate::sightings::{self, Sightings};
+use crate::sweep::{self, Look, Sight};
 use crate::terminate::Ended;
 use crate::tree;
 use crate::verdict::{Answer, Gate, Verdict};
@@ -28,6 +28,8 @@ use crate::verdict::{Answer, Gate, Verdict};
 const INNOCENT: Duration = Duration::from_secs(60);
 /// When a process that could not be ended is tried again.
 const STUBBORN: Duration = Duration::from_secs(600);
+/// When a process is seen again that started in the very tick of the first look: two ticks at 100 a second.
+const NEWBORN: Duration = Duration::from_millis(20);
 /// Of all processes that can be held at once, the share that is kept free for ending some.
 const HELD_SHARE: usize = 4;
 
@@ -42,7 +44,7 @@ pub enum Event {
 
 /// How well the service can see.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sight {
+pub struct View {
     /// How the last census was taken.
     pub method: Option<Method>,
     /// How many processes it looked at.
@@ -57,6 +59,8 @@ struct Tracked<H: Host> {
     /// `None` when too many are held already; then it is pinned anew each time.
     process: Option<Arc<H::Pinned>>,
     judgement: Judgement,
+    /// Whether its environment could not be read at all, when it was first looked at.
+    is_unreadable: bool,
     /// When it is to be judged again, on the monotonic clock.
     next: Duration,
     /// Whether it is being ended right now.
@@ -195,18 +199,25 @@ impl<H: Host> Keeper<H> {
         let looks = patience::map(pids.clone(), self.limit, move |pid| {
             sweep::look(&looker, *pid, false, |id| seen.past(id, &clock))
         });
-        pids.into_iter().zip(looks.into_iter().map(Result::flatten)).collect()
+        let looker = Looker::new(&self.ground);
+        let settled = |pid: Pid, look: Fact<Look>| match look {
+            Ok(look) => Ok(look),
+            Err(Why::Gone) => Err(Why::Gone),
+            Err(why) => looker.judge_unread(pid, &why).map(|j| Look::Judged(Box::new(j), Sight::None)),
+        };
+        let looks = looks.into_iter().map(Result::flatten);
+        pids.into_iter().zip(looks).map(|(pid, look)| (pid, settled(pid, look))).collect()
     }
 
     /// Files what a look at a process found; says whether what is below it must be looked at, too.
     fn file(&mut self, pid: Pid, look: Fact<Look>) -> bool {
         let now = self.clock().monotonic;
         match look {
-            Ok(Look::Judged(judgement, _)) if judgement.is_notable() || judgement.is_wrapper => {
+            Ok(Look::Judged(judgement, sight)) if judgement.is_notable() || judgement.is_wrapper => {
                 self.innocents.remove(&pid);
-                self.track(*judgement)
+                self.track(*judgement, sight == Sight::None)
             }
-            Ok(Look::Judged(..) | Look::Nothing) => {
+            Ok(Look::Judged(..) | Look::Nothing | Look::Zombie(_)) => {
                 self.innocents.insert(pid, Innocent { next: now + INNOCENT, is_unreadable: false });
                 false
             }
@@ -218,7 +229,7 @@ impl<H: Host> Keeper<H> {
         }
     }
 
-    fn track(&mut self, judgement: Judgement) -> bool {
+    fn track(&mut self, judgement: Judgement, is_unreadable: bool) -> bool {
         let id = judgement.id;
         let is_wrapper = judgement.is_wrapper;
         let held = self.tracked.values().filter(|t| t.process.is_some()).count() + self.family.held();
@@ -235,9 +246,15 @@ impl<H: Host> Keeper<H> {
         };
         self.tracked.insert(
             id.pid,
-            Tracked { process, judgement: judgement.clone(), next: Duration::ZERO, is_ending: false },
+            Tracked {
+                process,
+                judgement: judgement.clone(),
+                is_unreadable,
+                next: Duration::ZERO,
+                is_ending: false,
+            },
         );
-        self.judged(judgement, true);
+        self.take_in(judgement, true);
         is_wrapper
     }
 
@@ -251,7 +268,7 @@ impl<H: Host> Keeper<H> {
     }
 
     /// Takes in a judgement of a tracked process.
-    fn judged(&mut self, judgement: Judgement, is_new: bool) {
+    fn take_in(&mut self, judgement: Judgement, is_new: bool) {
         let (clock, interval) = (self.clock(), self.ground.policy.interval());
         let Some(tracked) = self.tracked.get_mut(&judgement.id.pid) else { return };
         tracked.next = match judgement.verdict {
@@ -260,7 +277,12 @@ impl<H: Host> Keeper<H> {
             Verdict::Spare | Verdict::Unknown => clock.monotonic + interval,
         };
         if judgement.is_orphan() {
-            self.sightings.note(judgement.id, &clock, self.ground.host.here());
+            let here = self.ground.host.here();
+            self.sightings.note(judgement.id, &clock, here);
+            if sightings::is_newborn(&judgement.id, &clock, here) {
+                // It could not be remembered yet, and its grace must not begin a whole grace later.
+                tracked.next = clock.monotonic + NEWBORN;
+            }
         } else if judgement.verdict == Verdict::Spare {
             self.sightings.clear(&judgement.id);
         }
@@ -302,7 +324,7 @@ impl<H: Host> Keeper<H> {
         for ((pid, _), judgement) in due.into_iter().zip(judgements.into_iter().map(Result::flatten)) {
             let same = |j: &Judgement| self.tracked.get(&pid).is_some_and(|t| t.judgement.id == j.id);
             match judgement {
-                Ok(j) if same(&j) && (j.is_notable() || j.is_wrapper) => self.judged(j, false),
+                Ok(j) if same(&j) && (j.is_notable() || j.is_wrapper) => self.take_in(j, false),
                 // It is somebody else now, or of no interest any more.
                 Ok(_) | Err(Why::Gone) => self.forget(pid),
                 Err(_) => {
@@ -411,7 +433,8 @@ impl<H: Host> Keeper<H> {
         if roots.is_empty() {
             return Plan::default();
         }
-        let trees = tree::read(&self.ground, &self.census, &roots, self.limit);
+        let judged = self.judged();
+        let trees = tree::read(&self.ground, &self.census, &roots, &judged, self.limit);
         let policy = &self.ground.policy;
         let plan = plan(&trees, policy.reach(), policy.max_targets().get());
         for root in plan.targets.iter().map(|t| t.root) {
@@ -457,6 +480,12 @@ impl<H: Host> Keeper<H> {
         }
     }
 
+    /// What was made of each process of interest by itself, when it was last looked at.
+    #[must_use]
+    pub fn judged(&self) -> Vec<Judgement> {
+        self.judgements().cloned().collect()
+    }
+
     /// When somebody is to be judged again, on the monotonic clock.
     #[must_use]
     pub fn next(&self) -> Option<Duration> {
@@ -473,14 +502,19 @@ impl<H: Host> Keeper<H> {
         self.tracked.values().map(|t| &t.judgement)
     }
 
+    /// All children of the adopters that the last census listed, whoever's they are.
+    #[must_use]
+    pub fn adopted(&self) -> &[Pid] {
+        &self.census.children
+    }
+
     /// How well the last look could see.
     #[must_use]
-    pub fn sight(&self) -> Sight {
+    pub fn view(&self) -> View {
         let hidden = self.innocents.values().filter(|i| i.is_unreadable).count();
-        let unknown = |j: &&Judgement| j.answer(Gate::Marker) == Answer::Unknown;
-        let unread = hidden + self.judgements().filter(unknown).count();
+        let unread = hidden + self.tracked.values().filter(|t| t.is_unreadable).count();
         let read = self.innocents.len() + self.tracked.len() - unread;
-        Sight {
+        View {
             method: Some(self.census.method),
             examined: self.census.examined,
             unreadable: self.census.unreadable + unread,

@@ -5,14 +5,20 @@
 //! [`execution`] ends processes on threads of its own.
 
 pub mod control;
+mod desktop;
 mod execution;
 mod family;
+mod http;
 pub mod keeper;
 pub mod lock;
 pub mod logs;
+pub mod metrics;
 mod notify;
+mod outputs;
 mod pause;
+pub mod readings;
 mod status;
+mod textfile;
 pub mod warden;
 
 use std::io;
@@ -78,6 +84,7 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
     let (done_tx, mut done) = mpsc::unbounded_channel();
     let (calls_tx, mut calls) = mpsc::channel(1);
     let uid = setup.host.here().uid.0;
+    let mut http = http::Http::new(calls_tx.clone());
     if let Some(path) = socket {
         let bound = control::Socket::bind(&path).map_err(|source| ServiceError::Io {
             what: format!("bind the control socket `{}`", path.display()),
@@ -95,7 +102,11 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
     notify::ready(&status::line(&warden));
     info!("watching {} of interest", warden.keeper.judgements().count());
     loop {
+        if let Some(served) = http.follow(warden.listen()) {
+            warden.served(served);
+        }
         let wake = instant(&warden, warden.next_wake());
+        let wake = http.next().map_or(wake, |again| wake.min(again));
         tokio::select! {
             () = sleep_until(wake) => warden.wake(),
             () = readable(exits.as_ref()) => warden.exits(),
@@ -116,6 +127,7 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
             }
         }
     }
+    http.stop();
     stop(warden, done).await;
     Ok(())
 }
@@ -139,6 +151,7 @@ async fn stop<H: Host>(mut warden: Warden<H>, mut done: mpsc::UnboundedReceiver<
         warden.hand_back();
     }
     warden.settle();
+    warden.close();
     info!("stopped");
 }
 

@@ -6,7 +6,7 @@ mod config {
 
     use reaper::config::{ConfigError, LogFormat, Origin, Overrides, Policy, Programs, Reach, Sources, load};
     use std::fs::{self, Permissions};
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
     use std::path::{Path, PathBuf};
     use std::time::Duration;
     use tempfile::TempDir;
@@ -334,6 +334,7 @@ mod config {
         assert!(refusal(&sources).contains("can be written by anyone"));
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_stranger_s_file_is_refused_and_root_s_is_not() {
         let (dir, mut sources) = stage();
@@ -343,11 +344,11 @@ mod config {
         }
         sources.uid = 4242;
         assert!(load(&sources, &Overrides::default()).is_ok(), "root's file serves every user");
-        chown(&sources.system, Some(4243), None).unwrap();
+        std::os::unix::fs::chown(&sources.system, Some(4243), None).unwrap();
         assert!(refusal(&sources).contains("owned by uid 4243, neither you (uid 4242) nor root"));
-        chown(&sources.system, Some(4242), None).unwrap();
+        std::os::unix::fs::chown(&sources.system, Some(4242), None).unwrap();
         assert!(load(&sources, &Overrides::default()).is_ok());
-        chown(dir.path(), Some(4243), None).unwrap();
+        std::os::unix::fs::chown(dir.path(), Some(4243), None).unwrap();
         assert!(refusal(&sources).contains("is owned by uid 4243"));
     }
 

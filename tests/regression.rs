@@ -1,5 +1,7 @@
 //! One test for each mistake that was once made in this program, named after what it looked like.
 
+#![cfg(target_os = "linux")]
+
 #[cfg(test)]
 #[path = "common/mod.rs"]
 mod common;

@@ -10,6 +10,8 @@ use crate::types::{Pid, Why};
 pub struct Machine {
     /// The kernel's name and release, for showing.
     pub kernel: String,
+    /// How a signal is kept from going to another process than the one that was judged, for showing.
+    pub signals: &'static str,
     /// Whether the kernel gives each process a number that it never gives again ([`crate::Generation`]).
     pub has_generations: bool,
     /// Whether a list of children can be had at all: tried on ourselves.

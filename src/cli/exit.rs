@@ -107,7 +107,12 @@ impl From<StateError> for CommandError {
 
 impl From<HostError> for CommandError {
     fn from(e: HostError) -> Self {
-        Self::new(Exit::Failed, e, "reaper needs /proc mounted, of the PID namespace that it runs in")
+        let hint = if cfg!(target_os = "linux") {
+            "reaper needs /proc mounted, of the PID namespace that it runs in"
+        } else {
+            "a sandbox may be in the way; run reaper outside of it"
+        };
+        Self::new(Exit::Failed, e, hint)
     }
 }
 

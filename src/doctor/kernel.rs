@@ -30,7 +30,7 @@ pub fn check(machine: &Machine, here: &Here) -> Check {
     } else {
         "processes told apart by pid and start time (Linux 6.9 has numbers that never repeat)"
     };
-    Check::ok(NAME, format!("{kernel}: signals by pidfd, lists of children, {identity}"))
+    Check::ok(NAME, format!("{kernel}: {}, lists of children, {identity}", machine.signals))
 }
 
 #[cfg(test)]
@@ -42,6 +42,7 @@ pub(super) mod tests {
     pub fn machine() -> Machine {
         Machine {
             kernel: "Linux 6.12.0".into(),
+            signals: "signals by pidfd",
             has_generations: true,
             own_children: Ok(()),
             init_children: Ok(()),

@@ -70,7 +70,8 @@ pub fn look(host: &NativeHost, machine: &Machine, given: Option<Pid>, found: Opt
         // Whoever changed its user or is set apart belongs to root here, and proves nothing.
         host.owner(pid).ok().filter(|uid| *uid == own)?;
         match host.glance_environ(pid, &nothing) {
-            Err(Why::Gone | Why::Exiting) => None,
+            // What the system keeps from everybody proves nothing.
+            Err(Why::Gone | Why::Exiting | Why::Withheld) => None,
             read => Some((other, read.map(drop))),
         }
     });

@@ -1,6 +1,8 @@
 //! `reaper doctor` and `reaper history` on real machines, as far as a stage can be one: what is sound is called sound,
 //! what is broken is named with its remedy, and the self-test ends nobody but its stand-in.
 
+#![cfg(target_os = "linux")]
+
 #[cfg(test)]
 mod checks;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! What is decided about which process is the matter of `tests/scenes`; here processes are only props.
 
+#![cfg(target_os = "linux")]
+
 #[cfg(test)]
 mod codes;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Scenes with real processes: what must be found, or at least counted, and what must not shake the sweep. Each test is
 //! named after what went wrong in a real tool; `bad_` ones after what a user or a machine can get wrong.
 
+#![cfg(target_os = "linux")]
+
 #[cfg(test)]
 mod chains;
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What the service tells others: metrics by command, file and HTTP, its status, its log, notes on the desktop.
 //! Names, types and answers are pinned; the rest is played with real processes on a stage.
 
+#![cfg(target_os = "linux")]
+
 #[cfg(test)]
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,5 +1,7 @@
 //! The README says only what is true: its transcript is played, its scripts are run, its examples are read.
 
+#![cfg(target_os = "linux")]
+
 #[cfg(test)]
 #[path = "../common/mod.rs"]
 mod common;

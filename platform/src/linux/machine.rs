@@ -20,6 +20,7 @@ impl LinuxHost {
         let limit = getrlimit(Resource::Nofile);
         Machine {
             kernel: format!("{} {}", words(name.sysname()), words(name.release())),
+            signals: "signals by pidfd",
             has_generations: self.pin(own).is_ok_and(|process| process.id().generation.is_some()),
             own_children: self.children(own).map(drop),
             init_children: self.children(Pid::INIT).map(drop),

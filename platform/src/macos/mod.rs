@@ -14,6 +14,8 @@ mod host;
 mod kqueue;
 pub mod launchd;
 #[cfg(target_os = "macos")]
+mod machine;
+#[cfg(target_os = "macos")]
 mod pinned;
 pub mod procargs;
 pub mod record;

@@ -147,6 +147,11 @@ fn signal_by_token() -> Option<SignalByToken> {
     })
 }
 
+/// Whether [`signal`] can bind a signal to a process whose program has this version.
+pub fn can_bind(version: i32) -> bool {
+    version != 0 && signal_by_token().is_some()
+}
+
 /// Sends a signal to the process that has this number and runs its program of this version, and to no other: the
 /// kernel compares both while it holds the process. `None` where the system cannot.
 pub fn signal(pid: Pid, version: i32, signal: c_int) -> Option<Result<(), Errno>> {

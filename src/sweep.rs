@@ -46,7 +46,20 @@ impl Survey {
     /// Whether everything that had to be seen was seen.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        !self.blind && self.lost == 0
+        self.census.complete && !self.blind && self.lost == 0
+    }
+
+    /// What kept it from being complete, in words.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<&'static str> {
+        let mut troubles = Vec::new();
+        if self.blind {
+            troubles.push("not one environment could be read, so no marker can be seen");
+        }
+        if !self.census.complete || self.lost > 0 {
+            troubles.push("not all processes could be looked at, so there may be more orphans");
+        }
+        troubles
     }
 
     /// Orphans, in grace or past it.

@@ -34,6 +34,8 @@ pub struct Ended {
     pub took: Duration,
     /// Why it was spared, denied or survived.
     pub why: Option<String>,
+    /// Whether it was spared because something could not be told, not because something spoke against its end.
+    pub unsure: bool,
     /// Whether it has ended but not been collected by its parent.
     pub zombie: bool,
 }
@@ -86,6 +88,7 @@ struct Job<P> {
     ended_at: Option<Duration>,
     findings: Vec<Finding>,
     why: Option<String>,
+    unsure: bool,
 }
 
 impl<P> Job<P> {
@@ -149,6 +152,7 @@ impl<H: Host> Terminator<'_, H> {
                 ended_at: None,
                 findings: Vec::new(),
                 why: None,
+                unsure: false,
             })
             .collect();
         self.pin(&mut jobs, spared_roots);
@@ -205,6 +209,7 @@ impl<H: Host> Terminator<'_, H> {
                 Ok(_) | Err(Why::Gone) => job.escalation.on(Event::Ended, now),
                 Err(why) => {
                     job.why = Some(format!("it cannot be pinned: {why}"));
+                    job.unsure = true;
                     job.escalation.on(Event::Spared, now);
                     job.spare_tree(spared_roots);
                 }
@@ -328,5 +333,6 @@ fn finish<P: Pinned>(job: Job<P>, now: Duration) -> Ended {
         Outcome::Spared | Outcome::Denied => job.why,
         _ => None,
     };
-    Ended { signals: job.escalation.sent().to_vec(), target: job.target, outcome, took, why, zombie }
+    let unsure = job.unsure && outcome == Outcome::Spared;
+    Ended { signals: job.escalation.sent().to_vec(), target: job.target, outcome, took, why, unsure, zombie }
 }

@@ -36,7 +36,7 @@ pub struct Global {
     /// Say nothing but results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Show every gate's finding
+    /// Say more: every gate's finding, the evidence behind every profile
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }

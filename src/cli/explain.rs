@@ -40,7 +40,7 @@ pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, Com
     };
     let judgement = judgement.map_err(|why| {
         let hint = match why {
-            Why::Gone => "it has ended, or may not be seen; `reaper scan --dry-run --all` lists what can be",
+            Why::Gone => "it has ended, is a thread, or may not be seen; `reaper scan --dry-run --all` lists what can be",
             _ => "run this as the user that the process belongs to",
         };
         CommandError::new(Exit::Failed, format_args!("cannot look at process {pid}: {why}"), hint)

@@ -1,6 +1,7 @@
 //! The command line: arguments to a library call to a report. One file for each subcommand.
 
 pub mod args;
+mod ask;
 mod config;
 mod exit;
 mod explain;

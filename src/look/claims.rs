@@ -20,9 +20,7 @@ impl<H: Host> Looker<H> {
             if environ.get(OWNER.as_bytes()).is_some() {
                 let lease = environ.value(OWNER.as_bytes()).and_then(Lease::parse);
                 claims.push(match lease.filter(|l| l.boot_id == self.host.here().boot_id) {
-                    Some(lease) => {
-                        Claim::Lease(lease.pid, self.life(lease.pid, |start| start == lease.start))
-                    }
+                    Some(lease) => Claim::Lease(lease.pid, self.life_of_owner(&lease)),
                     None => Claim::Unreadable(OWNER.to_owned()),
                 });
             }
@@ -53,6 +51,16 @@ impl<H: Host> Looker<H> {
             }
         }
         claims
+    }
+
+    /// Nothing in a PID namespace is older than its PID 1. So an owner that is older was never in ours: it stamped
+    /// what it then started in a container, and whether it lives cannot be seen from in here.
+    fn life_of_owner(&self, lease: &Lease) -> Fact<Life> {
+        let life = self.life(lease.pid, |start| start == lease.start)?;
+        if life == Life::Dead && self.host.glance(Pid::INIT).is_ok_and(|init| lease.start < init.start) {
+            return Err(Why::Garbled("it is older than our PID namespace, so it is outside"));
+        }
+        Ok(life)
     }
 
     pub(super) fn life(&self, pid: Pid, is_it: impl Fn(StartTime) -> bool) -> Fact<Life> {

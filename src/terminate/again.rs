@@ -21,6 +21,8 @@ struct Verdicted {
     event: Event,
     findings: Vec<Finding>,
     why: Option<String>,
+    /// Whether something could not be told, rather than spoke against its end.
+    unsure: bool,
 }
 
 impl<H: Host> Terminator<'_, H> {
@@ -65,7 +67,7 @@ impl<H: Host> Terminator<'_, H> {
         let (looker, seen_for) = (Looker::new(self.ground), Arc::clone(&self.seen_for));
         let answers = patience::map(questions, self.limit, move |(process, target)| match process {
             Some(process) => verdict(&looker, &seen_for, process, target),
-            None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None },
+            None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None, unsure: false },
         });
         let now = self.now();
         let mut verdicts: HashMap<usize, Verdicted> = HashMap::new();
@@ -74,6 +76,7 @@ impl<H: Host> Terminator<'_, H> {
                 event: Event::Spared,
                 findings: Vec::new(),
                 why: Some(format!("it could not be judged again: {why}")),
+                unsure: true,
             });
             if let Some(job) = jobs.get(*i).filter(|_| verdicted.event == Event::Spared) {
                 job.spare_tree(spared_roots);
@@ -85,6 +88,7 @@ impl<H: Host> Terminator<'_, H> {
             let with_root = verdicted.event == Event::Cleared && spared_roots.contains(&job.target.root.pid);
             let event = if with_root { Event::Spared } else { verdicted.event };
             job.findings = verdicted.findings;
+            job.unsure = verdicted.unsure && !with_root;
             job.why = if with_root {
                 Some("the orphan that it belongs to was spared".into())
             } else {
@@ -105,7 +109,7 @@ fn verdict<H: Host>(
     process: &Arc<H::Pinned>,
     target: &Target,
 ) -> Verdicted {
-    let ended = |event| Verdicted { event, findings: Vec::new(), why: None };
+    let ended = |event| Verdicted { event, findings: Vec::new(), why: None, unsure: false };
     match process.stat() {
         Err(Why::Gone) => return ended(Event::Ended),
         Ok(stat) if stat.state.is_dead() => return ended(Event::Ended),
@@ -125,26 +129,25 @@ fn verdict<H: Host>(
             .map(|(facts, f)| (all_pass(&f) && orphan::is_marked_wrapper(&facts, &looker.policy), f)),
     };
     match asked {
-        Ok((true, findings)) => Verdicted { event: Event::Cleared, findings, why: None },
+        Ok((true, findings)) => Verdicted { event: Event::Cleared, findings, why: None, unsure: false },
         Ok((false, findings)) => {
             let against = |f: &&Finding| {
                 f.answer != Answer::Yes && (f.gate != Gate::Grace || target.role == Role::Root)
             };
-            let why = findings
-                .iter()
-                .find(|f| f.answer == Answer::No && against(f))
-                .or_else(|| findings.iter().find(against));
+            let no = findings.iter().find(|f| f.answer == Answer::No && against(f));
+            let why = no.or_else(|| findings.iter().find(against));
+            let unsure = no.is_none() && why.is_some();
             let why = why.map_or_else(
                 || "it is not what it was when it was planned".to_owned(),
                 |f| format!("{}: {}", f.gate.name(), f.evidence),
             );
-            Verdicted { event: Event::Spared, findings, why: Some(why) }
+            Verdicted { event: Event::Spared, findings, why: Some(why), unsure }
         }
         Err(Why::Gone) => ended(Event::Ended),
         Err(Why::Exiting) => ended(Event::Exiting),
         Err(why) => {
             let why = Some(format!("it could not be judged again: {why}"));
-            Verdicted { event: Event::Spared, findings: Vec::new(), why }
+            Verdicted { event: Event::Spared, findings: Vec::new(), why, unsure: true }
         }
     }
 }

@@ -6,7 +6,7 @@ use reaper_testkit::sys::limit_files;
 use reaper_testkit::{Alive, Stage, Troupe, here, play};
 
 use crate::common::{Ran, state_dir};
-use crate::help::{act, agent, home};
+use crate::help::{act, agent, home, look};
 
 /// So many orphans, below a limit of open files, are all ended and all accounted for.
 fn all_end(count: usize, soft: u64, hard: u64) {
@@ -47,6 +47,41 @@ fn r12_what_does_not_fit_into_one_sweep_is_deferred_and_said() {
         for expected in [4, 1, 0] {
             let ran = act(&troupe).env("REAPER_MAX_TARGETS", "3").run().expect_code(0);
             assert_eq!((left(), &ran.json()["summary"]["deferred"]), (expected, &expected.into()));
+            assert_eq!(ran.stderr.contains("raise `max-targets`"), expected > 0, "{}", ran.stderr);
+        }
+    });
+}
+
+#[test]
+fn r12_too_few_open_files_are_never_a_clean_machine() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let all = [(); 3].map(|()| agent(&troupe, "goose").orphan_of_dead_leader());
+        let mut enough = 0;
+        for limit in 3..16 {
+            for adopters in ["", "nobody-at-all"] {
+                let mut command = look(&troupe).env("REAPER_ADOPTERS", adopters).command();
+                limit_files(&mut command, limit, limit);
+                let output = command.output().unwrap();
+                if output.status.code() == Some(0) {
+                    assert_eq!(Ran::from(output).json()["summary"]["reap"], 3, "{limit}");
+                    enough += 1;
+                } else {
+                    // 127: not even the loader could open what it needs.
+                    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+                    assert!(matches!(output.status.code(), Some(4 | 127)), "{limit}: {error}");
+                }
+            }
+        }
+        assert!(enough > 4, "{enough}");
+        // Who can be found, but not held, is not ended, and that is not done.
+        for limit in 3..16 {
+            let mut command = act(&troupe).command();
+            limit_files(&mut command, limit, limit);
+            let output = command.output().unwrap();
+            let left = all.iter().filter(|one| one.is_alive()).count();
+            let clean = output.status.code() == Some(0);
+            assert_eq!(clean, left == 0, "{limit}: {}", String::from_utf8_lossy(&output.stderr));
         }
     });
 }

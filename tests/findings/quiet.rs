@@ -91,6 +91,10 @@ fn r07_no_value_of_any_environment_is_ever_told() {
         commands.push(vec!["scan", "--yes", "--all", "-v", "--grace", "0s"]);
         commands.push(vec!["scan", "--yes", "--all", "-v", "--grace", "0s", "--format", "json"]);
         for command in commands {
+            if command.contains(&"--yes") {
+                // An agent whose environment cannot be trusted may be the owner that is looked for.
+                wiped.kill();
+            }
             let args = [&["--config", config][..], &command].concat();
             let ran = reaper(&troupe, &args).env("REAPER_TERM_TIMEOUT", "1s").run();
             assert!(matches!(ran.code, 0 | 4), "{command:?}: {}", ran.stderr);

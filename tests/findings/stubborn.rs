@@ -45,7 +45,8 @@ fn m16_r03_stopped_deaf_and_slow_targets_get_their_time_and_no_more() {
         }
         let slow = action(&ran, slow.pid);
         assert_eq!((&slow["outcome"], &slow["signals"]), (&"exited".into(), &serde_json::json!(["TERM"])));
-        assert!(slow["took_ms"].as_u64().unwrap() >= 600, "{slow}");
+        // Our clock starts when the signal has been sent, the target's when it arrives: a little earlier.
+        assert!(slow["took_ms"].as_u64().unwrap() >= 590, "{slow}");
     });
 }
 

@@ -181,6 +181,24 @@ fn bad_colours_are_for_terminals_and_for_who_asks() {
 }
 
 #[test]
+fn bad_a_question_goes_where_it_can_be_seen() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = agent(&troupe, "goose").orphan_of_dead_leader();
+        let on_terminal = |line: &str| Terminal::run(shell(&troupe, line), 100).unwrap();
+        for line in ["\"$0\" scan --grace 0s 2>/dev/null", "\"$0\" scan --grace 0s >/dev/null"] {
+            let mut terminal = on_terminal(line);
+            terminal.wait_for(ASKED);
+            terminal.press("n\n");
+            assert_eq!(terminal.finish().0.code(), Some(0), "{line}");
+        }
+        let (status, text) = on_terminal("\"$0\" scan --grace 0s >/dev/null 2>&1").finish();
+        assert_eq!((status.code(), text.as_str()), (Some(2), ""));
+        assert!(goose.is_alive());
+    });
+}
+
+#[test]
 fn bad_no_terminal_and_no_yes_is_refused_before_anything_is_read_or_written() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();

@@ -6,8 +6,11 @@ use reaper_testkit::{Shape, Stage, Troupe, here, play, skip};
 use serde_json::Value;
 
 use crate::common::{Ran, Reaper};
+use crate::moments::next_tick;
 use crate::pods::{Inmate, Pod};
-use crate::support::{ACT, act, dead_lease, doubted, ended, home, marked, only, program, spared, untouched};
+use crate::support::{
+    ACT, act, dead_lease, doubted, ended, home, lease, marked, only, program, spared, untouched,
+};
 
 /// Starts a container, or says why not.
 macro_rules! pod {
@@ -104,7 +107,7 @@ fn w22_an_agent_that_is_pid_1_is_no_orphan_and_neither_are_its_children() {
         let main = pod.find("goose", |one| one.pid == 1);
         let child = pod.find("claude", |one| one.ppid == 1 && one.alive.sid() != one.alive.pid);
         let apart = pod.find("claude", |one| one.ppid == 1 && one.alive.sid() == one.alive.pid);
-        let orphan = leave(&pod, &format!("REAPER_OWNER={}", nobody()), &codex);
+        let orphan = leave(&pod, &format!("REAPER_OWNER={}", somebody_dead(&pod)), &codex);
         let ran = pod.act().expect_code(4);
         let words = "the leader of its session, pid 1, is marked and no orphan";
         inside_spared(&ran, &child, "spare", "unclaimed", words);
@@ -115,10 +118,31 @@ fn w22_an_agent_that_is_pid_1_is_no_orphan_and_neither_are_its_children() {
     });
 }
 
-/// A lease of somebody who is not there.
-fn nobody() -> String {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    format!("30000:1:{}", boot.trim())
+/// A lease of somebody who was there, and is not any more.
+fn somebody_dead(pod: &Pod<'_>) -> String {
+    let init = pod.find("goose", |one| one.pid == 1);
+    lease(&init.alive).replacen(&init.alive.pid.to_string(), "30000", 1)
+}
+
+#[test]
+fn w22_an_owner_outside_the_container_cannot_be_called_dead_inside() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let (goose, opencode) = (program(&troupe, "goose"), program(&troupe, "opencode"));
+        // A launcher on the host stamps what it starts, and starts it in a container: its number means nothing there.
+        let launcher = troupe.actor("launcher").own_session().child();
+        next_tick();
+        let stamp = format!("export REAPER_MANAGED=1 REAPER_OWNER={}", lease(&launcher));
+        let command = format!("{stamp}; setsid {} acp & wait", goose.display());
+        let pod = pod!(&troupe, &command, "bash");
+        let main = pod.find("goose", |one| one.ppid == 1);
+        let left = leave(&pod, &format!("REAPER_MANAGED=1 REAPER_OWNER={}", lease(&launcher)), &opencode);
+        let plain = leave(&pod, "", &program(&troupe, "codex"));
+        let ran = pod.act().expect_code(4);
+        inside_spared(&ran, &main, "unknown", "orphan", "may have started it");
+        inside_spared(&ran, &left, "unknown", "unclaimed", "its owner, pid");
+        inside_ended(&ran, &plain);
+    });
 }
 
 fn parents_outside() {
@@ -206,7 +230,7 @@ fn w14_a_dead_owner_proves_it_where_the_session_cannot() {
         let leased = marked(&troupe, "goose").env("REAPER_OWNER", &dead).orphan_in_session();
         let unproven = marked(&troupe, "goose").orphan_in_session();
         // The owner is the very process that may have started it, and lives.
-        let of_init = marked(&troupe, "goose").env("REAPER_OWNER", crate::support::lease(&troupe.init()));
+        let of_init = marked(&troupe, "goose").env("REAPER_OWNER", lease(&troupe.init()));
         let of_init = of_init.spawn(Shape::OrphanOfDeadLeader).unwrap();
         let ran = act(&troupe).run().expect_code(4);
         ended(&ran, &leased);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reaper_testkit::{IdMap, Stage, Troupe, here, play, recycle_pid};
+use reaper_testkit::{IdMap, Shape, Stage, Troupe, here, play, recycle_pid};
 use serde_json::Value;
 
 use crate::common::Reaper;
@@ -52,6 +52,29 @@ fn w07_pid_reuse_between_the_census_and_the_signal() {
             assert_eq!(target(&ran, &scene.first), what("gone", "[]"));
             ended(&ran, &scene.last);
             ended(&act(&scene.troupe).run().expect_code(0), &next);
+        },
+    );
+}
+
+#[test]
+fn w07_the_children_of_a_successor_are_not_the_targets_children() {
+    interposed(
+        here!(),
+        |troupe| twin(troupe).orphan_of_dead_leader(),
+        |scene| {
+            // The first has been judged; which children it has is asked by its number. That is now an agent at work.
+            let mut work = None;
+            let ran = scene.act(2, || {
+                let agent = recycle_pid(&scene.first, &twin(&scene.troupe), Shape::Child).unwrap();
+                let tool = marked(&scene.troupe, "esbuild").own_session().under(&agent);
+                work = Some((agent, tool));
+            });
+            let (agent, tool) = work.unwrap();
+            assert_eq!((agent.pid, tool.ppid()), (scene.first.pid, scene.first.pid));
+            assert_eq!(target(&ran, &scene.first), what("gone", "[]"));
+            untouched(&ran, &tool);
+            assert!(agent.is_alive());
+            ended(&ran, &scene.last);
         },
     );
 }

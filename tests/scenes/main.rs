@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod booted;
+#[cfg(test)]
 mod changes;
 #[cfg(test)]
 #[path = "../common/mod.rs"]

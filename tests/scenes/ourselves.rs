@@ -189,3 +189,27 @@ fn w15_a_reaper_that_was_killed_holds_no_lock() {
         assert_eq!(second.outcome(deaf.pid), "killed");
     });
 }
+
+#[test]
+fn w15_agents_of_another_running_app_are_not_ours_to_end() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        // Two apps run at once, each with an agent at work and a helper that it put into the background.
+        let of_run = |name: &str, nonce: &str| {
+            let actor = troupe.actor(name).env("BUZZ_MANAGED_AGENT", "xyz.block.buzz.app");
+            actor.env("BUZZ_MANAGED_AGENT_START_NONCE", nonce)
+        };
+        let runs = ["first", "second"].map(|nonce| {
+            let agent = of_run("claude", nonce).own_session().child();
+            (agent, of_run("goose", nonce).orphan_of_dead_leader())
+        });
+        let of_dead_run = of_run("goose", "third").orphan_of_dead_leader();
+        let ran = act(&troupe).run().expect_code(0);
+        for (agent, helper) in &runs {
+            let words = format!("pid {}, which is no orphan, holds the same owner value", agent.pid);
+            spared(&ran, helper, "unclaimed", &words);
+            assert!(agent.is_alive());
+        }
+        ended(&ran, &of_dead_run);
+    });
+}

@@ -1,7 +1,7 @@
 //! Containers: a PID namespace within the stage's, whose PID 1 is what the scene says.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use reaper_testkit::{Alive, Troupe};
 
@@ -39,13 +39,8 @@ impl<'a> Pod<'a> {
 
     /// Runs reaper there in the same way: beside the workload, as a sidecar is.
     pub fn reaper(&self, args: &[&str]) -> Ran {
-        let reaper = Reaper::new(&home(self.troupe), args.iter().copied()).command();
-        let mut enter = Command::new("nsenter");
-        enter.args(["--target", &self.init.pid.to_string(), "--pid", "--mount", "--"]);
-        enter.arg(reaper.get_program()).args(reaper.get_args()).env_clear();
-        enter.envs(reaper.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        let output: Output = enter.output().unwrap();
-        output.into()
+        let reaper = Reaper::new(&home(self.troupe), args.iter().copied());
+        enter(&self.init, &["--pid", "--mount"], &reaper.command()).output().unwrap().into()
     }
 
     /// The acting command there.
@@ -57,19 +52,31 @@ impl<'a> Pod<'a> {
     pub fn find(&self, name: &str, is_it: impl Fn(&Inmate) -> bool) -> Inmate {
         let mut found = None;
         until(&format!("there is a `{name}`"), || {
-            found = self.inmates().into_iter().find(|one| one.alive.comm() == name && is_it(one));
+            found = inmates(&self.init)
+                .into_iter()
+                .find(|one| one.alive.comm() == name && one.is_set_up() && is_it(one));
             found.is_some()
         });
         found.unwrap()
     }
+}
 
-    fn inmates(&self) -> Vec<Inmate> {
-        let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-        let ours = namespace(&self.init.pid.to_string());
-        let all = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
-        let inside = all.filter(|name| name.to_str().and_then(namespace).is_some_and(|ns| Some(ns) == ours));
-        inside.filter_map(|name| Inmate::of(name.to_str()?.parse().ok()?)).collect()
-    }
+/// The same command in namespaces of a process. Its parent stays outside.
+pub fn enter(init: &Alive, namespaces: &[&str], command: &Command) -> Command {
+    let mut enter = Command::new("nsenter");
+    enter.args(["--target", &init.pid.to_string()]).args(namespaces).arg("--");
+    enter.arg(command.get_program()).args(command.get_args()).env_clear();
+    enter.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    enter
+}
+
+/// Every process in the PID namespace of this one.
+pub fn inmates(of: &Alive) -> Vec<Inmate> {
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let ours = namespace(&of.pid.to_string());
+    let all = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
+    let inside = all.filter(|name| name.to_str().and_then(namespace).is_some_and(|ns| Some(ns) == ours));
+    inside.filter_map(|name| Inmate::of(name.to_str()?.parse().ok()?)).collect()
 }
 
 /// A process in a container.
@@ -90,6 +97,13 @@ impl Inmate {
         let ppid = if same(parent) == same(outer) { inner(parent)? } else { 0 };
         Some(Self { alive, pid, ppid })
     }
+
+    /// In the middle of an exec a process has its new name and no environment yet.
+    pub fn is_set_up(&self) -> bool {
+        self.alive
+            .environ()
+            .is_ok_and(|environ| environ.windows(MARK.len()).any(|part| part == MARK.as_bytes()))
+    }
 }
 
 /// The innermost number of a process.
@@ -99,7 +113,7 @@ fn inner(pid: i32) -> Option<i32> {
     line.split_whitespace().last()?.parse().ok()
 }
 
-fn children(alive: &Alive) -> Vec<i32> {
+pub fn children(alive: &Alive) -> Vec<i32> {
     let list = fs::read_to_string(format!("/proc/{0}/task/{0}/children", alive.pid)).unwrap_or_default();
     list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }

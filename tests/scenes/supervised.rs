@@ -1,6 +1,8 @@
 //! What a service manager runs has init or the user's manager for its parent by design.
 
+use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use reaper_testkit::{Alive, Stage, Troupe, here, play, skip};
 
@@ -228,5 +230,31 @@ fn w21_a_system_service_with_a_users_rights_is_its_own_too() {
         let ran = units.with(act_as_user(&troupe)).run().expect_code(0);
         spared(&ran, &service, "unsupervised", "is the main process of agents.service");
         ended(&ran, &orphan);
+    });
+}
+
+#[test]
+fn w21_the_users_manager_is_known_by_its_own_cgroup() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let manager = troupe.manager(0);
+        // What systemd shows there, in a directory that can be made without it.
+        let tree = Path::new("/sys/fs/cgroup");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "none"]).arg(tree).status().unwrap();
+        assert!(mount.success());
+        let scope = tree.join("user.slice/user-0.slice/user@0.service/init.scope");
+        fs::create_dir_all(&scope).unwrap();
+        let pam = troupe.actor("(sd-pam)").under(&manager);
+        fs::write(scope.join("cgroup.procs"), format!("{}\n{}\n", pam.pid, manager.pid)).unwrap();
+        let service = main_process(&troupe, "goose", &manager, 0);
+        let terminal = troupe.actor("foot").under(&manager);
+        let left = marked(&troupe, "goose").by(&terminal).orphan_of_dead_leader();
+        assert_eq!(left.ppid(), manager.pid);
+        let ran = act(&troupe).run().expect_code(0);
+        spared(&ran, &service, "unsupervised", &executed(&service));
+        ended(&ran, &left);
+        for alive in [&manager, &pam, &terminal] {
+            untouched(&ran, alive);
+        }
     });
 }

@@ -144,12 +144,20 @@ pub fn wait_for_sighting(home: &Path, alive: &Alive) {
 
 /// Waits until it is so.
 #[track_caller]
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn until(what: &str, is_so: impl FnMut() -> bool) {
+    assert!(poll(is_so), "not within {LONG:?}: {what}");
+}
+
+/// Waits until it is so, and says whether it is.
+pub fn poll(mut is_so: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + LONG;
     while !is_so() {
-        assert!(Instant::now() < end, "not within {LONG:?}: {what}");
+        if Instant::now() >= end {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(1));
     }
+    true
 }
 
 /// A run that goes on while the scene does.

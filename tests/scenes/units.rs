@@ -19,16 +19,12 @@ shift
 for unit; do cat "$dir/$manager/$unit" || exit 1; echo; done
 "#;
 
-/// The units of one scene.
-pub struct Units {
-    cgroups: PathBuf,
-    bin: PathBuf,
-    inside: RefCell<Vec<Alive>>,
-}
+/// A branch of the machine's cgroup v2 tree for this scene; taken away again in the end.
+pub struct Branch(PathBuf);
 
-impl Units {
-    /// A branch of the machine's cgroup v2 tree for this scene; `Err` with the reason where there is none to be had.
-    pub fn new(troupe: &Troupe) -> Result<Self, String> {
+impl Branch {
+    /// Grows it; `Err` with the reason where there is none to be had.
+    pub fn new() -> Result<Self, String> {
         // Not among the troupe's files, which are all removed in the end: this is the whole machine's tree.
         let tree = Path::new("/run/cgroup");
         fs::create_dir(tree).unwrap();
@@ -39,8 +35,37 @@ impl Units {
         // The number of our PID namespace is ours alone.
         let namespace = fs::read_link("/proc/self/ns/pid").unwrap().to_string_lossy().into_owned();
         let number: String = namespace.chars().filter(char::is_ascii_digit).collect();
-        let cgroups = tree.join(format!("reaper-scene-{number}"));
-        fs::create_dir(&cgroups).map_err(|error| format!("no cgroup of our own: {error}"))?;
+        let branch = tree.join(format!("reaper-scene-{number}"));
+        fs::create_dir(&branch).map_err(|error| format!("no cgroup of our own: {error}"))?;
+        Ok(Self(branch))
+    }
+
+    /// A cgroup in it.
+    pub fn grow(&self, path: &str) -> PathBuf {
+        let cgroup = self.0.join(path);
+        fs::create_dir_all(&cgroup).unwrap();
+        cgroup
+    }
+}
+
+impl Drop for Branch {
+    fn drop(&mut self) {
+        // Nothing else takes it away: it would stay on the machine.
+        until("the cgroups are empty", || remove(&self.0).is_ok());
+    }
+}
+
+/// The units of one scene.
+pub struct Units {
+    bin: PathBuf,
+    inside: RefCell<Vec<Alive>>,
+    branch: Branch,
+}
+
+impl Units {
+    /// Their cgroups and their manager; `Err` with the reason where there can be none.
+    pub fn new(troupe: &Troupe) -> Result<Self, String> {
+        let branch = Branch::new()?;
         let bin = troupe.directory().join("systemctl");
         for manager in ["--system", "--user"] {
             fs::create_dir_all(bin.join(manager)).unwrap();
@@ -50,13 +75,12 @@ impl Units {
         set_mode(&bin, 0o777);
         set_mode(&bin.join("count"), 0o666);
         set_mode(&bin.join("systemctl"), 0o755);
-        Ok(Self { cgroups, bin, inside: RefCell::default() })
+        Ok(Self { bin, inside: RefCell::default(), branch })
     }
 
     /// Puts a process into a unit, named by its path below the root of all units.
     pub fn enter(&self, unit: &str, alive: &Alive) {
-        let cgroup = self.cgroups.join(unit);
-        fs::create_dir_all(&cgroup).unwrap();
+        let cgroup = self.branch.grow(unit);
         fs::write(cgroup.join("cgroup.procs"), alive.pid.to_string()).unwrap();
         self.inside.borrow_mut().push(alive.clone());
         let line = fs::read_to_string(format!("/proc/{}/cgroup", alive.pid)).unwrap();
@@ -105,8 +129,6 @@ impl Units {
 impl Drop for Units {
     fn drop(&mut self) {
         self.inside.borrow().iter().for_each(Alive::kill);
-        // Nothing else takes it away: it would stay on the machine.
-        until("the cgroups are empty", || remove(&self.cgroups).is_ok());
     }
 }
 

@@ -131,8 +131,12 @@ impl Host for LinuxHost {
                 if !scope.holds(uid) {
                     return Ok(None);
                 }
-                let stat = facts::read_stat(root.as_fd(), proc::Path::new(pid, "stat").bytes())?;
-                Ok(Some(Walked { stat, uid }))
+                match facts::read_stat(root.as_fd(), proc::Path::new(pid, "stat").bytes()) {
+                    Ok(stat) => Ok(Some(Walked { stat, uid })),
+                    // Hidden by `hidepid`, as others' processes may be.
+                    Err(Why::Denied) if uid != self.here.uid => Ok(None),
+                    Err(why) => Err(why),
+                }
             };
             match look() {
                 Ok(entry) => walk.entries.extend(entry),
@@ -188,13 +192,12 @@ impl Host for LinuxHost {
         let below = format!("user.slice/user-{uid}.slice/user@{uid}.service/init.scope/cgroup.procs");
         ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"].iter().find_map(|root| {
             let path = format!("{root}/{below}");
-            proc::read_small(CWD, path.as_bytes(), |text| {
-                text.split(|b| *b == b'\n')
-                    .filter_map(Pid::parse)
-                    .find(|pid| self.glance(*pid).is_ok_and(|s| s.comm == b"systemd"))
-                    .ok_or(Why::Gone)
+            // First the whole list: the buffer that it is read into is the one for the next look, too.
+            let pids: Vec<Pid> = proc::read_small(CWD, path.as_bytes(), |text| {
+                Ok(text.split(|b| *b == b'\n').filter_map(Pid::parse).collect())
             })
-            .ok()
+            .ok()?;
+            pids.into_iter().find(|pid| self.glance(*pid).is_ok_and(|s| s.comm == b"systemd"))
         })
     }
 

@@ -73,6 +73,8 @@ impl Actor {
         if let Some(file) = &self.behaviour.open {
             drop(fs::File::open(file));
         }
+        // A child may have ended before its signal was blocked: PID 1 starts together with the director.
+        self.collect();
         let mut ends_at = self.behaviour.alarm_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         loop {
             let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() as u64);

@@ -83,7 +83,10 @@ pub fn take<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, 
 
 /// Two readings and their union: one reading can miss a child when a sibling exits meanwhile, which
 /// happens more often the longer the list is.
-fn children_twice<H: Host>(host: &H, pid: Pid) -> Fact<Vec<Pid>> {
+///
+/// # Errors
+/// As [`Host::children`].
+pub fn children_twice<H: Host>(host: &H, pid: Pid) -> Fact<Vec<Pid>> {
     let mut union: BTreeSet<Pid> = host.children(pid)?.into_iter().collect();
     union.extend(host.children(pid)?);
     Ok(union.into_iter().collect())

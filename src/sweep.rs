@@ -225,6 +225,10 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
     for orphan in survey.orphans() {
         sightings.note(orphan.id, &clock, here);
     }
+    // Who was in its place meanwhile must be seen orphaned for the whole grace anew.
+    for spared in survey.judgements.iter().filter(|j| j.verdict == Verdict::Spare) {
+        sightings.forget(&spared.id);
+    }
     sightings.retain(|pid| ground.host.exists(pid) != Ok(false));
 }
 

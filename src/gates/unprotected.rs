@@ -1,5 +1,7 @@
 //! Gate `unprotected`: not us, not an ancestor of ours, not one that is never touched.
 
+use reaper_platform::Condition;
+
 use super::Case;
 use crate::owner::KEEP;
 use crate::verdict::{Finding, Gate};
@@ -26,6 +28,10 @@ pub fn ask(case: &Case<'_>) -> Finding {
     }
     match &case.facts.environ {
         Ok(environ) => match environ.get(KEEP.as_bytes()) {
+            // It may have asked before its environment was overwritten or cut short.
+            None if environ.condition != Condition::Intact => {
+                Finding::unknown(GATE, "whether it asked to be kept cannot be told any more")
+            }
             None => Finding::yes(GATE, "neither protected nor opted out"),
             Some(_) if environ.value(KEEP.as_bytes()).is_some_and(says_no) => {
                 Finding::yes(GATE, format!("{KEEP} is switched off"))

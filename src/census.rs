@@ -83,7 +83,10 @@ pub fn take<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, 
 
 /// Two readings and their union: one reading can miss a child when a sibling exits meanwhile, which
 /// happens more often the longer the list is.
-fn children_twice<H: Host>(host: &H, pid: Pid) -> Fact<Vec<Pid>> {
+///
+/// # Errors
+/// As [`Host::children`].
+pub fn children_twice<H: Host>(host: &H, pid: Pid) -> Fact<Vec<Pid>> {
     let mut union: BTreeSet<Pid> = host.children(pid)?.into_iter().collect();
     union.extend(host.children(pid)?);
     Ok(union.into_iter().collect())
@@ -94,7 +97,7 @@ fn by_children<H: Host>(host: &H, scope: Scope) -> Fact<Census> {
     let mut candidates = BTreeSet::new();
     let mut examined = 0;
     let mut unreadable = 0;
-    let relays = is_relay(host, Pid::INIT);
+    let relays = has_relays(host);
     let hint = match scope {
         Scope::User(uid) => host.manager_hint(uid).filter(|pid| is_manager(host, *pid, uid)),
         Scope::Everyone => None,
@@ -152,6 +155,12 @@ const fn is_roots(uid: Uid) -> bool {
     uid.0 == 0
 }
 
+/// Whether PID 1 is that of WSL. Its arguments are read only if its name fits: any other PID 1 may be stuck, as a
+/// container's one command can be, and must not hold us.
+fn has_relays<H: Host>(host: &H) -> bool {
+    host.glance(Pid::INIT).is_ok_and(|init| init.comm.starts_with(b"init")) && is_relay(host, Pid::INIT)
+}
+
 /// The relays of WSL: `/init` as PID 1 and further `/init` processes beneath it, each a subreaper.
 fn is_relay<H: Host>(host: &H, pid: Pid) -> bool {
     host.glance_argv(pid).is_ok_and(|argv| argv.first().is_some_and(|a| a == b"/init"))
@@ -159,7 +168,7 @@ fn is_relay<H: Host>(host: &H, pid: Pid) -> bool {
 
 fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, HostError> {
     // Adopters that the config names, and the relays of WSL, may belong to another user.
-    let relays = is_relay(host, Pid::INIT);
+    let relays = has_relays(host);
     let wide = if policy.adopters().is_empty() && !relays { scope } else { Scope::Everyone };
     // As with the lists: a second look for what the first one missed.
     let walk = host.walk(wide)?;

@@ -59,6 +59,11 @@ impl Sightings {
         }
     }
 
+    /// Forgets a process that is no orphan.
+    pub fn forget(&mut self, id: &ProcId) {
+        self.since.remove(id);
+    }
+
     /// Forgets processes that are no more.
     pub fn retain(&mut self, is_there: impl Fn(Pid) -> bool) {
         self.since.retain(|id, _| is_there(id.pid));

@@ -131,7 +131,7 @@ fn act(
             let mut history = History::open(&state)?;
             let mut line = live::Line::new(out.is_live());
             (ended, trouble) =
-                sweep::end(ground, &survey, &sightings, &mut history, &mut line, patience::LIMIT)?;
+                sweep::end(ground, &survey, &sightings, &mut history, &mut line, patience::LIMIT);
         }
     }
     let report = report(ground, &survey, &ended, &started, args);

@@ -4,7 +4,7 @@
 //! an ordered list of targets comes out. Leaves come first: ending a root first would hand its children to
 //! init in the middle of the work.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use reaper_platform::{Pid, ProcId, Uid};
 
@@ -180,6 +180,13 @@ pub fn plan(trees: &[Tree], reach: Reach, max_targets: usize) -> Plan {
         }
     }
     plan.left_alone.retain(|l| !taken.contains(&l.pid));
+    // A wrapper can have several orphans below it, each with a tree of its own.
+    let mut above: HashMap<Pid, i32> = HashMap::new();
+    for wrapper in trees.iter().flat_map(|t| &t.members).filter(|m| m.role == Role::Wrapper) {
+        let height = above.entry(wrapper.id.pid).or_default();
+        *height = (*height).max(-wrapper.depth);
+    }
+    plan.targets.sort_by_key(|t| above.get(&t.id.pid).copied().unwrap_or(0));
     plan
 }
 
@@ -218,6 +225,14 @@ mod tests {
         let tree =
             tree(vec![member(20, 0, true), member(10, -1, true), member(30, 1, true), member(40, 2, true)]);
         assert_eq!(pids(&plan(&[tree], Reach::Tree, 9)), [40, 30, 20, 10]);
+    }
+
+    #[test]
+    fn r09_a_wrapper_of_several_orphans_comes_after_all_of_them() {
+        let one = tree(vec![member(20, 0, true), member(10, -1, true)]);
+        let two =
+            tree(vec![member(30, 0, true), member(40, 1, true), member(15, -1, true), member(10, -2, true)]);
+        assert_eq!(pids(&plan(&[one, two], Reach::Tree, 9)), [20, 40, 30, 15, 10]);
     }
 
     #[test]

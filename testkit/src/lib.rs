@@ -24,6 +24,6 @@ pub use alive::Alive;
 pub use hang::Swamp;
 pub use recipe::Shape;
 pub use reuse::recycle_pid;
-pub use scene::{play, skip};
+pub use scene::{measured, play, skip};
 pub use stage::{Hidepid, IdMap, Stage, Unavailable};
 pub use troupe::Troupe;

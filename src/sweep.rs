@@ -147,7 +147,7 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
         sightings.note(orphan.id, &clock, here);
     }
     for spared in survey.judgements.iter().filter(|j| j.verdict == Verdict::Spare) {
-        sightings.clear(&spared.id);
+        sightings.clear(&spared.id, &clock);
     }
     sightings.retain(|pid| ground.host.exists(pid) != Ok(false));
 }

@@ -262,7 +262,7 @@ impl<H: Host> Keeper<H> {
         if judgement.is_orphan() {
             self.sightings.note(judgement.id, &clock, self.ground.host.here());
         } else if judgement.verdict == Verdict::Spare {
-            self.sightings.clear(&judgement.id);
+            self.sightings.clear(&judgement.id, &clock);
         }
         let before = &tracked.judgement;
         let is_news = is_new
@@ -317,7 +317,7 @@ impl<H: Host> Keeper<H> {
 
     fn forget(&mut self, pid: Pid) {
         if let Some(tracked) = self.tracked.remove(&pid) {
-            self.sightings.clear(&tracked.judgement.id);
+            self.sightings.clear(&tracked.judgement.id, &self.ground.host.clock());
             self.events.push(Event::Gone(tracked.judgement.id));
         }
     }

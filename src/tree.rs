@@ -126,15 +126,17 @@ fn own_line(root: &Judgement) -> Vec<Member> {
     line
 }
 
-/// The adopters' children by process group, for the groups of the roots.
+/// The adopters' children by process group, for the groups of the roots. Known ones count, too: a later census
+/// has only new ones among its candidates.
 ///
 /// A member of an orphan's group whose own parent lives outside the tree is left out: it is no orphan.
 fn groups<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement]) -> HashMap<Pid, Vec<Pid>> {
     let wanted: HashSet<Pid> = roots.iter().filter_map(|r| r.stat.pgrp).collect();
     let mut groups: HashMap<Pid, Vec<Pid>> = HashMap::new();
-    for pid in &census.candidates {
+    for pid in &census.children {
         if let Ok((group, _)) = ground.host.group_and_session(*pid)
             && let Some(group) = group.filter(|g| wanted.contains(g))
+            && ground.host.owner(*pid).is_ok_and(|uid| ground.us.scope.holds(uid))
         {
             groups.entry(group).or_default().push(*pid);
         }

@@ -5,29 +5,25 @@
 //! looked at again now and then, because `exec` can make an agent of anyone. The keeper decides nothing by
 //! itself: each judgement is the gates', and equals what a single `reaper scan` would say with the same memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reaper_platform::{Clock, Host, HostError, Pid, Pinned as _, ProcId, Waiter as _, Why};
 
+use super::compare::{Difference, Differences};
 use super::family::Family;
+use super::innocents::{Innocents, longer};
 use crate::census::{self, Census, Known, Method};
-use crate::escalation::Outcome;
 use crate::facts::Fact;
 use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
-use crate::plan::{Plan, plan};
 use crate::sightings::Sightings;
 use crate::sweep::{self, Look};
-use crate::terminate::Ended;
-use crate::tree;
 use crate::verdict::{Answer, Gate, Verdict};
 
-/// When somebody of no interest is looked at again.
-const INNOCENT: Duration = Duration::from_secs(60);
-/// When a process that could not be ended is tried again.
-const STUBBORN: Duration = Duration::from_secs(600);
+mod turns;
+
 /// Of all processes that can be held at once, the share that is kept free for ending some.
 const HELD_SHARE: usize = 4;
 
@@ -57,15 +53,14 @@ struct Tracked<H: Host> {
     /// `None` when too many are held already; then it is pinned anew each time.
     process: Option<Arc<H::Pinned>>,
     judgement: Judgement,
+    /// When it was judged.
+    judged: Duration,
     /// When it is to be judged again, on the monotonic clock.
     next: Duration,
-    /// Whether it is being ended right now.
-    is_ending: bool,
-}
-
-struct Innocent {
-    next: Duration,
-    is_unreadable: bool,
+    /// How long the last attempts to judge it made us wait; `None` when the last one succeeded.
+    failing: Option<Duration>,
+    /// Whether it is to be ended as soon as fewer others are being ended.
+    is_deferred: bool,
 }
 
 /// Whom a handle in the waiter belongs to.
@@ -81,14 +76,17 @@ pub struct Keeper<H: Host> {
     /// What is remembered, across restarts too.
     pub sightings: Sightings,
     census: Census,
-    innocents: HashMap<Pid, Innocent>,
+    innocents: Innocents,
     tracked: BTreeMap<Pid, Tracked<H>>,
+    /// Who is being ended right now.
+    busy: HashSet<ProcId>,
     family: Family<H>,
     waiter: H::Waiter,
     watched: HashMap<u64, Watch>,
     last_token: u64,
     limit: Duration,
     events: Vec<Event>,
+    differences: Differences,
 }
 
 impl<H: Host> Keeper<H> {
@@ -102,13 +100,15 @@ impl<H: Host> Keeper<H> {
         let mut keeper = Self {
             family: Family::new(),
             sightings,
-            innocents: HashMap::new(),
+            innocents: Innocents::default(),
             tracked: BTreeMap::new(),
+            busy: HashSet::new(),
             waiter,
             watched: HashMap::new(),
             last_token: 0,
             limit,
             events: Vec::new(),
+            differences: Differences::default(),
             census,
             ground,
         };
@@ -120,14 +120,15 @@ impl<H: Host> Keeper<H> {
     /// Takes other settings; what is remembered stays, and everything is looked at again.
     ///
     /// # Errors
-    /// When processes cannot be listed.
+    /// When processes cannot be listed. The settings are the old ones then.
     pub fn reload(&mut self, ground: Ground<H>) -> Result<(), HostError> {
+        self.census = census::take(&*ground.host, &ground.policy, ground.us.scope)?;
         self.ground = ground;
-        self.census = census::take(&*self.ground.host, &self.ground.policy, self.ground.us.scope)?;
         self.innocents.clear();
+        self.family.walk_anew();
         let now = self.clock().monotonic;
-        for tracked in self.tracked.values_mut().filter(|t| !t.is_ending) {
-            tracked.next = now;
+        for tracked in self.tracked.values_mut() {
+            (tracked.next, tracked.is_deferred) = (now, false);
         }
         self.look_again();
         self.look_at(self.new_candidates());
@@ -142,22 +143,23 @@ impl<H: Host> Keeper<H> {
         let now = self.clock().monotonic;
         let tracked = &self.tracked;
         let innocents = &self.innocents;
-        let is_known =
-            |pid: Pid| tracked.contains_key(&pid) || innocents.get(&pid).is_some_and(|i| i.next > now);
+        let is_known = |pid: Pid| tracked.contains_key(&pid) || innocents.is_known(pid, now);
         let known = Known { adopters: &self.census.adopters, is_known: &is_known };
         self.census = census::again(&*self.ground.host, &self.ground.policy, self.ground.us.scope, &known)?;
         // Only the innocent may be forgotten because a list lacks them: the lists are not atomic.
-        let children = &self.census.children;
-        self.innocents.retain(|pid, _| children.binary_search(pid).is_ok());
+        self.innocents.retain_among(&self.census.children);
         let mut candidates = self.new_candidates();
         candidates.extend(self.wrapped());
         self.look_at(candidates);
         self.look_again();
+        let now = self.clock().monotonic;
         if self.family.is_walk_due(now) {
             self.meet_families()?;
         } else if self.family.is_visit_due(now) {
             let strangers = self.family.visit(&self.ground, self.tracked.keys().copied());
             self.meet(strangers);
+            self.drop_watches();
+            self.family.visited(now, self.clock().monotonic);
         }
         Ok(())
     }
@@ -168,7 +170,8 @@ impl<H: Host> Keeper<H> {
 
     /// What hangs below marked wrappers: their orphans are not the adopters' own children.
     fn wrapped(&self) -> Vec<Pid> {
-        let wrappers = self.tracked.values().filter(|t| t.judgement.is_wrapper && !t.is_ending);
+        let wrappers =
+            self.tracked.values().filter(|t| t.judgement.is_wrapper && !self.busy.contains(&t.judgement.id));
         let below =
             wrappers.filter_map(|t| self.census.children(&*self.ground.host, t.judgement.id.pid).ok());
         below.flatten().filter(|pid| !self.tracked.contains_key(pid)).collect()
@@ -200,22 +203,18 @@ impl<H: Host> Keeper<H> {
 
     /// Files what a look at a process found; says whether what is below it must be looked at, too.
     fn file(&mut self, pid: Pid, look: Fact<Look>) -> bool {
-        let now = self.clock().monotonic;
-        match look {
+        let why = match look {
             Ok(Look::Judged(judgement, _)) if judgement.is_notable() || judgement.is_wrapper => {
-                self.innocents.remove(&pid);
-                self.track(*judgement)
+                self.innocents.remove(pid);
+                return self.track(*judgement);
             }
-            Ok(Look::Judged(..) | Look::Nothing) => {
-                self.innocents.insert(pid, Innocent { next: now + INNOCENT, is_unreadable: false });
-                false
-            }
-            Err(Why::Gone) => false,
-            Err(_) => {
-                self.innocents.insert(pid, Innocent { next: now + INNOCENT, is_unreadable: true });
-                false
-            }
-        }
+            Ok(Look::Judged(..) | Look::Nothing) => None,
+            Err(Why::Gone) => return false,
+            Err(why) => Some(why),
+        };
+        let (now, interval) = (self.clock().monotonic, self.ground.policy.interval());
+        self.innocents.file(pid, why.as_ref(), now, interval);
+        false
     }
 
     fn track(&mut self, judgement: Judgement) -> bool {
@@ -233,9 +232,17 @@ impl<H: Host> Keeper<H> {
         } else {
             None
         };
+        let now = self.clock().monotonic;
         self.tracked.insert(
             id.pid,
-            Tracked { process, judgement: judgement.clone(), next: Duration::ZERO, is_ending: false },
+            Tracked {
+                process,
+                judgement: judgement.clone(),
+                judged: now,
+                next: now,
+                failing: None,
+                is_deferred: false,
+            },
         );
         self.judged(judgement, true);
         is_wrapper
@@ -254,10 +261,12 @@ impl<H: Host> Keeper<H> {
     fn judged(&mut self, judgement: Judgement, is_new: bool) {
         let (clock, interval) = (self.clock(), self.ground.policy.interval());
         let Some(tracked) = self.tracked.get_mut(&judgement.id.pid) else { return };
+        (tracked.judged, tracked.failing) = (clock.monotonic, None);
         tracked.next = match judgement.verdict {
             Verdict::Wait(left) => clock.monotonic + left,
             Verdict::Reap => clock.monotonic,
-            Verdict::Spare | Verdict::Unknown => clock.monotonic + interval,
+            // The next tick does it; no need to wake for it alone.
+            Verdict::Spare | Verdict::Unknown => clock.monotonic + interval / 2,
         };
         if judgement.is_orphan() {
             self.sightings.note(judgement.id, &clock, self.ground.host.here());
@@ -280,7 +289,7 @@ impl<H: Host> Keeper<H> {
         let due: Vec<(Pid, Option<Arc<H::Pinned>>)> = self
             .tracked
             .iter()
-            .filter(|(_, t)| t.next <= now && !t.is_ending)
+            .filter(|(_, t)| t.next <= now && !t.is_deferred && !self.busy.contains(&t.judgement.id))
             .map(|(pid, t)| (*pid, t.process.clone()))
             .collect();
         if due.is_empty() {
@@ -305,10 +314,11 @@ impl<H: Host> Keeper<H> {
                 Ok(j) if same(&j) && (j.is_notable() || j.is_wrapper) => self.judged(j, false),
                 // It is somebody else now, or of no interest any more.
                 Ok(_) | Err(Why::Gone) => self.forget(pid),
-                Err(_) => {
-                    let next = now + self.ground.policy.interval();
+                Err(why) => {
+                    let interval = self.ground.policy.interval();
                     if let Some(tracked) = self.tracked.get_mut(&pid) {
-                        tracked.next = next;
+                        let wait = longer(tracked.failing, interval, Some(&why)).max(interval);
+                        (tracked.failing, tracked.next) = (Some(wait), now + wait);
                     }
                 }
             }
@@ -344,7 +354,12 @@ impl<H: Host> Keeper<H> {
                     Watch::Elder(id) => bereaved.extend(self.bereave(&id)),
                 }
             }
-            self.look_at(bereaved);
+            self.look_at(bereaved.clone());
+            // Whoever has another parent that lives is in its place again.
+            bereaved.retain(|pid| !self.tracked.contains_key(pid));
+            if !bereaved.is_empty() {
+                self.meet(bereaved);
+            }
             self.look_again();
         }
     }
@@ -358,7 +373,7 @@ impl<H: Host> Keeper<H> {
             match self.tracked.get_mut(&id.pid) {
                 Some(tracked) => tracked.next = clock.monotonic,
                 None => {
-                    self.innocents.remove(&id.pid);
+                    self.innocents.remove(id.pid);
                     look_at.push(id.pid);
                 }
             }
@@ -368,19 +383,26 @@ impl<H: Host> Keeper<H> {
 
     /// Walks over all processes, for agents in their place and for orphans that the lists lack.
     fn meet_families(&mut self) -> Result<(), HostError> {
+        let began = self.clock().monotonic;
         let walk = self.ground.host.walk(self.ground.us.scope)?;
         let strangers = self.family.walk(&self.ground, &walk);
         self.meet(strangers);
         let stray = self.family.strays(&walk, &self.census.adopters);
         self.look_at(stray.into_iter().filter(|pid| !self.tracked.contains_key(pid)).collect());
+        self.drop_watches();
+        let host = Arc::clone(&self.ground.host);
+        self.sightings.retain(|pid| host.exists(pid) != Ok(false));
+        self.family.walked(began, self.clock().monotonic);
+        Ok(())
+    }
+
+    /// Forgets whose handles are closed: those never tell anything any more.
+    fn drop_watches(&mut self) {
         let (tracked, family) = (&self.tracked, &self.family);
         self.watched.retain(|_, watch| match watch {
             Watch::Tracked(id) => tracked.get(&id.pid).is_some_and(|t| t.judgement.id == *id),
             Watch::Elder(id) => family.holds(id),
         });
-        let host = Arc::clone(&self.ground.host);
-        self.sightings.retain(|pid| host.exists(pid) != Ok(false));
-        Ok(())
     }
 
     /// Judges strangers, and remembers those who are agents in their place.
@@ -404,65 +426,6 @@ impl<H: Host> Keeper<H> {
         }
     }
 
-    /// What is to be ended now, at most one sweep's worth; its orphans count as being ended from now on.
-    pub fn plan(&mut self) -> Plan {
-        let reap = |t: &&Tracked<H>| t.judgement.verdict == Verdict::Reap && !t.is_ending;
-        let roots: Vec<&Judgement> = self.tracked.values().filter(reap).map(|t| &t.judgement).collect();
-        if roots.is_empty() {
-            return Plan::default();
-        }
-        let trees = tree::read(&self.ground, &self.census, &roots, self.limit);
-        let policy = &self.ground.policy;
-        let plan = plan(&trees, policy.reach(), policy.max_targets().get());
-        for root in plan.targets.iter().map(|t| t.root) {
-            if let Some(tracked) = self.tracked.get_mut(&root.pid).filter(|t| t.judgement.id == root) {
-                tracked.is_ending = true;
-            }
-        }
-        plan
-    }
-
-    /// Takes in what became of a plan's targets.
-    pub fn ended(&mut self, plan: &Plan, ended: &[Ended]) {
-        let now = self.clock().monotonic;
-        let interval = self.ground.policy.interval();
-        for root in plan.targets.iter().map(|t| t.root) {
-            let outcome = ended.iter().find(|e| e.target.id == root).map(|e| e.outcome);
-            let Some(tracked) = self.tracked.get_mut(&root.pid).filter(|t| t.judgement.id == root) else {
-                continue;
-            };
-            tracked.is_ending = false;
-            tracked.next = now;
-            match outcome {
-                Some(Outcome::Exited | Outcome::Killed | Outcome::Gone) => self.forget(root.pid),
-                Some(Outcome::Denied | Outcome::Survived) => tracked.next = now + STUBBORN,
-                Some(Outcome::Spared) | None => tracked.next = now + interval,
-                Some(Outcome::Interrupted) => {}
-            }
-        }
-    }
-
-    /// Puts off everybody who would be ended now: nothing is ended while the service is paused.
-    pub fn put_off(&mut self, until: Duration) {
-        let reap = |t: &&mut Tracked<H>| t.judgement.verdict == Verdict::Reap && !t.is_ending;
-        for tracked in self.tracked.values_mut().filter(reap) {
-            tracked.next = until;
-        }
-    }
-
-    /// Everybody who was put off is due again.
-    pub fn due_at(&mut self, now: Duration) {
-        for tracked in self.tracked.values_mut().filter(|t| t.judgement.verdict == Verdict::Reap) {
-            tracked.next = now;
-        }
-    }
-
-    /// When somebody is to be judged again, on the monotonic clock.
-    #[must_use]
-    pub fn next(&self) -> Option<Duration> {
-        self.tracked.values().filter(|t| !t.is_ending).map(|t| t.next).min()
-    }
-
     /// What happened since this was last asked.
     pub fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
@@ -476,10 +439,10 @@ impl<H: Host> Keeper<H> {
     /// How well the last look could see.
     #[must_use]
     pub fn sight(&self) -> Sight {
-        let hidden = self.innocents.values().filter(|i| i.is_unreadable).count();
+        let (innocents, hidden) = self.innocents.count();
         let unknown = |j: &&Judgement| j.answer(Gate::Marker) == Answer::Unknown;
         let unread = hidden + self.judgements().filter(unknown).count();
-        let read = self.innocents.len() + self.tracked.len() - unread;
+        let read = innocents + self.tracked.len() - unread;
         Sight {
             method: Some(self.census.method),
             examined: self.census.examined,
@@ -500,30 +463,26 @@ impl<H: Host> Keeper<H> {
         &self.waiter
     }
 
-    /// Where a stateless look with the same memory comes to another verdict. Empty when all is well; a process
-    /// that changes in between can be a difference too.
+    /// Where a stateless look with the same memory comes to another verdict, and goes on doing so.
     ///
     /// # Errors
     /// When processes cannot be listed.
     pub fn differences(&mut self) -> Result<Vec<String>, HostError> {
         let survey = sweep::survey(&self.ground, &self.sightings, false, self.limit)?;
         let said = |j: &Judgement| (j.verdict.name(), j.decided_by);
-        let mut differences = Vec::new();
-        let mut theirs: BTreeMap<Pid, &Judgement> = BTreeMap::new();
-        for judgement in survey.judgements.iter().filter(|j| j.is_notable()) {
-            theirs.insert(judgement.id.pid, judgement);
+        let mut found: BTreeMap<Pid, Difference> = BTreeMap::new();
+        for j in survey.judgements.iter().filter(|j| j.is_notable() && !self.busy.contains(&j.id)) {
+            let looked_at = self.innocents.filed_at(j.id.pid);
+            found.insert(j.id.pid, Difference { ours: None, theirs: Some(said(j)), looked_at });
         }
-        for (pid, tracked) in self.tracked.iter().filter(|(_, t)| !t.is_ending && t.judgement.is_notable()) {
-            let ours = said(&tracked.judgement);
-            match theirs.remove(pid).map(said) {
-                Some(other) if other == ours || tracked.next <= self.clock().monotonic => {}
-                Some(other) => differences.push(format!("pid {pid}: {ours:?} here, {other:?} there")),
-                None => differences.push(format!("pid {pid}: {ours:?} here, nothing there")),
+        for (pid, tracked) in &self.tracked {
+            let ours = Some(said(&tracked.judgement)).filter(|_| tracked.judgement.is_notable());
+            let theirs = found.remove(pid).and_then(|difference| difference.theirs);
+            if ours != theirs && !self.busy.contains(&tracked.judgement.id) {
+                found.insert(*pid, Difference { ours, theirs, looked_at: Some(tracked.judged) });
             }
         }
-        let unseen = theirs.values().filter(|j| !self.tracked.contains_key(&j.id.pid));
-        differences.extend(unseen.map(|j| format!("pid {}: nothing here, {:?} there", j.id.pid, said(j))));
-        Ok(differences)
+        Ok(self.differences.take_in(&found, self.clock().monotonic))
     }
 
     fn clock(&self) -> Clock {

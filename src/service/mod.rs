@@ -4,13 +4,16 @@
 //! request on the socket, a signal. [`warden`] says what each of them leads to, [`keeper`] what is known;
 //! [`execution`] ends processes on threads of its own.
 
+mod compare;
 pub mod control;
 mod execution;
 mod family;
+mod innocents;
 pub mod keeper;
 pub mod lock;
 pub mod logs;
 mod notify;
+mod pace;
 mod pause;
 mod status;
 pub mod warden;

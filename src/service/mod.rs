@@ -16,6 +16,7 @@ mod notify;
 mod pace;
 mod pause;
 mod status;
+mod troubles;
 pub mod warden;
 
 use std::io;
@@ -118,6 +119,8 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
             }
         }
     }
+    // Clients are told that we stop instead of being left to wait.
+    drop(calls);
     stop(warden, done).await;
     Ok(())
 }

@@ -1,0 +1,15 @@
+//! The service with real processes: `reaper run` on private stages, watched from outside.
+
+#[cfg(test)]
+#[path = "../common/mod.rs"]
+mod common;
+#[cfg(test)]
+mod latency;
+#[cfg(test)]
+mod log;
+#[cfg(test)]
+mod plans;
+#[cfg(test)]
+mod restart;
+#[cfg(test)]
+mod running;

@@ -6,6 +6,8 @@ mod common;
 #[cfg(test)]
 mod latency;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod plans;

@@ -15,3 +15,9 @@ mod plans;
 mod restart;
 #[cfg(test)]
 mod running;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
+mod socket;
+#[cfg(test)]
+mod trouble;

@@ -49,6 +49,12 @@ impl Service {
         self
     }
 
+    /// Sets any other variable of the service.
+    pub fn variable(mut self, name: &str, value: impl Into<OsString>) -> Self {
+        self.env.push((name.to_owned(), value.into()));
+        self
+    }
+
     /// Adds an argument to `run`.
     pub fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.into());

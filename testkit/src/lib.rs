@@ -6,6 +6,7 @@
 pub mod actors;
 pub mod alive;
 pub mod behaviour;
+pub mod churn;
 mod fifo;
 mod fuse;
 pub mod hang;

@@ -1,6 +1,7 @@
 //! Brings up a private PID namespace and runs one command in it, beside an init of the scene's choice.
 //!
-//! `stage [--init NAME] [--init-arg ARG]... [--hidepid MODE] [--user-ns root|self] [--uid UID] [--timeout S] -- CMD…`
+//! `stage [--init NAME] [--init-arg ARG]... [--hidepid MODE] [--user-ns root|self] [--uid UID] [--timeout S]
+//! [--init-words WORDS] -- CMD…`
 //!
 //! The command is a child of PID 1 and leads a session. Everything ends with it. Exit codes: those of the command;
 //! 124 after the time limit; 125 where the machine does not allow this, with the reason on standard error.
@@ -36,6 +37,8 @@ struct Options {
     user_ns: Option<String>,
     uid: Option<u32>,
     timeout: Duration,
+    /// What else PID 1 is told by `STAND_IN`.
+    init_words: OsString,
     command: Vec<OsString>,
 }
 
@@ -49,6 +52,7 @@ impl Options {
             user_ns: None,
             uid: None,
             timeout: Duration::from_secs(60),
+            init_words: OsString::new(),
             command: Vec::new(),
         };
         while let Some(flag) = args.next() {
@@ -61,6 +65,7 @@ impl Options {
             match flag.to_str() {
                 Some("--init") => it.init = value,
                 Some("--init-arg") => it.init_argv.push(value),
+                Some("--init-words") => it.init_words = value,
                 Some("--hidepid") => it.hidepid = text,
                 Some("--user-ns") => it.user_ns = text,
                 Some("--uid") => it.uid = text.and_then(|text| text.parse().ok()),
@@ -149,7 +154,9 @@ fn be_init(options: &Options, stand_in: &Path) -> io::Error {
             let mut command = Command::new(init);
             command.arg0(argv0).args(options.init_argv.iter().skip(1)).env_clear();
             command.env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir("/");
-            command.env(VARIABLE, format!("exit-with={director};desk=/run/stage/desk"));
+            let mut words = OsString::from(format!("exit-with={director};desk=/run/stage/desk;"));
+            words.push(&options.init_words);
+            command.env(VARIABLE, words);
             command.stdin(Stdio::null()).exec()
         }
         Err(error) => error,

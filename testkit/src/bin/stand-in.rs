@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use reaper_testkit::behaviour::{Behaviour, VARIABLE};
 use reaper_testkit::recipe::Recipe;
-use reaper_testkit::{hang, launch, memory, sys};
+use reaper_testkit::{churn, hang, launch, memory, sys};
 
 fn main() {
     let words = std::env::var_os(VARIABLE).unwrap_or_default();
@@ -73,6 +73,9 @@ impl Actor {
         if let Some(file) = &self.behaviour.open {
             drop(fs::File::open(file));
         }
+        if let Some(rate) = self.behaviour.churn {
+            return churn::churn(rate);
+        }
         let mut ends_at = self.behaviour.alarm_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         loop {
             let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() as u64);
@@ -127,6 +130,12 @@ impl Actor {
     /// Collects every child that has ended; ends with the one whose status is its own.
     fn collect(&self) {
         while let Ok(Some((pid, status))) = sys::wait(-1, libc::WNOHANG) {
+            if let Some(file) = &self.behaviour.deaths {
+                // One write, so that the lines of many parents do not mix.
+                let line = format!("{pid} {status} {}\n", sys::monotonic_ns());
+                let file = fs::OpenOptions::new().append(true).open(file);
+                drop(file.and_then(|mut file| file.write_all(line.as_bytes())));
+            }
             if self.behaviour.exit_with == Some(pid) {
                 std::process::exit(sys::exit_code(status));
             }

@@ -116,7 +116,8 @@ pub fn survey<H: Host>(
     survey.blind = unread > 0 && read == 0;
     survey.judgements.sort_by_key(|j| j.id.pid);
     let roots: Vec<&Judgement> = survey.judgements.iter().filter(|j| j.verdict == Verdict::Reap).collect();
-    let trees = tree::read(ground, &survey.census, &roots, limit);
+    let apart = roots.iter().map(|root| root.id.pid).collect();
+    let trees = tree::read(ground, &survey.census, &roots, &apart, limit);
     survey.plan = plan(&trees, ground.policy.reach(), ground.policy.max_targets().get());
     Ok(survey)
 }

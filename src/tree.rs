@@ -23,16 +23,20 @@ use crate::verdict::{Answer, Finding, Gate};
 /// Descendants beyond this many are not looked at: no agent has so many, and a fork bomb must not hold us.
 const MAX_MEMBERS: usize = 10_000;
 
-/// Reads the trees of all orphans that are to be ended.
+/// Reads the trees of all orphans that are to be ended. `apart` are orphans that are to be ended for their own
+/// sake, now or later: they are nobody's group members.
 pub fn read<H: Host>(
     ground: &Ground<H>,
     census: &Census,
     roots: &[&Judgement],
+    apart: &HashSet<Pid>,
     limit: Duration,
 ) -> Vec<Tree> {
     if roots.is_empty() {
         return Vec::new();
     }
+    // Many orphans can share a group: whoever is in one's tree need not be read again for the others.
+    let mut taken: HashSet<Pid> = apart.clone();
     let looker = Arc::new(Looker::new(ground));
     let families = Arc::new(Families { host: Arc::clone(&ground.host), census: census.clone() });
     let groups = groups(ground, census, roots);
@@ -48,11 +52,13 @@ pub fn read<H: Host>(
                 .into_iter()
                 .flatten()
                 .copied()
-                .filter(|pid| known.insert(*pid))
+                .filter(|pid| !taken.contains(pid) && known.insert(*pid))
                 .collect();
             let fellows = judge_all(&looker, fellows, Role::GroupMember, 0, &root.profiles, limit);
             let mut parents: Vec<(Pid, i32)> = vec![(root.id.pid, 0)];
-            parents.extend(fellows.iter().filter(|m| m.standing == Standing::Passes).map(|m| (m.id.pid, 0)));
+            let passes = fellows.iter().filter(|m| m.standing == Standing::Passes).map(|m| m.id.pid);
+            taken.extend(passes.clone());
+            parents.extend(passes.map(|pid| (pid, 0)));
             tree.members.extend(fellows);
             descend(&looker, &families, &mut tree, &mut known, parents, limit);
             tree

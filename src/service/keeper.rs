@@ -5,7 +5,7 @@
 //! looked at again now and then, because `exec` can make an agent of anyone. The keeper decides nothing by
 //! itself: each judgement is the gates', and equals what a single `reaper scan` would say with the same memory.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ use crate::verdict::{Answer, Gate, Verdict};
 
 mod turns;
 
+/// Most processes that are looked at in one go: whoever asks on the socket waits for no longer than that takes.
+const BATCH: usize = 256;
 /// Of all processes that can be held at once, the share that is kept free for ending some.
 const HELD_SHARE: usize = 4;
 
@@ -77,7 +79,11 @@ pub struct Keeper<H: Host> {
     pub sightings: Sightings,
     census: Census,
     innocents: Innocents,
+    /// Who is to be looked at as soon as there is time.
+    pending: BTreeSet<Pid>,
     tracked: BTreeMap<Pid, Tracked<H>>,
+    /// How many of them are held by a handle.
+    held: usize,
     /// Who is being ended right now.
     busy: HashSet<ProcId>,
     family: Family<H>,
@@ -101,7 +107,9 @@ impl<H: Host> Keeper<H> {
             family: Family::new(),
             sightings,
             innocents: Innocents::default(),
+            pending: BTreeSet::new(),
             tracked: BTreeMap::new(),
+            held: 0,
             busy: HashSet::new(),
             waiter,
             watched: HashMap::new(),
@@ -112,7 +120,10 @@ impl<H: Host> Keeper<H> {
             census,
             ground,
         };
-        keeper.look_at(keeper.census.candidates.clone());
+        keeper.pending.extend(&keeper.census.candidates);
+        while !keeper.pending.is_empty() {
+            keeper.look_at_pending();
+        }
         keeper.meet_families()?;
         Ok(keeper)
     }
@@ -177,16 +188,26 @@ impl<H: Host> Keeper<H> {
         below.flatten().filter(|pid| !self.tracked.contains_key(pid)).collect()
     }
 
+    /// Looks at processes, at once unless they are very many.
+    fn look_at(&mut self, pids: Vec<Pid>) {
+        self.pending.extend(pids);
+        self.look_at_pending();
+    }
+
     /// Reads and judges processes, and follows marked wrappers down.
-    fn look_at(&mut self, mut pids: Vec<Pid>) {
-        while !pids.is_empty() {
-            pids.sort_unstable();
-            pids.dedup();
-            let looks = self.looks(std::mem::take(&mut pids));
-            for (pid, look) in looks {
+    fn look_at_pending(&mut self) {
+        let mut room = BATCH;
+        while room > 0 && !self.pending.is_empty() {
+            let pids: Vec<Pid> = self.pending.iter().copied().take(room).collect();
+            for pid in &pids {
+                self.pending.remove(pid);
+            }
+            room -= pids.len();
+            for (pid, look) in self.looks(pids) {
                 if self.file(pid, look) {
                     let children = self.census.children(&*self.ground.host, pid).unwrap_or_default();
-                    pids.extend(children.into_iter().filter(|child| !self.tracked.contains_key(child)));
+                    let fresh = children.into_iter().filter(|child| !self.tracked.contains_key(child));
+                    self.pending.extend(fresh);
                 }
             }
         }
@@ -220,8 +241,7 @@ impl<H: Host> Keeper<H> {
     fn track(&mut self, judgement: Judgement) -> bool {
         let id = judgement.id;
         let is_wrapper = judgement.is_wrapper;
-        let held = self.tracked.values().filter(|t| t.process.is_some()).count() + self.family.held();
-        let process = if held < self.ground.host.pin_limit() / HELD_SHARE {
+        let process = if self.held + self.family.held() < self.ground.host.pin_limit() / HELD_SHARE {
             match self.ground.host.pin(id.pid) {
                 Ok(process) if process.id() == id => {
                     self.watch(&process, Watch::Tracked(id)).then(|| Arc::new(process))
@@ -233,7 +253,8 @@ impl<H: Host> Keeper<H> {
             None
         };
         let now = self.clock().monotonic;
-        self.tracked.insert(
+        self.held += usize::from(process.is_some());
+        let before = self.tracked.insert(
             id.pid,
             Tracked {
                 process,
@@ -244,6 +265,7 @@ impl<H: Host> Keeper<H> {
                 is_deferred: false,
             },
         );
+        self.held -= usize::from(before.is_some_and(|before| before.process.is_some()));
         self.judged(judgement, true);
         is_wrapper
     }
@@ -283,14 +305,16 @@ impl<H: Host> Keeper<H> {
         }
     }
 
-    /// Judges again whoever is due, through the handle that holds it.
+    /// Judges again whoever is due, through the handle that holds it; the rest of very many at the next call.
     pub fn look_again(&mut self) {
+        self.look_at_pending();
         let now = self.clock().monotonic;
         let due: Vec<(Pid, Option<Arc<H::Pinned>>)> = self
             .tracked
             .iter()
             .filter(|(_, t)| t.next <= now && !t.is_deferred && !self.busy.contains(&t.judgement.id))
             .map(|(pid, t)| (*pid, t.process.clone()))
+            .take(BATCH)
             .collect();
         if due.is_empty() {
             return;
@@ -327,6 +351,7 @@ impl<H: Host> Keeper<H> {
 
     fn forget(&mut self, pid: Pid) {
         if let Some(tracked) = self.tracked.remove(&pid) {
+            self.held -= usize::from(tracked.process.is_some());
             self.sightings.clear(&tracked.judgement.id, &self.ground.host.clock());
             self.events.push(Event::Gone(tracked.judgement.id));
         }
@@ -356,7 +381,7 @@ impl<H: Host> Keeper<H> {
             }
             self.look_at(bereaved.clone());
             // Whoever has another parent that lives is in its place again.
-            bereaved.retain(|pid| !self.tracked.contains_key(pid));
+            bereaved.retain(|pid| !self.tracked.contains_key(pid) && !self.pending.contains(pid));
             if !bereaved.is_empty() {
                 self.meet(bereaved);
             }

@@ -131,7 +131,7 @@ impl<H: Host> Warden<H> {
     pub fn next_wake(&self) -> Duration {
         let mut wake = self.next_tick;
         if let Some(next) = self.keeper.next() {
-            wake = wake.min(next.max(self.retry_at));
+            wake = wake.min(next);
         }
         if let Some(Pause::Until(end)) = self.pause {
             wake = wake.min(end);

@@ -29,13 +29,14 @@ impl<H: Host> Keeper<H> {
             }
         }
         // A tree has one target at least: more than these cannot fit.
-        let now_due: Vec<Pid> = due.into_iter().take(room).collect();
+        let now_due: Vec<Pid> = due.iter().copied().take(room).collect();
         if now_due.is_empty() {
             return Plan::default();
         }
         let roots: Vec<&Judgement> =
             now_due.iter().filter_map(|pid| self.tracked.get(pid)).map(|t| &t.judgement).collect();
-        let trees = tree::read(&self.ground, &self.census, &roots, self.limit);
+        let apart = due.into_iter().collect();
+        let trees = tree::read(&self.ground, &self.census, &roots, &apart, self.limit);
         let plan = plan_beside(&trees, self.ground.policy.reach(), cap, &self.busy);
         self.busy.extend(everybody(&plan));
         let later = now + self.ground.policy.interval();
@@ -97,12 +98,17 @@ impl<H: Host> Keeper<H> {
         }
     }
 
-    /// When somebody is to be judged again, on the monotonic clock. Those who are spared wait for a tick.
+    /// When somebody is to be looked at, on the monotonic clock.
     #[must_use]
     pub fn next(&self) -> Option<Duration> {
-        let timed = |t: &&Tracked<H>| t.judgement.is_orphan() && !t.is_deferred;
-        let waiting = self.tracked.values().filter(timed).filter(|t| !self.busy.contains(&t.judgement.id));
-        waiting.map(|t| t.next).min()
+        if !self.pending.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let interval = self.ground.policy.interval();
+        let is_free = |t: &&Tracked<H>| !t.is_deferred && !self.busy.contains(&t.judgement.id);
+        // A tick comes before the second of these, unless there are too many for one.
+        let moment = |t: &Tracked<H>| if t.judgement.is_orphan() { t.next } else { t.next + interval };
+        self.tracked.values().filter(is_free).map(moment).min()
     }
 }
 

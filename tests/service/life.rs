@@ -66,7 +66,8 @@ fn agents_that_only_the_new_config_knows_are_noticed_at_once() {
         let launcher = troupe.actor("my-app").own_session().child();
         let agent = troupe.actor("my-agent").env("MY_AGENT_RUN", "7").under(&launcher);
         let service = Service::new(&troupe.directory().join("home")).set("interval", "1h").start();
-        let profile = "[[profile]]\nname = \"mine\"\nmarkers = [\"MY_AGENT_RUN\"]\nprograms = [\"my-agent\"]\n";
+        let profile =
+            "[[profile]]\nname = \"mine\"\nmarkers = [\"MY_AGENT_RUN\"]\nprograms = [\"my-agent\"]\n";
         service.config(profile);
         service.cli(&["reload"]).expect_code(0);
         end(&launcher);

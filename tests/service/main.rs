@@ -10,13 +10,15 @@ mod life;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod many;
+#[cfg(test)]
+mod names;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod running;
-#[cfg(test)]
-mod names;
 #[cfg(test)]
 mod socket;
 #[cfg(test)]

@@ -38,7 +38,8 @@ fn garbage_and_huge_requests_are_refused_in_words() {
         let deep = [b"[".repeat(4000), b"\n".to_vec()].concat();
         let endless = b"x".repeat(1 << 20);
         let other = br#"{"schema":"reaper.control/9","command":"status"}"#;
-        let requests: [&[u8]; 6] = [b"\n", b"\0\xff\x1b[2J\n", b"GET / HTTP/1.1\r\n\r\n", &deep, &endless, other];
+        let requests: [&[u8]; 6] =
+            [b"\n", b"\0\xff\x1b[2J\n", b"GET / HTTP/1.1\r\n\r\n", &deep, &endless, other];
         for request in requests {
             let mut line = request.to_vec();
             line.push(b'\n');
@@ -124,7 +125,11 @@ fn a_dead_services_socket_is_replaced_and_anything_else_is_not() {
         std::fs::remove_file(service.socket()).unwrap();
         std::fs::write(service.socket(), "precious").unwrap();
         let refused = service.reaper(&["run"]).run().expect_code(4);
-        assert!(refused.stderr.contains("control.sock") && refused.stderr.contains("hint:"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("control.sock") && refused.stderr.contains("hint:"),
+            "{}",
+            refused.stderr
+        );
         assert_eq!(std::fs::read_to_string(service.socket()).unwrap(), "precious");
     });
 }

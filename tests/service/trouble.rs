@@ -88,7 +88,9 @@ fn while_processes_cannot_be_read_nothing_is_ended() {
         // No file of /proc can be opened any more.
         let maximum = getrlimit(Resource::Nofile).maximum;
         let before = prlimit(pid, Resource::Nofile, Rlimit { current: Some(3), maximum }).unwrap();
-        service.expect_log("it cannot look", |line| line.text.contains("nothing is ended before a look succeeds"));
+        service.expect_log("it cannot look", |line| {
+            line.text.contains("nothing is ended before a look succeeds")
+        });
         assert!(!agent.wait_gone(WHILE), "{}", service.log_text());
         assert_eq!(said(&service, "nothing is ended before a look succeeds"), 1, "{}", service.log_text());
         prlimit(pid, Resource::Nofile, before).unwrap();
@@ -125,10 +127,11 @@ fn r06_a_process_that_cannot_be_read_costs_little_and_hides_nobody() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
         let marked = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1");
-        let stuck = match marked.clone().behave("hang-environ").spawn(reaper_testkit::Shape::OrphanOfDeadLeader) {
-            Ok(stuck) => stuck,
-            Err(error) => return skip(here!(), &format!("no FUSE here: {error}")),
-        };
+        let stuck =
+            match marked.clone().behave("hang-environ").spawn(reaper_testkit::Shape::OrphanOfDeadLeader) {
+                Ok(stuck) => stuck,
+                Err(error) => return skip(here!(), &format!("no FUSE here: {error}")),
+            };
         let service = Service::new(&troupe.directory().join("home")).start();
         let agent = marked.orphan_of_dead_leader();
         assert!(agent.wait_gone(SOON), "{}", service.log_text());

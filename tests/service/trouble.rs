@@ -144,3 +144,17 @@ fn r06_a_process_that_cannot_be_read_costs_little_and_hides_nobody() {
         service.stop();
     });
 }
+
+#[test]
+fn w23_a_process_whose_session_began_outside_our_namespace_is_judged_like_any_other() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        // As `docker exec` leaves it: session and group have no number in here.
+        let agent = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").by(&troupe.init()).child();
+        assert_eq!((agent.sid(), agent.pgid()), (0, 0));
+        let service = Service::new(&troupe.directory().join("home")).start();
+        service.expect_verdict(agent.pid, "wait");
+        assert!(agent.wait_gone(SOON), "{}", service.log_text());
+        service.stop();
+    });
+}

@@ -155,11 +155,13 @@ impl Host for LinuxHost {
         facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())
     }
 
+    /// The number is 0 when the leader is outside our PID namespace, and for a moment when the process exits.
     fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
-        let raw = rustix::process::Pid::from_raw(pid.get()).ok_or(Why::Gone)?;
-        let ours = |id: rustix::process::Pid| Pid::new(id.as_raw_nonzero().get());
-        let group = rustix::process::getpgid(Some(raw)).map_err(why)?;
-        let session = rustix::process::getsid(Some(raw)).map_err(why)?;
+        let raw = Some(nix::unistd::Pid::from_raw(pid.get()));
+        let ours = |id: nix::unistd::Pid| Pid::new(id.as_raw());
+        let error = |errno: nix::errno::Errno| why(Errno::from_raw_os_error(errno as i32));
+        let group = nix::unistd::getpgid(raw).map_err(error)?;
+        let session = nix::unistd::getsid(raw).map_err(error)?;
         Ok((ours(group), ours(session)))
     }
 

@@ -1,6 +1,8 @@
 //! The service with real processes: `reaper run` on private stages, watched from outside.
 
 #[cfg(test)]
+mod churn;
+#[cfg(test)]
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(test)]

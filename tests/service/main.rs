@@ -8,6 +8,8 @@ mod common;
 #[cfg(test)]
 mod latency;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod log;
@@ -21,6 +23,8 @@ mod plans;
 mod restart;
 #[cfg(test)]
 mod running;
+#[cfg(test)]
+mod soak;
 #[cfg(test)]
 mod socket;
 #[cfg(test)]

@@ -122,11 +122,14 @@ impl Sightings {
     /// Remembers a process as seen orphaned now, unless it is remembered already.
     ///
     /// A process is not remembered in the clock tick in which it started: so no process that reuses its
-    /// pid can have the same start time as a remembered one, even where the kernel has no generations.
-    pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) {
-        if ticks(clock, here) > id.start.0 {
+    /// pid can have the same start time as a remembered one, even where the kernel has no generations. Says
+    /// whether it is remembered.
+    pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) -> bool {
+        let is_old_enough = ticks(clock, here) > id.start.0;
+        if is_old_enough {
             self.seen.entry(id).or_default().since.get_or_insert(clock.monotonic);
         }
+        is_old_enough
     }
 
     /// A process was seen not to be an orphan: its grace begins anew when it becomes one.

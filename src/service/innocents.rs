@@ -14,11 +14,36 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// The same for one that does not answer.
 const LONGEST_SLOW: Duration = Duration::from_secs(3600);
 
+/// What the last look at somebody of no interest came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// It was read, and is none of ours to end.
+    Read,
+    /// It is another user's.
+    Foreign,
+    /// It could not be read.
+    Unreadable,
+    /// It did not answer in time.
+    Slow,
+}
+
+impl Sort {
+    /// What a look came to that failed for this reason, or for none.
+    #[must_use]
+    pub const fn of(why: Option<&Why>) -> Self {
+        match why {
+            None => Self::Read,
+            Some(Why::Slow(_)) => Self::Slow,
+            Some(_) => Self::Unreadable,
+        }
+    }
+}
+
 /// How long to leave somebody alone who was left alone for `before` already.
 #[must_use]
-pub fn longer(before: Option<Duration>, interval: Duration, why: Option<&Why>) -> Duration {
-    match why {
-        Some(Why::Slow(_)) => before.map_or(LONGEST, |b| b.saturating_mul(2).clamp(LONGEST, LONGEST_SLOW)),
+pub fn longer(before: Option<Duration>, interval: Duration, sort: Sort) -> Duration {
+    match sort {
+        Sort::Slow => before.map_or(LONGEST, |b| b.saturating_mul(2).clamp(LONGEST, LONGEST_SLOW)),
         _ => before.map_or(Duration::ZERO, |b| b.saturating_mul(2).max(interval).min(LONGEST)),
     }
 }
@@ -27,7 +52,7 @@ pub fn longer(before: Option<Duration>, interval: Duration, why: Option<&Why>) -
 struct Innocent {
     wait: Duration,
     filed: Duration,
-    is_unreadable: bool,
+    sort: Sort,
 }
 
 /// Children of the adopters that are of no interest, as of the last look.
@@ -44,10 +69,10 @@ impl Innocents {
     }
 
     /// Takes in a look that found nothing, or that failed.
-    pub fn file(&mut self, pid: Pid, why: Option<&Why>, now: Duration, interval: Duration) {
+    pub fn file(&mut self, pid: Pid, sort: Sort, now: Duration, interval: Duration) {
         let before = self.all.get(&pid).map(|it| it.wait);
-        let wait = longer(before, interval, why);
-        self.all.insert(pid, Innocent { wait, filed: now, is_unreadable: why.is_some() });
+        let wait = longer(before, interval, sort);
+        self.all.insert(pid, Innocent { wait, filed: now, sort });
     }
 
     /// When a process was last looked at.
@@ -71,10 +96,12 @@ impl Innocents {
         self.all.retain(|pid, _| pids.binary_search(pid).is_ok());
     }
 
-    /// How many there are, and how many of them could not be read.
+    /// How many of our own there are, and how many of those could not be read.
     #[must_use]
     pub fn count(&self) -> (usize, usize) {
-        (self.all.len(), self.all.values().filter(|it| it.is_unreadable).count())
+        let sorts = self.all.values().map(|it| it.sort);
+        let ours = sorts.clone().filter(|sort| *sort != Sort::Foreign).count();
+        (ours, sorts.filter(|sort| matches!(sort, Sort::Unreadable | Sort::Slow)).count())
     }
 }
 
@@ -94,7 +121,7 @@ mod tests {
         let (mut now, mut looks) = (100 * S, 0);
         for _ in 0..200 {
             if !innocents.is_known(pid(7), now) {
-                innocents.file(pid(7), None, now, 5 * S);
+                innocents.file(pid(7), Sort::Read, now, 5 * S);
                 looks += 1;
                 assert!(
                     now > 100 * S || !innocents.is_known(pid(7), now + 5 * S),
@@ -112,16 +139,17 @@ mod tests {
     #[test]
     fn r06_one_that_does_not_answer_is_asked_ever_less_often() {
         let mut innocents = Innocents::default();
-        let slow = Why::Slow(S);
+        let slow = Sort::of(Some(&Why::Slow(S)));
         let (mut now, mut looks) = (S, 0);
         for _ in 0..24 * 3600 / 5 {
             if !innocents.is_known(pid(7), now) {
-                innocents.file(pid(7), Some(&slow), now, 5 * S);
+                innocents.file(pid(7), slow, now, 5 * S);
                 looks += 1;
             }
             now += 5 * S;
         }
         assert!((24..40).contains(&looks), "{looks} a day");
-        assert_eq!(innocents.count(), (1, 1));
+        innocents.file(pid(8), Sort::Foreign, now, 5 * S);
+        assert_eq!(innocents.count(), (1, 1), "another user's process says nothing about our sight");
     }
 }

@@ -13,7 +13,7 @@ use reaper_platform::{Clock, Host, HostError, Pid, Pinned as _, ProcId, Waiter a
 
 use super::compare::{Difference, Differences};
 use super::family::Family;
-use super::innocents::{Innocents, longer};
+use super::innocents::{Innocents, Sort, longer};
 use crate::census::{self, Census, Known, Method};
 use crate::facts::Fact;
 use crate::look::{Ground, Judgement, Looker};
@@ -24,6 +24,8 @@ use crate::verdict::{Answer, Gate, Verdict};
 
 mod turns;
 
+/// When a process that is too young to be remembered is looked at again.
+const NEXT_CLOCK_TICK: Duration = Duration::from_millis(50);
 /// Most processes that are looked at in one go: whoever asks on the socket waits for no longer than that takes.
 const BATCH: usize = 256;
 /// Of all processes that can be held at once, the share that is kept free for ending some.
@@ -88,6 +90,7 @@ pub struct Keeper<H: Host> {
     busy: HashSet<ProcId>,
     family: Family<H>,
     waiter: H::Waiter,
+    alarm: Option<Duration>,
     watched: HashMap<u64, Watch>,
     last_token: u64,
     limit: Duration,
@@ -112,6 +115,7 @@ impl<H: Host> Keeper<H> {
             held: 0,
             busy: HashSet::new(),
             waiter,
+            alarm: None,
             watched: HashMap::new(),
             last_token: 0,
             limit,
@@ -159,6 +163,7 @@ impl<H: Host> Keeper<H> {
         self.census = census::again(&*self.ground.host, &self.ground.policy, self.ground.us.scope, &known)?;
         // Only the innocent may be forgotten because a list lacks them: the lists are not atomic.
         self.innocents.retain_among(&self.census.children);
+        self.file_foreigners();
         let mut candidates = self.new_candidates();
         candidates.extend(self.wrapped());
         self.look_at(candidates);
@@ -173,6 +178,14 @@ impl<H: Host> Keeper<H> {
             self.family.visited(now, self.clock().monotonic);
         }
         Ok(())
+    }
+
+    /// Whose process somebody is can change, but rarely does.
+    fn file_foreigners(&mut self) {
+        let (now, interval) = (self.clock().monotonic, self.ground.policy.interval());
+        for pid in &self.census.foreigners {
+            self.innocents.file(*pid, Sort::Foreign, now, interval);
+        }
     }
 
     fn new_candidates(&self) -> Vec<Pid> {
@@ -229,12 +242,13 @@ impl<H: Host> Keeper<H> {
                 self.innocents.remove(pid);
                 return self.track(*judgement);
             }
-            Ok(Look::Judged(..) | Look::Nothing) => None,
+            // A zombie that nobody collects hides nothing.
+            Ok(Look::Judged(..) | Look::Nothing) | Err(Why::Exiting) => None,
             Err(Why::Gone) => return false,
             Err(why) => Some(why),
         };
         let (now, interval) = (self.clock().monotonic, self.ground.policy.interval());
-        self.innocents.file(pid, why.as_ref(), now, interval);
+        self.innocents.file(pid, Sort::of(why.as_ref()), now, interval);
         false
     }
 
@@ -291,7 +305,10 @@ impl<H: Host> Keeper<H> {
             Verdict::Spare | Verdict::Unknown => clock.monotonic + interval / 2,
         };
         if judgement.is_orphan() {
-            self.sightings.note(judgement.id, &clock, self.ground.host.here());
+            let is_noted = self.sightings.note(judgement.id, &clock, self.ground.host.here());
+            if !is_noted && judgement.verdict != Verdict::Reap {
+                tracked.next = clock.monotonic + NEXT_CLOCK_TICK;
+            }
         } else if judgement.verdict == Verdict::Spare {
             self.sightings.clear(&judgement.id, &clock);
         }
@@ -341,7 +358,7 @@ impl<H: Host> Keeper<H> {
                 Err(why) => {
                     let interval = self.ground.policy.interval();
                     if let Some(tracked) = self.tracked.get_mut(&pid) {
-                        let wait = longer(tracked.failing, interval, Some(&why)).max(interval);
+                        let wait = longer(tracked.failing, interval, Sort::of(Some(&why))).max(interval);
                         (tracked.failing, tracked.next) = (Some(wait), now + wait);
                     }
                 }
@@ -411,8 +428,11 @@ impl<H: Host> Keeper<H> {
         let began = self.clock().monotonic;
         let walk = self.ground.host.walk(self.ground.us.scope)?;
         let strangers = self.family.walk(&self.ground, &walk);
-        self.meet(strangers);
         let stray = self.family.strays(&walk, &self.census.adopters);
+        drop(walk);
+        for some in strangers.chunks(BATCH) {
+            self.meet(some.to_vec());
+        }
         self.look_at(stray.into_iter().filter(|pid| !self.tracked.contains_key(pid)).collect());
         self.drop_watches();
         let host = Arc::clone(&self.ground.host);
@@ -486,6 +506,14 @@ impl<H: Host> Keeper<H> {
     #[must_use]
     pub const fn waiter(&self) -> &H::Waiter {
         &self.waiter
+    }
+
+    /// Lets the waiter's descriptor tell when a moment of the monotonic clock has come; says whether it will.
+    pub fn wake_at(&mut self, at: Duration) -> bool {
+        // One that has come already was told already, and is told again only when it is set again.
+        let is_set = (self.alarm == Some(at) && at > self.clock().monotonic) || self.waiter.wake_at(at);
+        self.alarm = is_set.then_some(at);
+        is_set
     }
 
     /// Where a stateless look with the same memory comes to another verdict, and goes on doing so.

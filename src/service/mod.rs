@@ -98,9 +98,11 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
     notify::ready(&status::line(&warden));
     info!("watching {} of interest", warden.keeper.judgements().count());
     loop {
-        let wake = instant(&warden, warden.next_wake());
+        let wake = warden.next_wake();
+        // One timer of our own: tokio's wakes us up to three times on its way to a moment seconds ahead.
+        let sleep = if warden.wake_at(wake) { None } else { Some(instant(&warden, wake)) };
         tokio::select! {
-            () = sleep_until(wake) => warden.wake(),
+            () = at(sleep) => warden.wake(),
             () = readable(exits.as_ref()) => warden.exits(),
             Some(done) = done.recv() => warden.done(&done),
             Some((request, answer)) = calls.recv() => {
@@ -147,6 +149,13 @@ async fn stop<H: Host>(mut warden: Warden<H>, mut done: mpsc::UnboundedReceiver<
     info!("stopped");
 }
 
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// When the monotonic clock will show `at`.
 fn instant<H: Host>(warden: &Warden<H>, at: Duration) -> Instant {
     Instant::now() + at.saturating_sub(warden.clock().monotonic)
@@ -160,7 +169,7 @@ fn exit_descriptor<H: Host>(warden: &Warden<H>) -> Result<Option<AsyncFd<OwnedFd
     watched.map(Some).map_err(|source| ServiceError::Io { what: "wait for processes".into(), source, hint })
 }
 
-/// Resolves when a watched process has exited. Readiness is cleared before the exits are taken in, so that none
+/// Resolves when a watched process has exited, or it is time to wake. Readiness is cleared before the exits are taken in, so that none
 /// is lost in between.
 async fn readable(exits: Option<&AsyncFd<OwnedFd>>) {
     match exits {

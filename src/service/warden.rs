@@ -139,6 +139,11 @@ impl<H: Host> Warden<H> {
         wake
     }
 
+    /// Lets the descriptor of the keeper's waiter tell when it is time to wake; says whether it will.
+    pub fn wake_at(&mut self, at: Duration) -> bool {
+        self.keeper.wake_at(at)
+    }
+
     /// Does what is due.
     pub fn wake(&mut self) {
         let clock = self.clock();
@@ -192,12 +197,16 @@ impl<H: Host> Warden<H> {
         }
     }
 
-    /// Takes in that watched processes have ended.
+    /// Takes in that watched processes have ended, or that it is time to wake.
     pub fn exits(&mut self) {
         if let Err(e) = self.keeper.exits() {
             self.trouble(&e.to_string());
         }
-        self.settle();
+        if self.next_wake() <= self.clock().monotonic {
+            self.wake();
+        } else {
+            self.settle();
+        }
     }
 
     /// Takes in what became of a plan.

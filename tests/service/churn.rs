@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use reaper_testkit::{Alive, Stage, Troupe, here, measured, play};
 
-use crate::running::{Running, SOON, Service, eventually};
+use crate::running::{Running, SOON, Service, alone, eventually};
 
 /// The goal, in exits a second; what the machine makes of it is told.
 const RATE: u32 = 5_000;
@@ -24,6 +24,7 @@ fn looks(service: &Running) -> u64 {
 
 #[test]
 fn under_a_churn_every_orphan_is_noticed_within_two_looks_and_no_innocent_dies() {
+    let _alone = alone();
     play(&Stage::new().systemd().timeout(Duration::from_secs(180)), here!(), || {
         let troupe = Troupe::new();
         let init = troupe.init();

@@ -6,7 +6,7 @@ use reaper_testkit::{Alive, Stage, Troupe, here, measured, play};
 use rustix::process::Signal;
 
 use crate::log::now_us;
-use crate::running::{SOON, Service};
+use crate::running::{SOON, Service, alone};
 
 const SAMPLES: usize = 60;
 
@@ -31,6 +31,7 @@ pub fn end(process: &Alive) -> i64 {
 
 #[test]
 fn a_known_agent_is_noticed_within_a_millisecond_of_its_parents_end() {
+    let _alone = alone();
     play(&Stage::new().systemd().timeout(Duration::from_secs(120)), here!(), || {
         let troupe = Troupe::new();
         let pairs: Vec<(Alive, Alive)> = (0..SAMPLES).map(|_| launch(&troupe, "goose")).collect();
@@ -58,6 +59,7 @@ fn a_known_agent_is_noticed_within_a_millisecond_of_its_parents_end() {
 
 #[test]
 fn sigterm_comes_when_the_grace_is_over_and_not_at_the_next_look() {
+    let _alone = alone();
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
         let (launcher, agent) = launch(&troupe, "goose");

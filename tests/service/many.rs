@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reaper_testkit::{Alive, Stage, Troupe, here, measured, play};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::running::Service;
+use crate::running::{Service, alone};
 
 const ORPHANS: usize = 2_000;
 /// The slowest answer on the socket. A build for tests is ten times slower than the real one.
@@ -14,6 +14,7 @@ const SLOWEST: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } el
 
 #[test]
 fn r12_thousands_at_once_are_ended_in_several_sweeps_and_the_socket_answers_meanwhile() {
+    let _alone = alone();
     play(&Stage::new().systemd().timeout(Duration::from_secs(240)), here!(), || {
         let maximum = getrlimit(Resource::Nofile).maximum;
         setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();

@@ -18,6 +18,12 @@ use crate::log::{self, Line};
 /// How long anything may take that is to happen at once, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(15);
 
+/// Held by tests that load the machine, or measure it: one at a time.
+pub fn alone() -> std::sync::MutexGuard<'static, ()> {
+    static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// A service to be.
 #[derive(Clone)]
 pub struct Service {

@@ -10,7 +10,7 @@ use reaper_testkit::{Actor, Shape, Stage, Troupe, here, measured, play, sys};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::ledger::{Birth, Ledger};
-use crate::running::{Running, Service};
+use crate::running::{Running, Service, alone};
 
 const RECORD: &str = "/run/stage/deaths";
 const GRACE: Duration = Duration::from_secs(1);
@@ -163,6 +163,7 @@ fn in_random_forests_only_marked_orphans_are_ever_signalled() {
         .init_behaves(format!("deaths={RECORD}"))
         .timeout(time + 4 * crate::running::SOON);
     let stage = stage.env("REAPER_SOAK_SEED", seed.to_string());
+    let _alone = alone();
     play(&stage, here!(), || {
         let maximum = getrlimit(Resource::Nofile).maximum;
         setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();

@@ -50,6 +50,8 @@ pub struct Census {
     pub examined: usize,
     /// How many in scope are there but could not be read.
     pub unreadable: usize,
+    /// Whether every process that may be a candidate was seen to be one or not.
+    pub complete: bool,
     /// Who is whose child, where the whole of `/proc` was walked.
     families: Option<HashMap<Pid, Vec<Pid>>>,
 }
@@ -138,6 +140,7 @@ fn by_children<H: Host>(host: &H, scope: Scope, known: &Known<'_>) -> Fact<Censu
         children: Vec::new(),
         examined: 0,
         unreadable: 0,
+        complete: true,
         families: None,
     };
     census.adopters.extend(hint);
@@ -168,7 +171,12 @@ fn by_children<H: Host>(host: &H, scope: Scope, known: &Known<'_>) -> Fact<Censu
                 }
             };
             let is_new = !census.adopters.contains(&child);
-            if is_new && *relays.get_or_insert_with(|| is_relay(host, Pid::INIT)) && is_relay(host, child) {
+            let is_roots = is_roots(uid);
+            if is_new
+                && is_roots
+                && *relays.get_or_insert_with(|| is_relay(host, Pid::INIT))
+                && is_relay(host, child)
+            {
                 census.adopters.push(child);
             }
             if !scope.holds(uid) {
@@ -185,18 +193,24 @@ fn by_children<H: Host>(host: &H, scope: Scope, known: &Known<'_>) -> Fact<Censu
         list.sort_unstable();
         list.dedup();
     }
+    census.complete = census.unreadable == 0;
     Ok(census)
 }
 
-/// A service of the system's manager leads its own session, which is cheapest to ask.
+/// A user's service manager, by its looks: one too many only means more children to look at, and the gate `orphan`
+/// asks closely. A service of the system's manager leads its own session, which is cheapest to ask. Its arguments
+/// are not read here, because such a read can wait for ever, and anybody may look like this.
 fn is_manager<H: Host>(host: &H, pid: Pid, uid: Uid) -> bool {
     if host.group_and_session(pid).is_ok_and(|(_, session)| session != Some(pid)) {
         return false;
     }
     let is_systemd = host.glance(pid).is_ok_and(|s| s.comm == b"systemd" && s.ppid == Some(Pid::INIT));
-    is_systemd
-        && host.owner(pid) == Ok(uid)
-        && host.glance_argv(pid).is_ok_and(|argv| argv.iter().skip(1).any(|a| a == b"--user"))
+    is_systemd && host.owner(pid) == Ok(uid)
+}
+
+/// Relays run as root. To ask others could mean to wait for ever, as their arguments may not be readable.
+const fn is_roots(uid: Uid) -> bool {
+    uid.0 == 0
 }
 
 /// The relays of WSL: `/init` as PID 1 and further `/init` processes beneath it, each a subreaper.
@@ -231,6 +245,7 @@ fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope, known: &Known<'_>) 
         children,
         examined: walk.examined,
         unreadable: walk.unreadable,
+        complete: walk.unreadable == 0,
         families: Some(families),
     })
 }
@@ -241,7 +256,7 @@ fn adopters_in<H: Host>(host: &H, walk: &Walk, policy: &Policy, relays: bool) ->
         let pid = entry.stat.pid;
         let named = policy.adopters().iter().any(|rule| is_named(&entry.stat, rule));
         let manager = entry.stat.comm == b"systemd" && is_manager(host, pid, entry.uid);
-        if pid != Pid::INIT && (named || manager || (relays && is_relay(host, pid))) {
+        if pid != Pid::INIT && (named || manager || (relays && is_roots(entry.uid) && is_relay(host, pid))) {
             adopters.push(pid);
         }
     }

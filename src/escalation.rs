@@ -36,6 +36,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Exited,
+        Self::Killed,
+        Self::Gone,
+        Self::Spared,
+        Self::Denied,
+        Self::Survived,
+        Self::Interrupted,
+    ];
+
     /// The public name.
     #[must_use]
     pub const fn name(self) -> &'static str {

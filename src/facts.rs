@@ -41,6 +41,16 @@ impl Facts {
         Ok(Self { id: process.id(), ids, exe, unit, argv, environ, stat })
     }
 
+    /// Reads what the kernel tells without the process's memory, whose readers may have to wait for ever.
+    ///
+    /// # Errors
+    /// As [`Facts::read`].
+    pub fn without_memory<P: Pinned>(process: &P, why: &Why) -> Fact<Self> {
+        let (ids, exe, unit) = (process.ids(), process.exe(), process.unit());
+        let (argv, environ) = (Err(why.clone()), Err(why.clone()));
+        Ok(Self { id: process.id(), ids, exe, unit, argv, environ, stat: process.stat()? })
+    }
+
     /// What its program's names are taken from.
     #[must_use]
     pub fn identity(&self) -> Identity<'_> {

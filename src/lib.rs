@@ -10,6 +10,7 @@
 pub mod census;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod escalation;
 pub mod facts;
 pub mod gates;

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use reaper_platform::{Condition, EnvironScan, Host, Pid, ProcId, RuntimeUnit, Uid, UnitMain, Why};
 
 use crate::facts::{Fact, Facts};
-use crate::gates::{self, Case, Chain, Elder, Finalist, How, Needs, marker, orphan};
+use crate::gates::{self, Case, Chain, Elder, Finalist, How, Kin, Needs, marker, orphan};
 use crate::program::Names;
 use crate::sightings::Past;
 use crate::verdict::Finding;
@@ -108,11 +108,31 @@ impl<H: Host> Looker<H> {
         }
     }
 
+    /// Judges a process that cannot be looked at as others are, by what can be read without its memory and
+    /// without anybody else's. The verdict is never `reap`.
+    ///
+    /// # Errors
+    /// When not even that can be read, or the process is gone.
+    pub fn judge_unread(&self, pid: Pid, why: &Why) -> Fact<Judgement> {
+        let facts = Facts::without_memory(&self.host.pin(pid)?, why)?;
+        let case = Case {
+            policy: &self.policy,
+            us: &self.us,
+            facts: &facts,
+            chain: None,
+            claims: None,
+            finalist: None,
+            past: Past::default(),
+            how: How::Candidate,
+        };
+        Ok(Self::conclude(&case, gates::judge(&case)))
+    }
+
     /// The findings of the gates that a member of a tree must pass by itself.
     ///
     /// # Errors
     /// When the process is gone.
-    pub fn judge_member(&self, process: &H::Pinned, root_profiles: &[String]) -> Fact<(Facts, Vec<Finding>)> {
+    pub fn judge_member(&self, process: &H::Pinned, kin: Kin<'_>) -> Fact<(Facts, Vec<Finding>)> {
         let facts = Facts::read(process, &self.wanted)?;
         let chain = Chain { elders: Vec::new(), hidden_child: self.hidden_child(facts.pid()) };
         let case = Case {
@@ -123,10 +143,18 @@ impl<H: Host> Looker<H> {
             claims: None,
             finalist: None,
             past: Past::default(),
-            how: How::Candidate,
+            how: How::Member(kin),
         };
-        let findings = gates::judge_member(&case, root_profiles);
+        let findings = gates::judge_member(&case);
         Ok((facts, findings))
+    }
+
+    /// How a process that may adopt is called, and what it is to an orphan of `uid`.
+    #[must_use]
+    pub fn adopter(&self, pid: Pid, uid: Option<Uid>) -> (String, orphan::Kind) {
+        let elder = self.elder(pid);
+        let called = elder.facts.as_ref().map_or_else(|_| format!("pid {pid}"), Facts::called);
+        (called, orphan::kind(&elder, uid, &self.policy, self.us.systemd_booted))
     }
 
     fn conclude(case: &Case<'_>, judged: gates::Judged<'_>) -> Judgement {

@@ -1,5 +1,7 @@
 //! `REAPER_OWNER`: a lease that says whose a process is, so that nobody has to guess.
 
+use std::fmt;
+
 use reaper_platform::{Pid, StartTime};
 
 /// The variable: `<pid>:<start ticks>:<boot id>`.
@@ -39,6 +41,12 @@ impl Lease {
     }
 }
 
+impl fmt::Display for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.pid, self.start.0, self.boot_id)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,6 +60,7 @@ mod tests {
             (lease.pid, lease.start.0, lease.boot_id.as_str()),
             (Pid::new(4200).unwrap(), 123_456, BOOT)
         );
+        assert_eq!(lease.to_string(), format!("4200:123456:{BOOT}"), "as it is written, so it is read");
         for bad in
             ["", "1", "1:2", "1:2:x", "0:2:B", "-1:2:B", "1:+2:B", "1::B", "1:2:B:", "1:2:B ", " 1:2:B"]
         {

@@ -6,9 +6,10 @@
 
 use std::collections::HashSet;
 
-use reaper_platform::{Pid, ProcId};
+use reaper_platform::{Pid, ProcId, Uid};
 
 use crate::config::Reach;
+use crate::gates::Kin;
 
 /// Why a process is in a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,6 +46,8 @@ pub struct Member {
     pub standing: Standing,
     /// The name it is reported under, as the kernel gave it.
     pub program: Vec<u8>,
+    /// Its parent when it was read; `None` where that does not matter.
+    pub parent: Option<Pid>,
     /// Its resident memory.
     pub rss_bytes: u64,
     /// Its process group.
@@ -58,6 +61,8 @@ pub struct Tree {
     pub root: ProcId,
     /// The profiles that it was judged under.
     pub profiles: Vec<String>,
+    /// Its user.
+    pub uid: Option<Uid>,
     /// The root itself, its wrappers, descendants and group members, in any order.
     pub members: Vec<Member>,
 }
@@ -73,12 +78,30 @@ pub struct Target {
     pub root: ProcId,
     /// The profiles that the orphan was judged under.
     pub profiles: Vec<String>,
+    /// The orphan's user.
+    pub uid: Option<Uid>,
     /// The name it is reported under.
     pub program: Vec<u8>,
     /// Its resident memory when it was planned.
     pub rss_bytes: u64,
     /// Its process group: what it forks while it is being ended stays in it.
     pub group: Option<Pid>,
+}
+
+impl Tree {
+    /// What its members are judged by.
+    #[must_use]
+    pub fn kin(&self) -> Kin<'_> {
+        Kin { profiles: &self.profiles, uid: self.uid }
+    }
+}
+
+impl Target {
+    /// What it is judged by as a member of the orphan's tree.
+    #[must_use]
+    pub fn kin(&self) -> Kin<'_> {
+        Kin { profiles: &self.profiles, uid: self.uid }
+    }
 }
 
 /// A process that belongs to a tree and stays.
@@ -155,6 +178,7 @@ pub fn plan_beside(trees: &[Tree], reach: Reach, max_targets: usize, busy: &Hash
                 role: member.role,
                 root: tree.root,
                 profiles: tree.profiles.clone(),
+                uid: tree.uid,
                 program: member.program.clone(),
                 rss_bytes: member.rss_bytes,
                 group: member.group,
@@ -182,12 +206,13 @@ mod tests {
             _ => Role::Descendant,
         };
         let standing = if passes { Standing::Passes } else { Standing::LeftAlone("unmarked".into()) };
-        Member { id: id(pid), role, depth, standing, program: b"goose".to_vec(), rss_bytes: 1, group: None }
+        let program = b"goose".to_vec();
+        Member { id: id(pid), role, depth, standing, program, parent: None, rss_bytes: 1, group: None }
     }
 
     fn tree(members: Vec<Member>) -> Tree {
         let root = members.iter().find(|m| m.depth == 0).unwrap().id;
-        Tree { root, profiles: vec!["sprout".into()], members }
+        Tree { root, profiles: vec!["sprout".into()], uid: None, members }
     }
 
     fn pids(plan: &Plan) -> Vec<i32> {

@@ -205,7 +205,8 @@ where
     })
 }
 
-/// First words of titles: `npm exec foo` is npm, `tmux: server` is tmux, `sshd: alice@pts/0` is sshd, `-bash` is bash.
+/// First words of titles: `npm exec foo` is npm, `tmux: server` is tmux, `sshd: alice@pts/0` is sshd, `-bash` is bash,
+/// `bazel(project)` is bazel.
 pub fn title_words<'a>(identity: &Identity<'a>) -> impl Iterator<Item = (&'a [u8], Source)> + use<'a> {
     let argv0 = identity.argv.and_then(<[_]>::first).map(Vec::as_slice);
     let comm = identity.comm;
@@ -221,7 +222,11 @@ fn first_word(title: &[u8]) -> &[u8] {
     let word = title.split(u8::is_ascii_whitespace).next().unwrap_or_default();
     let word = word.strip_suffix(b":").unwrap_or(word);
     let word = base_name(word);
-    word.strip_prefix(b"-").unwrap_or(word)
+    let word = word.strip_prefix(b"-").unwrap_or(word);
+    match word.iter().position(|byte| *byte == b'(') {
+        Some(at @ 1..) => word.get(..at).unwrap_or(word),
+        _ => word,
+    }
 }
 
 /// Whether a name is only an interpreter's, or what an interpreter calls its main thread. It says nothing about

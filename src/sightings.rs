@@ -122,34 +122,32 @@ impl Sightings {
     /// Remembers a process as seen orphaned now, unless it is remembered already.
     ///
     /// A process is not remembered in the clock tick in which it started: so no process that reuses its
-    /// pid can have the same start time as a remembered one, even where the kernel has no generations. Says
-    /// whether it is remembered.
-    pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) -> bool {
-        let is_old_enough = ticks(clock, here) > id.start.0;
-        if is_old_enough {
+    /// pid can have the same start time as a remembered one, even where the kernel has no generations.
+    pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) {
+        if !is_newborn(&id, clock, here) {
             self.seen.entry(id).or_default().since.get_or_insert(clock.monotonic);
         }
-        is_old_enough
     }
 
     /// A process was seen not to be an orphan: its grace begins anew when it becomes one.
     pub fn clear(&mut self, id: &ProcId, clock: &Clock) {
-        if let Some(seen) = self.seen.get_mut(id) {
-            (seen.since, seen.not_before) = (None, Some(clock.monotonic));
-            if !seen.is_worth_keeping() {
-                self.seen.remove(id);
-            }
-        }
+        self.change(id, |seen| (seen.since, seen.not_before) = (None, Some(clock.monotonic)));
     }
 
     /// Remembers whose a process is or was, by the same rule as [`Sightings::note`].
     pub fn tie(&mut self, id: ProcId, ties: Ties, clock: &Clock, here: &Here) {
-        if ticks(clock, here) > id.start.0 {
-            let seen = self.seen.entry(id).or_default();
-            seen.ties = ties;
-            if !seen.is_worth_keeping() {
-                self.seen.remove(&id);
-            }
+        if !is_newborn(&id, clock, here) {
+            self.change(&id, |seen| seen.ties = ties);
+        }
+    }
+
+    fn change(&mut self, id: &ProcId, change: impl FnOnce(&mut Sighting)) {
+        let mut seen = self.seen.get(id).copied().unwrap_or_default();
+        change(&mut seen);
+        if !seen.is_worth_keeping() {
+            self.seen.remove(id);
+        } else {
+            self.seen.insert(*id, seen);
         }
     }
 
@@ -267,18 +265,30 @@ impl Sightings {
     /// When the file cannot be written.
     pub fn save(&self, state: &StateDir, here: &Here, clock: &Clock) -> Result<(), StateError> {
         let mut all = self.clone();
-        if let Ok(Some(bytes)) = state.read(FILE)
-            && let Ok(theirs) = Self::parse(&bytes, here, clock)
-        {
-            let mut shared = theirs.clone();
-            shared.seen.retain(|id, _| self.seen.contains_key(id));
-            all.merge(shared);
-            if all == theirs {
-                return Ok(());
+        match state.read(FILE) {
+            Ok(None) if self.is_empty() => return Ok(()),
+            Ok(Some(bytes)) => {
+                if let Ok(theirs) = Self::parse(&bytes, here, clock) {
+                    let mut shared = theirs.clone();
+                    // Whom we know to be no orphan stays one, whatever an earlier run saw.
+                    let is_seen = |id: &ProcId| self.seen.get(id).is_some_and(|ours| ours.since.is_some());
+                    shared.seen.retain(|id, _| is_seen(id));
+                    all.merge(shared);
+                    if all == theirs {
+                        return Ok(());
+                    }
+                }
             }
+            _ => {}
         }
         state.replace(FILE, &all.render(here))
     }
+}
+
+/// Whether a process started in the clock tick in which we are.
+#[must_use]
+pub fn is_newborn(id: &ProcId, clock: &Clock, here: &Here) -> bool {
+    ticks(clock, here) <= id.start.0
 }
 
 /// The clock tick in which we are, in the unit of [`StartTime`].

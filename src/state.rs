@@ -164,7 +164,7 @@ impl StateDir {
                 what: "write",
                 path,
                 source,
-                hint: "free some space, or make the directory writable",
+                hint: "nothing was ended. Free some space, or make the directory writable",
             }
         })
     }
@@ -199,7 +199,7 @@ impl StateDir {
             what: "lock",
             path: path.clone(),
             source,
-            hint: "free some space, or make the state directory writable",
+            hint: "nothing was ended. Free some space, or make the state directory writable",
         };
         let file = OpenOptions::new()
             .write(true)

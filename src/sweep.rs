@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Host, HostError, Pid, ProcId, Why};
+use reaper_platform::{Condition, Host, HostError, Pid, ProcId, StartTime, Why};
 
 use crate::census::{self, Census};
 use crate::facts::Fact;
@@ -13,7 +13,7 @@ use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
 use crate::plan::{Plan, plan};
 use crate::report::history::Account;
-use crate::sightings::{Past, Sightings};
+use crate::sightings::{self, Past, Sightings};
 use crate::state::StateError;
 use crate::terminate::{Ended, Terminator, Watcher};
 use crate::tree;
@@ -29,19 +29,38 @@ pub struct Survey {
     pub census: Census,
     /// What was decided about each process that is of any interest.
     pub judgements: Vec<Judgement>,
-    /// What would be done.
+    /// What is to be done now.
     pub plan: Plan,
+    /// What would be done once the orphans in grace have waited long enough. Only ever shown.
+    pub later: Plan,
     /// How many processes of ours could not be read.
     pub unreadable: usize,
     /// Whether not one marker could be read, although there were processes to read them from.
     pub blind: bool,
+    /// How many candidates could not even be judged as unknown.
+    pub lost: usize,
+    /// How many have ended and were not collected by their adopter.
+    pub zombies: usize,
 }
 
 impl Survey {
     /// Whether everything that had to be seen was seen.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        !self.blind
+        self.census.complete && !self.blind && self.lost == 0
+    }
+
+    /// What kept it from being complete, in words.
+    #[must_use]
+    pub fn troubles(&self) -> Vec<&'static str> {
+        let mut troubles = Vec::new();
+        if self.blind {
+            troubles.push("not one environment could be read, so no marker can be seen");
+        }
+        if !self.census.complete || self.lost > 0 {
+            troubles.push("not all processes could be looked at, so there may be more orphans");
+        }
+        troubles
     }
 
     /// Orphans, in grace or past it.
@@ -54,8 +73,23 @@ impl Survey {
 pub(crate) enum Look {
     /// It is gone, or of no interest.
     Nothing,
-    /// It was judged; and whether its environment could be read.
-    Judged(Box<Judgement>, bool),
+    /// It has ended, and its parent has not collected it.
+    Zombie(StartTime),
+    /// It was judged; and how its environment was seen.
+    Judged(Box<Judgement>, Sight),
+}
+
+/// How an environment was seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sight {
+    /// As `execve(2)` was given it.
+    Clear,
+    /// It was read, and proves nothing.
+    Garbled,
+    /// There is none any more: the process is on its way out.
+    Released,
+    /// Not at all.
+    None,
 }
 
 /// Looks at all processes and decides. Nothing is changed.
@@ -76,28 +110,42 @@ pub fn survey<H: Host>(
         unreadable: census.unreadable,
         judgements: Vec::new(),
         plan: Plan::default(),
+        later: Plan::default(),
         blind: false,
+        lost: 0,
+        zombies: 0,
         census,
     };
     let (mut read, mut unread) = (0, 0);
+    let mut zombies: Vec<(Pid, StartTime)> = Vec::new();
     let mut pending = survey.census.candidates.clone();
     let mut known: HashSet<Pid> = pending.iter().copied().collect();
     // Orphans whose parent is a wrapper hang below the adopters' children, so wrappers are followed down.
     while !pending.is_empty() {
-        let (looker, seen) = (Arc::clone(&looker), Arc::clone(&seen));
+        let seen = Arc::clone(&seen);
         let asked = std::mem::take(&mut pending);
-        let looks = patience::map(asked.clone(), limit, move |pid| {
-            look(&looker, *pid, everything, |id| seen.past(id, &clock))
-        });
+        let looks = {
+            let looker = Arc::clone(&looker);
+            patience::map(asked.clone(), limit, move |pid| {
+                look(&looker, *pid, everything, |id| seen.past(id, &clock))
+            })
+        };
         for (pid, look) in asked.into_iter().zip(looks) {
             match look {
                 Ok(Ok(Look::Nothing)) => read += 1,
-                Ok(Ok(Look::Judged(judgement, readable))) => {
-                    if readable {
-                        read += 1;
-                    } else {
-                        survey.unreadable += 1;
-                        unread += usize::from(judgement.answer(Gate::Unprotected) != Answer::No);
+                Ok(Ok(Look::Zombie(start))) => zombies.push((pid, start)),
+                Ok(Ok(Look::Judged(judgement, sight))) => {
+                    survey.unreadable += usize::from(matches!(sight, Sight::Garbled | Sight::None));
+                    match sight {
+                        Sight::Released => {}
+                        // What a process did to its own environment says nothing of our sight.
+                        Sight::Clear | Sight::Garbled => read += 1,
+                        Sight::None => {
+                            unread += usize::from(judgement.answer(Gate::Unprotected) != Answer::No);
+                        }
+                    }
+                    if judgement.stat.state.is_dead() {
+                        zombies.push((pid, judgement.stat.start));
                     }
                     if judgement.is_wrapper {
                         let children = survey.census.children(&*ground.host, pid).unwrap_or_default();
@@ -106,19 +154,29 @@ pub fn survey<H: Host>(
                     survey.judgements.push(*judgement);
                 }
                 Ok(Err(Why::Gone)) => {}
-                Ok(Err(_)) | Err(_) => {
-                    survey.unreadable += 1;
-                    unread += 1;
-                }
+                Ok(Err(why)) | Err(why) => match looker.judge_unread(pid, &why) {
+                    Err(Why::Gone) => {}
+                    judged => {
+                        survey.unreadable += 1;
+                        unread += 1;
+                        survey.lost += usize::from(judged.is_err());
+                        survey.judgements.extend(judged.ok());
+                    }
+                },
             }
         }
     }
     survey.blind = unread > 0 && read == 0;
     survey.judgements.sort_by_key(|j| j.id.pid);
-    let roots: Vec<&Judgement> = survey.judgements.iter().filter(|j| j.verdict == Verdict::Reap).collect();
-    let apart = roots.iter().map(|root| root.id.pid).collect();
-    let trees = tree::read(ground, &survey.census, &roots, &apart, limit);
-    survey.plan = plan(&trees, ground.policy.reach(), ground.policy.max_targets().get());
+    // Between its end and its collection every process is a zombie for a moment.
+    survey.zombies = zombies.iter().filter(|(pid, start)| is_zombie(&*ground.host, *pid, *start)).count();
+    let (due, waiting): (Vec<&Judgement>, Vec<&Judgement>) =
+        survey.orphans().partition(|j| j.verdict == Verdict::Reap);
+    let trees = |roots: &[&Judgement]| tree::read(ground, &survey.census, roots, &survey.judgements, limit);
+    let (reach, cap) = (ground.policy.reach(), ground.policy.max_targets().get());
+    let now = plan(&trees(&due), reach, cap);
+    let later = plan(&trees(&waiting), reach, usize::MAX);
+    (survey.plan, survey.later) = (now, later);
     Ok(survey)
 }
 
@@ -131,19 +189,40 @@ pub(crate) fn look<H: Host>(
 ) -> Fact<Look> {
     let first = looker.host.glance_environ(pid, &looker.wanted);
     if !everything && !looker.is_interesting(&first) {
-        return match first {
-            Err(why) => Err(why),
-            Ok(_) => Ok(Look::Nothing),
-        };
+        // A zombie has no environment any more.
+        if first.as_ref().map_or(true, |scan| scan.len == 0)
+            && let Ok(stat) = looker.host.glance(pid)
+            && stat.state.is_dead()
+        {
+            return Ok(Look::Zombie(stat.start));
+        }
+        return first.map(|_| Look::Nothing);
     }
     let process = looker.host.pin(pid)?;
     let judgement = looker.judge(&process, How::Candidate, past)?;
-    Ok(Look::Judged(Box::new(judgement), first.is_ok()))
+    let sight = match first {
+        _ if !judgement.stat.has_memory => Sight::Released,
+        Ok(scan) if scan.condition == Condition::Intact => Sight::Clear,
+        Ok(_) => Sight::Garbled,
+        Err(_) => Sight::None,
+    };
+    Ok(Look::Judged(Box::new(judgement), sight))
+}
+
+/// Whether the process that started then has ended and was not collected.
+fn is_zombie<H: Host>(host: &H, pid: Pid, start: StartTime) -> bool {
+    host.glance(pid).is_ok_and(|stat| stat.start == start && stat.state.is_dead())
 }
 
 /// Remembers the orphans that a survey saw, and forgets processes that are no more.
 pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Sightings) {
-    let (clock, here) = (ground.host.clock(), ground.host.here());
+    let here = ground.host.here();
+    let mut clock = ground.host.clock();
+    if survey.orphans().any(|orphan| sightings::is_newborn(&orphan.id, &clock, here)) {
+        // It could not be remembered yet, and its grace would begin with the next look only.
+        ground.host.sleep(Duration::from_millis(1000 / here.ticks_per_second.clamp(1, 1000) + 1));
+        clock = ground.host.clock();
+    }
     for orphan in survey.orphans() {
         sightings.note(orphan.id, &clock, here);
     }
@@ -153,20 +232,22 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
     sightings.retain(|pid| ground.host.exists(pid) != Ok(false));
 }
 
-/// Ends what was planned, then looks again for what was forked or orphaned meanwhile. Beside what
-/// became of the targets, it returns why an account could not be written, if one could not.
+/// Ends what was planned, then looks again for what was forked or orphaned meanwhile. `judged` is what the look
+/// before the plan made of every process by itself. Beside what became of the targets, it returns why an account could not be written, if one could not.
 ///
 /// # Errors
 /// When processes cannot be waited for.
 pub fn end<H: Host>(
     ground: &Ground<H>,
     plan: &Plan,
+    judged: &[Judgement],
     sightings: &Sightings,
     account: &mut dyn Account,
     watcher: &mut dyn Watcher,
     limit: Duration,
 ) -> Result<(Vec<Ended>, Option<StateError>), HostError> {
     let sweep = sweep_id(ground);
+    let since = StartTime(sightings::ticks(&ground.host.clock(), ground.host.here()));
     let seen = Arc::new(sightings.clone());
     let host = Arc::clone(&ground.host);
     let past = Arc::new(move |id: &ProcId| seen.past(id, &host.clock()));
@@ -179,10 +260,27 @@ pub fn end<H: Host>(
             break;
         }
         ended.extend(terminator.run(&targets)?);
-        targets = tree::leftovers(ground, &ended, limit);
+        targets = tree::leftovers(ground, &ended, judged, since, limit);
         targets.truncate(room.saturating_sub(ended.len()));
     }
-    Ok((ended, terminator.trouble))
+    let trouble = terminator.trouble;
+    settle(&*ground.host, &mut ended);
+    Ok((ended, trouble))
+}
+
+/// Gives init a moment to collect what has ended: only what is still a zombie then is worth a word.
+fn settle<H: Host>(host: &H, ended: &mut [Ended]) {
+    const STEP: Duration = Duration::from_millis(2);
+    const STEPS: usize = 250;
+    for _ in 0..STEPS {
+        for e in ended.iter_mut().filter(|e| e.zombie) {
+            e.zombie = is_zombie(host, e.target.id.pid, e.target.id.start);
+        }
+        if ended.iter().all(|e| !e.zombie) {
+            return;
+        }
+        host.sleep(STEP);
+    }
 }
 
 /// Joins the records of one sweep: when, and by whom.

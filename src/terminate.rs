@@ -4,7 +4,7 @@
 //! disk, and only then the signal goes to that handle. All targets are ended together, with one wait over
 //! all of them; whoever has not ended in time is judged once more before SIGKILL.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,13 @@ use crate::verdict::{Answer, Finding, Gate, Verdict};
 
 /// How often a wait looks up to see whether it is to stop.
 const PULSE: Duration = Duration::from_millis(100);
+/// How old a judgement may be when the last of its batch is done.
+const FRESH: Duration = Duration::from_millis(250);
+/// How often a batch is judged again for that.
+const MAX_LOOKS: usize = 3;
+
+/// Whom to judge, by which handle, as what.
+type Question<H> = (Option<Arc<<H as Host>::Pinned>>, Target);
 
 /// What became of one target.
 #[derive(Debug, Clone)]
@@ -39,6 +46,8 @@ pub struct Ended {
     pub took: Duration,
     /// Why it was spared, denied or survived.
     pub why: Option<String>,
+    /// Whether it was spared because something could not be told, not because something spoke against its end.
+    pub unsure: bool,
     /// Whether it has ended but not been collected by its parent.
     pub zombie: bool,
 }
@@ -85,6 +94,7 @@ struct Job<P> {
     ended_at: Option<Duration>,
     findings: Vec<Finding>,
     why: Option<String>,
+    unsure: bool,
 }
 
 /// What a judgement before a signal came to.
@@ -92,6 +102,7 @@ struct Verdicted {
     event: Event,
     findings: Vec<Finding>,
     why: Option<String>,
+    unsure: bool,
 }
 
 impl<H: Host> Terminator<'_, H> {
@@ -138,6 +149,7 @@ impl<H: Host> Terminator<'_, H> {
                 ended_at: None,
                 findings: Vec::new(),
                 why: None,
+                unsure: false,
             })
             .collect();
         self.pin(&mut jobs);
@@ -166,7 +178,7 @@ impl<H: Host> Terminator<'_, H> {
                 Action::WaitUntil(until) => Some(until),
                 _ => None,
             });
-            let left = waits.clone().count();
+            let left = jobs.iter().filter(|j| !matches!(j.escalation.action(), Action::Done(_))).count();
             self.watcher.progress(left, jobs.len());
             if jobs.iter().any(|j| matches!(j.escalation.action(), Action::Judge(_) | Action::Send(_))) {
                 continue;
@@ -197,6 +209,7 @@ impl<H: Host> Terminator<'_, H> {
                 Ok(_) | Err(Why::Gone) => job.escalation.on(Event::Ended, now),
                 Err(why) => {
                     job.why = Some(format!("it cannot be pinned: {why}"));
+                    job.unsure = true;
                     job.escalation.on(Event::Spared, now);
                 }
             }
@@ -214,15 +227,11 @@ impl<H: Host> Terminator<'_, H> {
         if asked.is_empty() {
             return;
         }
-        let questions: Vec<(Option<Arc<H::Pinned>>, Target)> = asked
+        let questions: Vec<Question<H>> = asked
             .iter()
             .filter_map(|i| jobs.get(*i).map(|j| (j.process.clone(), j.target.clone())))
             .collect();
-        let (looker, past) = (Looker::new(self.ground), Arc::clone(&self.past));
-        let answers = patience::map(questions, self.limit, move |(process, target)| match process {
-            Some(process) => verdict(&looker, &past, process, target),
-            None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None },
-        });
+        let answers = self.ask(&questions);
         let now = self.now();
         let mut verdicts: HashMap<usize, Verdicted> = HashMap::new();
         for (i, answer) in asked.iter().zip(answers) {
@@ -230,6 +239,7 @@ impl<H: Host> Terminator<'_, H> {
                 event: Event::Spared,
                 findings: Vec::new(),
                 why: Some(format!("it could not be judged again: {why}")),
+                unsure: true,
             });
             if let Some(job) = jobs.get(*i)
                 && job.target.role == Role::Root
@@ -244,6 +254,7 @@ impl<H: Host> Terminator<'_, H> {
             let with_root = verdicted.event == Event::Cleared && spared_roots.contains(&job.target.root.pid);
             let event = if with_root { Event::Spared } else { verdicted.event };
             job.findings = verdicted.findings;
+            job.unsure = verdicted.unsure && !with_root;
             job.why = if with_root {
                 Some("the orphan that it belongs to was spared".into())
             } else {
@@ -254,6 +265,29 @@ impl<H: Host> Terminator<'_, H> {
                 job.ended_at.get_or_insert(now);
             }
         }
+    }
+
+    /// Judges a batch. One that hangs holds up all the others, and by then what cleared them for a signal is old: they
+    /// are judged again, without it.
+    fn ask(&self, questions: &[Question<H>]) -> Vec<Result<Verdicted, Why>> {
+        let mut answers = BTreeMap::new();
+        let mut asked: Vec<usize> = (0..questions.len()).collect();
+        for _ in 0..MAX_LOOKS {
+            let started = self.now();
+            let (looker, past) = (Looker::new(self.ground), Arc::clone(&self.past));
+            let batch: Vec<Question<H>> = asked.iter().filter_map(|i| questions.get(*i).cloned()).collect();
+            let judged = patience::map(batch, self.limit, move |(process, target)| match process {
+                Some(process) => verdict(&looker, &past, process, target),
+                None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None, unsure: false },
+            });
+            answers.extend(asked.iter().copied().zip(judged));
+            if self.now().saturating_sub(started) <= FRESH {
+                break;
+            }
+            let is_cleared = |a: &Result<Verdicted, Why>| a.as_ref().is_ok_and(|v| v.event == Event::Cleared);
+            asked.retain(|i| answers.get(i).is_some_and(is_cleared));
+        }
+        answers.into_values().collect()
     }
 
     fn judge_one(&self, process: &Arc<H::Pinned>, target: &Target) -> Verdicted {
@@ -335,7 +369,7 @@ fn verdict<H: Host>(
     process: &Arc<H::Pinned>,
     target: &Target,
 ) -> Verdicted {
-    let ended = |event| Verdicted { event, findings: Vec::new(), why: None };
+    let ended = |event| Verdicted { event, findings: Vec::new(), why: None, unsure: false };
     match process.stat() {
         Err(Why::Gone) => return ended(Event::Ended),
         Ok(stat) if stat.state.is_dead() => return ended(Event::Ended),
@@ -347,30 +381,29 @@ fn verdict<H: Host>(
             .judge(process, How::Candidate, |id| past(id))
             .map(|j| (j.verdict == Verdict::Reap, j.findings)),
         Role::GroupMember => looker
-            .judge(process, How::GroupMember(&target.profiles), |id| past(id))
+            .judge(process, How::GroupMember(target.kin()), |id| past(id))
             .map(|j| (j.is_orphan(), j.findings)),
         Role::Wrapper | Role::Descendant => {
-            looker.judge_member(process, &target.profiles).map(|(_, f)| (all_pass(&f), f))
+            looker.judge_member(process, target.kin()).map(|(_, f)| (all_pass(&f), f))
         }
     };
     match asked {
-        Ok((true, findings)) => Verdicted { event: Event::Cleared, findings, why: None },
+        Ok((true, findings)) => Verdicted { event: Event::Cleared, findings, why: None, unsure: false },
         Ok((false, findings)) => {
             let against = |f: &&Finding| {
                 f.answer != Answer::Yes && (f.gate != Gate::Grace || target.role == Role::Root)
             };
-            let why = findings
-                .iter()
-                .find(|f| f.answer == Answer::No && against(f))
-                .or_else(|| findings.iter().find(against));
+            let no = findings.iter().find(|f| f.answer == Answer::No && against(f));
+            let unsure = no.is_none();
+            let why = no.or_else(|| findings.iter().find(against));
             let why = why.map(|f| format!("{}: {}", f.gate.name(), f.evidence));
-            Verdicted { event: Event::Spared, findings, why }
+            Verdicted { event: Event::Spared, findings, why, unsure }
         }
         Err(Why::Gone) => ended(Event::Ended),
         Err(Why::Exiting) => ended(Event::Exiting),
         Err(why) => {
             let why = Some(format!("it could not be judged again: {why}"));
-            Verdicted { event: Event::Spared, findings: Vec::new(), why }
+            Verdicted { event: Event::Spared, findings: Vec::new(), why, unsure: true }
         }
     }
 }
@@ -393,5 +426,6 @@ fn finish<P: Pinned>(job: Job<P>, now: Duration) -> Ended {
         Outcome::Spared | Outcome::Denied => job.why,
         _ => None,
     };
-    Ended { signals: job.escalation.sent().to_vec(), target: job.target, outcome, took, why, zombie }
+    let unsure = job.unsure && outcome == Outcome::Spared;
+    Ended { signals: job.escalation.sent().to_vec(), target: job.target, outcome, took, why, unsure, zombie }
 }

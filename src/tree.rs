@@ -7,44 +7,55 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Host, Pid, Pinned, ProcId, Why};
+use reaper_platform::{Host, Pid, Pinned, ProcId, StartTime, Why};
 
 use crate::census::{self, Census};
 use crate::escalation::Outcome;
 use crate::facts::Fact;
-use crate::gates::{How, all_pass};
+use crate::gates::{How, Kin, all_pass};
 use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
 use crate::plan::{Member, Role, Standing, Target, Tree, plan};
 use crate::sightings::Past;
 use crate::terminate::Ended;
-use crate::verdict::{Answer, Finding, Gate};
+use crate::verdict::{Answer, Finding, Gate, Verdict};
 
 /// Descendants beyond this many are not looked at: no agent has so many, and a fork bomb must not hold us.
 const MAX_MEMBERS: usize = 10_000;
 
-/// Reads the trees of all orphans that are to be ended. `apart` are orphans that are to be ended for their own
-/// sake, now or later: they are nobody's group members.
+/// Reads the trees of all orphans that are to be ended. `judged` is what the same look made of every process
+/// by itself.
 pub fn read<H: Host>(
     ground: &Ground<H>,
     census: &Census,
     roots: &[&Judgement],
-    apart: &HashSet<Pid>,
+    judged: &[Judgement],
     limit: Duration,
 ) -> Vec<Tree> {
     if roots.is_empty() {
         return Vec::new();
     }
-    // Many orphans can share a group: whoever is in one's tree need not be read again for the others.
-    let mut taken: HashSet<Pid> = apart.clone();
-    let looker = Arc::new(Looker::new(ground));
-    let families = Arc::new(Families { host: Arc::clone(&ground.host), census: census.clone() });
+    // Many orphans can share a group. Those that are to be ended for their own sake are nobody's members, and
+    // whoever is in one's tree need not be read again for the others.
+    let due = judged.iter().filter(|j| j.verdict == Verdict::Reap).map(|j| j.id.pid);
+    let mut taken: HashSet<Pid> = due.chain(roots.iter().map(|root| root.id.pid)).collect();
+    let reader = Reader::new(ground, census.clone(), judged, limit);
     let groups = groups(ground, census, roots);
     roots
         .iter()
         .map(|root| {
-            let mut tree = Tree { root: root.id, profiles: root.profiles.clone(), members: own_line(root) };
-            let mut known: HashSet<Pid> = tree.members.iter().map(|m| m.id.pid).collect();
+            let mut tree = Tree {
+                root: root.id,
+                profiles: root.profiles.clone(),
+                uid: root.uid,
+                members: vec![itself(root)],
+            };
+            let mut known: HashSet<Pid> = root.wrappers.iter().map(|w| w.id.pid).collect();
+            known.insert(root.id.pid);
+            for (wrapper, above) in root.wrappers.iter().zip(1..) {
+                let seen = reader.judge(vec![wrapper.id.pid], Role::Wrapper, -above, tree.kin());
+                tree.members.extend(seen.into_iter().map(|s| s.member).filter(|m| m.id == wrapper.id));
+            }
             let fellows: Vec<Pid> = root
                 .stat
                 .pgrp
@@ -54,13 +65,12 @@ pub fn read<H: Host>(
                 .copied()
                 .filter(|pid| !taken.contains(pid) && known.insert(*pid))
                 .collect();
-            let fellows = judge_all(&looker, fellows, Role::GroupMember, 0, &root.profiles, limit);
-            let mut parents: Vec<(Pid, i32)> = vec![(root.id.pid, 0)];
-            let passes = fellows.iter().filter(|m| m.standing == Standing::Passes).map(|m| m.id.pid);
-            taken.extend(passes.clone());
-            parents.extend(passes.map(|pid| (pid, 0)));
-            tree.members.extend(fellows);
-            descend(&looker, &families, &mut tree, &mut known, parents, limit);
+            let fellows = reader.judge(fellows, Role::GroupMember, 0, tree.kin());
+            let passing = fellows.iter().map(|s| &s.member).filter(|m| m.standing == Standing::Passes);
+            taken.extend(passing.clone().map(|m| m.id.pid));
+            let parents = std::iter::once((root.id, 0)).chain(passing.map(|m| (m.id, 0))).collect();
+            tree.members.extend(fellows.into_iter().map(|s| s.member));
+            reader.descend(&mut tree, &mut known, parents);
             tree
         })
         .collect()
@@ -68,8 +78,15 @@ pub fn read<H: Host>(
 
 /// What the ended trees left behind: a process can fork while it is being ended, and its end hands its
 /// children to an adopter. They are known by the process group of a target, or by a session that a target
-/// led, and each must pass the gates of a group member.
-pub fn leftovers<H: Host>(ground: &Ground<H>, ended: &[Ended], limit: Duration) -> Vec<Target> {
+/// led, and each must pass the gates of a group member. `judged` is what was made of every process before
+/// the first signal, at `since`.
+pub fn leftovers<H: Host>(
+    ground: &Ground<H>,
+    ended: &[Ended],
+    judged: &[Judgement],
+    since: StartTime,
+    limit: Duration,
+) -> Vec<Target> {
     let spared: HashSet<Pid> = ended
         .iter()
         .filter(|e| e.target.role == Role::Root && matches!(e.outcome, Outcome::Spared | Outcome::Denied))
@@ -85,51 +102,48 @@ pub fn leftovers<H: Host>(ground: &Ground<H>, ended: &[Ended], limit: Duration) 
     // Only a delay when it fails: the next sweep takes a census of its own.
     let Ok(census) = census::take(&*ground.host, &ground.policy, ground.us.scope) else { return Vec::new() };
     let done: HashSet<ProcId> = ended.iter().map(|e| e.target.id).collect();
-    let looker = Arc::new(Looker::new(ground));
-    let families = Arc::new(Families { host: Arc::clone(&ground.host), census });
+    let reader = Reader::new(ground, census, judged, limit);
+    // A number that somebody has who started meanwhile leads another group or session than it did.
+    let is_same = |leader: Option<Pid>| {
+        leader.is_some_and(|pid| match ground.host.glance(pid) {
+            Ok(stat) => stat.start < since,
+            Err(why) => why == Why::Gone,
+        })
+    };
     let mut known: HashSet<Pid> = done.iter().map(|id| id.pid).collect();
     let mut trees = Vec::new();
-    for pid in &families.census.candidates {
+    for pid in &reader.census.candidates {
         let Ok(stat) = ground.host.glance(*pid) else { continue };
-        let by_group = stat.pgrp.and_then(|group| owners.get(&group));
-        let by_session =
-            stat.session.and_then(|session| owners.get(&session)).filter(|t| Some(t.id.pid) == stat.session);
-        let Some(owner) = by_group.or(by_session).filter(|_| known.insert(*pid)) else { continue };
-        let mut tree = Tree { root: owner.root, profiles: owner.profiles.clone(), members: Vec::new() };
-        tree.members = judge_all(&looker, vec![*pid], Role::GroupMember, 0, &owner.profiles, limit);
+        let by_group = stat.pgrp.and_then(|group| owners.get(&group)).filter(|_| is_same(stat.pgrp));
+        let by_session = || {
+            let owner = stat.session.and_then(|session| owners.get(&session));
+            owner.filter(|t| Some(t.id.pid) == stat.session && is_same(stat.session))
+        };
+        let Some(owner) = by_group.or_else(by_session).filter(|_| known.insert(*pid)) else { continue };
+        let mut tree =
+            Tree { root: owner.root, profiles: owner.profiles.clone(), uid: owner.uid, members: Vec::new() };
+        let seen = reader.judge(vec![*pid], Role::GroupMember, 0, owner.kin());
+        tree.members = seen.into_iter().map(|s| s.member).collect();
         if tree.members.iter().all(|m| m.standing == Standing::Passes && !done.contains(&m.id)) {
-            descend(&looker, &families, &mut tree, &mut known, vec![(*pid, 0)], limit);
+            let top = tree.members.iter().map(|m| (m.id, 0)).collect();
+            reader.descend(&mut tree, &mut known, top);
             trees.push(tree);
         }
     }
     plan(&trees, ground.policy.reach(), usize::MAX).targets
 }
 
-struct Families<H> {
-    host: Arc<H>,
-    census: Census,
-}
-
-fn own_line(root: &Judgement) -> Vec<Member> {
-    let mut line = vec![Member {
+fn itself(root: &Judgement) -> Member {
+    Member {
         id: root.id,
         role: Role::Root,
         depth: 0,
         standing: Standing::Passes,
         program: root.program.clone(),
+        parent: root.stat.ppid,
         rss_bytes: root.stat.rss_bytes,
         group: root.stat.pgrp,
-    }];
-    line.extend(root.wrappers.iter().zip(1..).map(|(wrapper, above)| Member {
-        id: wrapper.id,
-        role: Role::Wrapper,
-        depth: -above,
-        standing: Standing::Passes,
-        program: wrapper.program.clone(),
-        rss_bytes: wrapper.rss_bytes,
-        group: wrapper.group,
-    }));
-    line
+    }
 }
 
 /// The adopters' children by process group, for the groups of the roots. Known ones count, too: a later census
@@ -142,7 +156,6 @@ fn groups<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement]) ->
     for pid in &census.children {
         if let Ok((group, _)) = ground.host.group_and_session(*pid)
             && let Some(group) = group.filter(|g| wanted.contains(g))
-            && ground.host.owner(*pid).is_ok_and(|uid| ground.us.scope.holds(uid))
         {
             groups.entry(group).or_default().push(*pid);
         }
@@ -150,70 +163,111 @@ fn groups<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement]) ->
     groups
 }
 
-fn descend<H: Host>(
-    looker: &Arc<Looker<H>>,
-    families: &Arc<Families<H>>,
-    tree: &mut Tree,
-    known: &mut HashSet<Pid>,
-    mut parents: Vec<(Pid, i32)>,
+/// Reads members of trees by one look around.
+struct Reader<H: Host> {
+    looker: Arc<Looker<H>>,
+    census: Census,
+    /// Who stays, whatever tree it is in, and why.
+    held: HashMap<ProcId, String>,
     limit: Duration,
-) {
-    while let Some((parent, depth)) = parents.pop() {
-        let children = match families.census.children(&*families.host, parent) {
-            Ok(children) => children,
-            // It ended meanwhile; its children are found among the orphans when the tree is read again.
-            Err(_) => continue,
-        };
-        let fresh: Vec<Pid> = children.into_iter().filter(|pid| known.insert(*pid)).collect();
-        if fresh.is_empty() || known.len() > MAX_MEMBERS {
-            continue;
+}
+
+/// A member, and whether what hangs below it may belong to the tree.
+struct Seen {
+    member: Member,
+    is_open: bool,
+}
+
+impl<H: Host> Reader<H> {
+    fn new(ground: &Ground<H>, census: Census, judged: &[Judgement], limit: Duration) -> Self {
+        let held = judged.iter().filter(|j| stays(j)).map(|j| (j.id, j.reason().to_owned())).collect();
+        Self { looker: Arc::new(Looker::new(ground)), census, held, limit }
+    }
+
+    /// Follows the children down.
+    ///
+    /// Lists of children hold numbers, and a number can come to mean another process at any moment. So a
+    /// child belongs to the tree only if its own `stat`, read through its handle, names the parent, and the
+    /// parent is still the very process that it was *after* that: then it was so in between, too.
+    fn descend(&self, tree: &mut Tree, known: &mut HashSet<Pid>, mut parents: Vec<(ProcId, i32)>) {
+        let host = &*self.looker.host;
+        while let Some((parent, depth)) = parents.pop() {
+            let children = match self.census.children(host, parent.pid) {
+                Ok(children) => children,
+                // It ended meanwhile; its children are found among the orphans when the tree is read again.
+                Err(_) => continue,
+            };
+            let fresh: Vec<Pid> = children.into_iter().filter(|pid| known.insert(*pid)).collect();
+            if fresh.is_empty() || known.len() > MAX_MEMBERS {
+                continue;
+            }
+            let mut seen = self.judge(fresh, Role::Descendant, depth + 1, tree.kin());
+            seen.retain(|s| s.member.parent == Some(parent.pid));
+            if !is_still(host, &parent) {
+                continue;
+            }
+            // What hangs below a protected process belongs to it.
+            parents.extend(seen.iter().filter(|s| s.is_open).map(|s| (s.member.id, depth + 1)));
+            tree.members.extend(seen.into_iter().map(|s| s.member));
         }
-        let members = judge_all(looker, fresh, Role::Descendant, depth + 1, &tree.profiles, limit);
-        // What hangs below a protected process belongs to it.
-        let below = members.iter().filter(|m| !is_protected(m)).map(|m| (m.id.pid, depth + 1));
-        parents.extend(below);
-        tree.members.extend(members);
+    }
+
+    fn judge(&self, pids: Vec<Pid>, role: Role, depth: i32, kin: Kin<'_>) -> Vec<Seen> {
+        let (looker, profiles, uid) = (Arc::clone(&self.looker), kin.profiles.to_vec(), kin.uid);
+        let results = patience::map(pids.clone(), self.limit, move |pid| {
+            member(&looker, *pid, role, depth, Kin { profiles: &profiles, uid })
+        });
+        pids.into_iter()
+            .zip(results)
+            .filter_map(|(pid, result)| match result {
+                Ok(Ok(seen)) => Some(seen),
+                Ok(Err(Why::Gone)) => None,
+                Ok(Err(why)) | Err(why) => {
+                    Some(Seen { member: unread(&self.looker, pid, role, depth, &why), is_open: false })
+                }
+            })
+            .map(|seen| match self.held.get(&seen.member.id) {
+                Some(why) => {
+                    let standing = Standing::LeftAlone(why.clone());
+                    Seen { member: Member { standing, ..seen.member }, is_open: false }
+                }
+                None => seen,
+            })
+            .collect()
     }
 }
 
-const PROTECTED: &str = "protected: ";
-
-fn is_protected(member: &Member) -> bool {
-    matches!(&member.standing, Standing::LeftAlone(why) if why.starts_with(PROTECTED))
+/// Whether a verdict about a process by itself holds whoever it belongs to: somebody wants it, or it could
+/// not be told.
+fn stays(judgement: &Judgement) -> bool {
+    let wanted = [Gate::User, Gate::Unsupervised, Gate::Unclaimed, Gate::Unprotected];
+    match judgement.verdict {
+        Verdict::Unknown => true,
+        Verdict::Spare => wanted.contains(&judgement.decided_by),
+        Verdict::Reap | Verdict::Wait(_) => false,
+    }
 }
 
-fn judge_all<H: Host>(
-    looker: &Arc<Looker<H>>,
-    pids: Vec<Pid>,
-    role: Role,
-    depth: i32,
-    profiles: &[String],
-    limit: Duration,
-) -> Vec<Member> {
-    let (shared, profiles) = (Arc::clone(looker), profiles.to_vec());
-    let asked = pids.clone();
-    let results = patience::map(pids, limit, move |pid| member(&shared, *pid, role, depth, &profiles));
-    asked
-        .into_iter()
-        .zip(results)
-        .filter_map(|(pid, result)| match result {
-            Ok(Ok(member)) => Some(member),
-            Ok(Err(Why::Gone)) => None,
-            Ok(Err(why)) | Err(why) => Some(unread(looker, pid, role, depth, &why)),
-        })
-        .collect()
+/// Whether a process is there, and is the one that it was. One that could not be read has no generation.
+fn is_still<H: Host>(host: &H, id: &ProcId) -> bool {
+    host.pin(id.pid).is_ok_and(|now| {
+        let now = now.id();
+        now.start == id.start && (id.generation.is_none() || now.generation == id.generation)
+    })
 }
 
 /// A member that could not be read stays, and is named.
 fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &Why) -> Member {
     let stat = looker.host.glance(pid).ok();
     let start = stat.as_ref().map_or(reaper_platform::StartTime(0), |s| s.start);
+    let parent = stat.as_ref().and_then(|s| s.ppid);
     Member {
         id: ProcId { pid, start, generation: None },
         role,
         depth,
         standing: Standing::LeftAlone(format!("it cannot be read: {why}")),
         program: stat.map(|s| s.comm).unwrap_or_default(),
+        parent,
         rss_bytes: 0,
         group: None,
     }
@@ -223,23 +277,17 @@ fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &W
 ///
 /// # Errors
 /// When it is gone.
-pub fn member<H: Host>(
-    looker: &Looker<H>,
-    pid: Pid,
-    role: Role,
-    depth: i32,
-    profiles: &[String],
-) -> Fact<Member> {
+fn member<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, kin: Kin<'_>) -> Fact<Seen> {
     let process = looker.host.pin(pid)?;
     let (stat, program, findings) = match role {
         Role::GroupMember => {
-            let judgement = looker.judge(&process, How::GroupMember(profiles), |_| Past::default())?;
+            let judgement = looker.judge(&process, How::GroupMember(kin), |_| Past::default())?;
             let findings: Vec<Finding> =
                 judgement.findings.into_iter().filter(|f| f.gate != Gate::Grace).collect();
             (judgement.stat, judgement.program, findings)
         }
         _ => {
-            let (facts, findings) = looker.judge_member(&process, profiles)?;
+            let (facts, findings) = looker.judge_member(&process, kin)?;
             let names = crate::program::Names::of(&facts.identity());
             let program = names.first().map_or(facts.stat.comm.as_slice(), |n| n.bytes).to_vec();
             (facts.stat, program, findings)
@@ -248,15 +296,19 @@ pub fn member<H: Host>(
     if stat.state.is_dead() {
         return Err(Why::Gone);
     }
-    Ok(Member {
+    let member = Member {
         id: process.id(),
         role,
         depth,
         standing: standing(&findings),
         program,
+        parent: stat.ppid,
         rss_bytes: stat.rss_bytes,
         group: stat.pgrp,
-    })
+    };
+    // Whatever else is said of it: only what is known to be unprotected has nothing of its own below it.
+    let is_open = findings.iter().any(|f| f.gate == Gate::Unprotected && f.answer == Answer::Yes);
+    Ok(Seen { member, is_open })
 }
 
 fn standing(findings: &[Finding]) -> Standing {
@@ -268,7 +320,7 @@ fn standing(findings: &[Finding]) -> Standing {
         .find(|f| f.answer == Answer::No)
         .or_else(|| findings.iter().find(|f| f.answer != Answer::Yes));
     Standing::LeftAlone(deciding.map_or_else(String::new, |f| {
-        let protected = if f.gate == Gate::Unprotected { PROTECTED } else { "" };
+        let protected = if f.gate == Gate::Unprotected { "protected: " } else { "" };
         format!("{protected}{}", f.evidence)
     }))
 }

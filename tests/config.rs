@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod config {
 
-    use reaper::config::{ConfigError, Origin, Overrides, Policy, Programs, Reach, Sources, load};
+    use reaper::config::{ConfigError, LogFormat, Origin, Overrides, Policy, Programs, Reach, Sources, load};
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
     use std::path::{Path, PathBuf};
@@ -123,6 +123,51 @@ mod config {
     }
 
     #[test]
+    fn what_the_service_tells_is_set_by_files_and_variables() {
+        let (_dir, mut sources) = stage();
+        let policy = load(&sources, &Overrides::default()).unwrap();
+        let outputs = policy.outputs();
+        assert_eq!(
+            (outputs.log_level().to_string().as_str(), outputs.log_format()),
+            ("info", LogFormat::Auto)
+        );
+        assert!(!outputs.notify() && outputs.textfile().is_none() && outputs.listen().is_none());
+        put(
+            &sources.system,
+            "notify = true\nlog-level = \"warn\"\n[metrics]\ntextfile = \"/a/b.prom\"\nlisten = \"127.0.0.1:1\"\n",
+        );
+        put(sources.user.as_ref().unwrap(), "log-format = \"text\"\n[metrics]\ntextfile = \"/a/c.prom\"\n");
+        let policy = load(&sources, &Overrides::default()).unwrap();
+        let outputs = policy.outputs();
+        assert_eq!(
+            (outputs.log_level().to_string().as_str(), outputs.log_format()),
+            ("warn", LogFormat::Text)
+        );
+        assert_eq!(outputs.textfile(), Some(Path::new("/a/c.prom")));
+        assert_eq!(outputs.listen(), Some(([127, 0, 0, 1], 1).into()), "a table is merged key by key");
+        assert!(outputs.notify());
+        env(
+            &mut sources,
+            &[
+                ("REAPER_NOTIFY", "false"),
+                ("REAPER_LOG_LEVEL", "debug"),
+                ("REAPER_LOG_FORMAT", "json"),
+                ("REAPER_METRICS_TEXTFILE", ""),
+                ("REAPER_METRICS_LISTEN", "10.0.0.7:9464"),
+            ],
+        );
+        let policy = load(&sources, &Overrides::default()).unwrap();
+        let outputs = policy.outputs();
+        assert_eq!(
+            (outputs.log_level().to_string().as_str(), outputs.log_format()),
+            ("debug", LogFormat::Json)
+        );
+        assert_eq!(outputs.textfile(), None, "an empty variable turns it off");
+        assert_eq!(outputs.listen(), Some(([10, 0, 0, 7], 9464).into()));
+        assert!(!outputs.notify() && policy.warnings().is_empty());
+    }
+
+    #[test]
     fn a_named_file_replaces_both_and_must_exist() {
         let (dir, mut sources) = stage();
         put(&sources.system, "grace = 1\n");
@@ -178,6 +223,23 @@ mod config {
             ("REAPER_USE", "sprout,bzz", "`REAPER_USE`: unknown profile `bzz`\nhint: did you mean `buzz`?"),
             ("REAPER_ADOPTERS", "bash", "`REAPER_ADOPTERS`: `bash` starts what runs beneath it"),
             ("REAPER_WRAPPERS", "tmux", "`REAPER_WRAPPERS`: `tmux` is a protected program"),
+            (
+                "REAPER_LOG_LEVEL",
+                "loud",
+                "`REAPER_LOG_LEVEL`: unknown log level `loud`\nhint: known: off, error",
+            ),
+            (
+                "REAPER_LOG_FORMAT",
+                "jsn",
+                "`REAPER_LOG_FORMAT`: unknown value `jsn`\nhint: did you mean `json`?",
+            ),
+            ("REAPER_NOTIFY", "maybe", "`REAPER_NOTIFY`: unknown value `maybe`\nhint: known: true, false"),
+            (
+                "REAPER_METRICS_TEXTFILE",
+                "x.prom",
+                "`REAPER_METRICS_TEXTFILE`: `x.prom` is not an absolute path",
+            ),
+            ("REAPER_METRICS_LISTEN", "0.0.0.0:9464", "`REAPER_METRICS_LISTEN`: `0.0.0.0` answers on every"),
         ] {
             let (_dir, mut sources) = stage();
             env(&mut sources, &[(name, value)]);
@@ -196,6 +258,8 @@ mod config {
             ("grace = \"0s\"\n", "`grace` is 0s"),
             ("term-timeout = \"1ms\"\n", "`term-timeout` is 1ms"),
             ("use = []\n", "no profile is in force"),
+            ("[metrics]\nlisten = \"203.0.113.5:9464\"\n", "an address of the open internet"),
+            ("[metrics]\nlisten = \"[2001:db8::1]:9464\"\n", "an address of the open internet"),
             ("[[profile]]\nname = \"a\"\nmarkers = [\"M\"]\nprograms = [\"npx\"]\n", "`npx` is a wrapper"),
         ] {
             let policy = load_text(text).unwrap();
@@ -207,12 +271,14 @@ mod config {
     fn shown_settings_say_where_they_come_from() {
         let (_dir, mut sources) = stage();
         put(&sources.system, "interval = \"1m\"\nprotect = [\"aaa\"]\n");
-        env(&mut sources, &[("REAPER_GRACE", "5s")]);
+        env(&mut sources, &[("REAPER_GRACE", "5s"), ("REAPER_METRICS_LISTEN", "[::1]:9464")]);
         let flags = Overrides { grace: None, profiles: vec!["own".to_owned()] };
         let shown = reaper::config::show::render(&load(&sources, &flags).unwrap());
         for (key, origin) in [
             ("interval = \"1m\"", sources.system.to_str().unwrap()),
             ("grace = \"5s\"", "REAPER_GRACE"),
+            ("listen = \"[::1]:9464\"", "REAPER_METRICS_LISTEN"),
+            ("notify = false", &Origin::Default.to_string()),
             ("use = [\"own\"]", "--profile"),
             ("reach = \"tree\"", &Origin::Default.to_string()),
         ] {
@@ -273,8 +339,7 @@ mod config {
         let (dir, mut sources) = stage();
         put(&sources.system, "");
         if sources.uid != 0 {
-            eprintln!("skipped: only root can give files away");
-            return;
+            return reaper_testkit::skip(reaper_testkit::here!(), "only root can give files away");
         }
         sources.uid = 4242;
         assert!(load(&sources, &Overrides::default()).is_ok(), "root's file serves every user");

@@ -216,7 +216,7 @@ impl<'a> Scanner<'a> {
             .iter()
             .find(|n| entry.get(n.len()) == Some(&b'=') && entry.get(..n.len()) == Some(n.as_slice()))
         else {
-            if first && memchr::memchr(b'=', entry).is_none() {
+            if first && !starts_with_a_name(entry) {
                 // A title that ran over the arguments into the environment.
                 self.damage.get_or_insert("its environment was overwritten");
             }
@@ -232,6 +232,15 @@ impl<'a> Scanner<'a> {
             }
         }
     }
+}
+
+/// Whether an entry begins as variables do. A command line that a program wrote over its environment, as
+/// browsers do, has an equals sign as well; but it has a dash or a space before it.
+fn starts_with_a_name(entry: &[u8]) -> bool {
+    // A name may begin with an equals sign: Wine passes such ones on.
+    let end = memchr::memchr(b'=', entry);
+    end.and_then(|end| entry.get(..end))
+        .is_some_and(|name| !name.starts_with(b"-") && !name.iter().any(u8::is_ascii_whitespace))
 }
 
 #[cfg(test)]
@@ -287,13 +296,17 @@ mod tests {
             b"A=1\0\0MARK=1\0",
             b"A=1\0MARK=1",
             b"worker title\0MARK=1\0",
+            b"--type=renderer --lang=de\0MARK=1\0",
+            b"nderer --lang=de\0",
             b"A=1\0MARK=1\0\0",
         ] {
             let answer = scan(block, &wanted());
             assert!(matches!(answer.condition, Condition::Garbled(_)), "{}", block.escape_ascii());
         }
         assert_eq!(scan(b"", &wanted()).condition, Condition::Intact);
-        assert_eq!(scan(b"A=1\0odd\0MARK=1\0", &wanted()).condition, Condition::Intact);
+        for block in [&b"A=1\0odd\0MARK=1\0"[..], b"=C:=C:\\x\0MARK=1\0", b"A=--x --y\0", b"A=1\0b c=2\0"] {
+            assert_eq!(scan(block, &wanted()).condition, Condition::Intact, "{}", block.escape_ascii());
+        }
     }
 
     #[test]

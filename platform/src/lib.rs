@@ -5,6 +5,7 @@
 //! and no policy: which process is an agent, an orphan or worth ending is decided elsewhere.
 //!
 //! * [`types`]: newtypes and plain values.
+//! * [`machine`]: what the machine allows us, for a check-up.
 //! * [`environ`]: the streamed search of an environment block.
 //! * [`host`]: the seam, implemented by [`linux`] and by the scripted [`fake`] host of the tests.
 
@@ -16,10 +17,12 @@ pub mod fake;
 pub mod host;
 #[cfg(target_os = "linux")]
 pub mod linux;
+pub mod machine;
 pub mod types;
 
 pub use environ::{Condition, EnvironScan, Found, Secret, Wanted};
 pub use host::{Host, HostError, Pinned, UnitMain, Waiter, Walk, Walked};
+pub use machine::{Capabilities, Machine, Room};
 pub use types::{
     Clock, Generation, Gid, Here, Ids, Pid, ProcId, RuntimeUnit, Scope, Signal, StartTime, Stat, State, Uid,
     Why,

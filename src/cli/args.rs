@@ -7,29 +7,13 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use reaper_platform::Pid;
 
+use super::help;
 use crate::config::durations;
 
 const ABOUT: &str = "Ends AI-agent processes that outlived whatever launched them, and provably nothing else";
-const AFTER: &str = "\
-Examples:
-  reaper scan --dry-run          see which agents are orphans, and why each would be ended or not
-  reaper scan                    the same, then ask, wait out the grace period, and end them
-  reaper scan --yes --format json  for a timer or a script
-  reaper explain 4242            every gate's answer for one process
-  reaper profiles                which agents are known, by which marker, and what is on
-
-Exit status:
-  0   done, or nothing to do
-  1   orphans were found (only with --exit-code)
-  2   wrong usage
-  3   the config cannot be used
-  4   could not do the job: blind, incomplete census, something unknown, lock, state directory
-  5   a target survived or could not be signalled
-  70  a bug in reaper";
-
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "reaper", version, about = ABOUT, after_help = AFTER, disable_help_subcommand = true)]
+#[command(name = "reaper", version, about = ABOUT, after_help = help::REAPER, disable_help_subcommand = true)]
 pub struct App {
     /// Flags that may stand before or after the subcommand.
     #[command(flatten)]
@@ -41,6 +25,7 @@ pub struct App {
 
 /// Flags that may stand before or after the subcommand.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Use this config file instead of the system's and the user's
     #[arg(long, global = true, value_name = "FILE")]
@@ -51,7 +36,7 @@ pub struct Global {
     /// Say nothing but results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Show every gate's finding
+    /// Say more: every gate's finding, the evidence behind every profile
     #[arg(short, long, global = true)]
     pub verbose: bool,
 }
@@ -71,9 +56,10 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Find orphaned agents, and end them unless --dry-run is given
-    #[command(after_help = SCAN)]
+    #[command(after_help = help::SCAN)]
     Scan(Scan),
     /// Say what every gate answers for one process, with its evidence
+    #[command(after_help = help::EXPLAIN)]
     Explain(Explain),
     /// Run the service in the foreground: end orphans when their grace is over, for as long as it runs
     #[command(after_help = RUN)]
@@ -89,29 +75,25 @@ pub enum Command {
     Resume,
     /// Make the running service read its config again
     Reload,
+    /// What was ended, why, and what became of it
+    #[command(after_help = help::HISTORY)]
+    History(History),
+    /// Check whether this machine, user and sandbox let reaper do its job, and try it on a process of its own
+    #[command(after_help = help::DOCTOR)]
+    Doctor(Doctor),
     /// List the profiles: which agents are known, by which marker, what is on or off and why
+    #[command(after_help = help::PROFILES)]
     Profiles,
     /// Show, check and find the configuration
-    #[command(subcommand)]
+    #[command(subcommand, after_help = help::CONFIG)]
     Config(Config),
     /// Print a completion script for a shell
+    #[command(after_help = help::COMPLETIONS)]
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
     },
 }
-
-const SCAN: &str = "\
-Without --dry-run, `scan` shows what it found, asks, waits until the grace period of each orphan is over,
-looks again, sends SIGTERM, and SIGKILL to what is still there after term-timeout. Before each signal every
-process is judged once more. Times of earlier runs count: an orphan seen a minute ago does not wait again.
-
-Examples:
-  reaper scan --dry-run            look only; signals nothing and writes nothing
-  reaper scan --dry-run --all      also list what was spared, with the reason
-  reaper scan --yes                do not ask
-  reaper scan --grace 5m           be more patient than the config
-  reaper scan --dry-run --exit-code && echo clean";
 
 /// Find orphaned agents, and end them.
 #[derive(Debug, Clone, Args)]
@@ -146,7 +128,7 @@ pub struct Scan {
 #[derive(Debug, Clone, Args)]
 pub struct Explain {
     /// The process
-    #[arg(value_parser = pid)]
+    #[arg(value_parser = pid, allow_negative_numbers = true)]
     pub pid: Pid,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -179,6 +161,7 @@ const STATUS: &str = "\
 Examples:
   reaper status                    for people
   reaper status --format json      everything, versioned
+  reaper status --format openmetrics  the counters, for a scraper
   reaper status --check live       exit status 0 when the service answers, else 4: a liveness probe
   reaper status --check ready      exit status 0 when it also sees what it must see, else 4";
 
@@ -186,8 +169,8 @@ Examples:
 #[derive(Debug, Clone, Args)]
 pub struct Status {
     /// How to print the result
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = StatusFormat::Table)]
+    pub format: StatusFormat,
     /// Print nothing, and tell by the exit status
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "format")]
     pub check: Option<Check>,
@@ -210,6 +193,40 @@ pub struct Pause {
     pub time: Option<Duration>,
 }
 
+/// What was ended, why, and what became of it.
+#[derive(Debug, Clone, Args)]
+pub struct History {
+    /// Only what happened within this time, e.g. 24h or 7d
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Only what happened to the processes of this number
+    #[arg(long, value_parser = pid)]
+    pub pid: Option<Pid>,
+    /// How many to show, the newest; the totals count all
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
+    /// Show all
+    #[arg(long, conflicts_with = "limit")]
+    pub all: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// Check whether the job can be done here.
+#[derive(Debug, Clone, Args)]
+pub struct Doctor {
+    /// Leave out the live test, which starts a process and ends it
+    #[arg(long)]
+    pub no_self_test: bool,
+    /// As root: check for every user's processes, not only root's own
+    #[arg(long)]
+    pub all_users: bool,
+    /// How to print the result
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
 /// How to print a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -217,6 +234,17 @@ pub enum Format {
     Table,
     /// For programs: one document, versioned
     Json,
+}
+
+/// How to print the state of the service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum StatusFormat {
+    /// For people
+    Table,
+    /// For programs: one document, versioned
+    Json,
+    /// For scrapers: the metrics as OpenMetrics text
+    Openmetrics,
 }
 
 /// Show, check and find the configuration.
@@ -237,7 +265,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn pid(text: &str) -> Result<Pid, String> {
-    Pid::parse(text.as_bytes()).ok_or_else(|| "a process id is a number above 0".to_owned())
+    Pid::parse(text.as_bytes())
+        .ok_or_else(|| format!("a process id is a whole number from 1 to {}", i32::MAX))
 }
 
 /// Parses, as clap does, without touching the process.

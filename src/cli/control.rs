@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Context;
-use super::args::{Check, Format, Pause, Status as Args};
+use super::args::{Check, Pause, Status as Args, StatusFormat};
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use super::scan::json;
@@ -21,14 +21,19 @@ const LIMIT: Duration = Duration::from_secs(15);
 const MAX_REPLY: u64 = 16 << 20;
 
 pub fn status(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+    if args.format == StatusFormat::Openmetrics {
+        let reply = call(context, Command::Metrics, None)?;
+        out.data(reply.metrics.ok_or_else(|| refused(reply.error))?);
+        return Ok(Exit::Done);
+    }
     let reply = call(context, Command::Status, None)?;
     let status = answered(reply)?;
     if let Some(check) = args.check {
         return Ok(probe(&status, check, out));
     }
     match args.format {
-        Format::Json => out.data(json(&status)?),
-        Format::Table => out.data(describe(&status)),
+        StatusFormat::Json => out.data(json(&status)?),
+        _ => out.data(describe(&status)),
     }
     Ok(Exit::Done)
 }
@@ -37,9 +42,7 @@ pub fn status(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, Com
 fn probe(status: &Status, check: Check, out: &Out) -> Exit {
     let wrong = match check {
         Check::Live => None,
-        Check::Ready if status.sight.blind => Some("blind: not one environment can be read"),
-        Check::Ready if !status.ready => Some("the last looks at the processes failed"),
-        Check::Ready => None,
+        Check::Ready => status.not_ready(),
     };
     match wrong {
         None => Exit::Done,
@@ -72,22 +75,28 @@ pub fn plain(context: &Context, command: Command, out: &mut Out) -> Result<Exit,
 fn answered(reply: Reply) -> Result<Status, CommandError> {
     match (reply.error, reply.status) {
         (None, Some(status)) => Ok(status),
-        (Some(error), _) => {
+        (error, _) => Err(refused(error)),
+    }
+}
+
+fn refused(error: Option<String>) -> CommandError {
+    match error {
+        Some(error) => {
             let hint = "`reaper status` shows how the service is; its log says more";
-            Err(CommandError::new(Exit::Failed, format_args!("the service answers: {error}"), hint))
+            CommandError::new(Exit::Failed, format_args!("the service answers: {error}"), hint)
         }
-        (None, None) => Err(CommandError::new(
+        None => CommandError::new(
             Exit::Failed,
             "the service gave an empty answer",
             "it may be of another version: restart it",
-        )),
+        ),
     }
 }
 
 fn call(context: &Context, command: Command, time: Option<Duration>) -> Result<Reply, CommandError> {
     let path = context.paths()?.socket();
     let request = Request { schema: CONTROL.to_owned(), command, for_s: time.map(|time| time.as_secs_f64()) };
-    talk(&path, &request).map_err(|e| match e.kind() {
+    talk(&path, &request, LIMIT).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => CommandError::new(
             Exit::Failed,
             format_args!("no reaper service runs for you (nobody answers on `{}`)", path.display()),
@@ -101,10 +110,11 @@ fn call(context: &Context, command: Command, time: Option<Duration>) -> Result<R
     })
 }
 
-fn talk(path: &Path, request: &Request) -> io::Result<Reply> {
+/// Asks whoever listens on a socket.
+pub fn talk(path: &Path, request: &Request, limit: Duration) -> io::Result<Reply> {
     let mut stream = UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
+    stream.set_read_timeout(Some(limit))?;
+    stream.set_write_timeout(Some(limit))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
@@ -149,6 +159,7 @@ fn describe(status: &Status) -> String {
     );
     let v = &status.verdicts;
     row("now", format!("{} to end, {} in grace, {} spared, {} unknown", v.reap, v.wait, v.spare, v.unknown));
+    let m = &status.metrics;
     let t = &status.totals;
     row(
         "so far",
@@ -173,6 +184,15 @@ fn describe(status: &Status) -> String {
     if let Some(error) = &status.config.error {
         row("config", format!("REFUSED, the one before is in force: {error}"));
     }
+    if let Some(address) = &m.listen {
+        row("metrics", m.listen_error.clone().unwrap_or_else(|| format!("http://{address}/metrics")));
+    }
+    if let Some(path) = &m.textfile {
+        row("metrics", m.textfile_error.clone().unwrap_or_else(|| path.clone()));
+    }
+    for impaired in &status.impaired {
+        row("impaired", format!("{}: {}", impaired.check, impaired.what));
+    }
     for trouble in &status.errors {
         row("trouble", format!("{} {}", trouble.at, trouble.what));
     }
@@ -182,6 +202,8 @@ fn describe(status: &Status) -> String {
 fn state(status: &Status) -> String {
     let what = if status.sight.blind {
         "BLIND: not one environment can be read, so no marker can be seen (see `reaper doctor`)"
+    } else if status.is_impaired() {
+        "IMPAIRED: it cannot do its whole job, see below (and `reaper doctor`)"
     } else if !status.ready {
         "FAILING: processes cannot be listed; nothing is ended"
     } else {

@@ -75,7 +75,12 @@ impl fmt::Display for CommandError {
 
 impl From<ConfigError> for CommandError {
     fn from(e: ConfigError) -> Self {
-        Self { exit: Exit::Config, text: e.to_string() }
+        let exit = match e {
+            ConfigError::Flag { .. } => Exit::Usage,
+            ConfigError::BuiltIn { .. } => Exit::Bug,
+            _ => Exit::Config,
+        };
+        Self { exit, text: e.to_string() }
     }
 }
 

@@ -25,14 +25,22 @@ pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, Com
     let ground = Ground::new(Arc::clone(&context.host), policy, scope);
     let clock = context.host.clock();
     let sightings = scan::sightings_for_reading(context, &clock, out);
-    let (looker, pid) = (Looker::new(&ground), args.pid);
-    let judged = patience::map(vec![pid], patience::LIMIT, move |pid| {
-        let process = looker.host.pin(*pid)?;
-        looker.judge(&process, How::Explained, |id| sightings.past(id, &clock))
-    });
-    let judgement = judged.into_iter().next().unwrap_or(Err(Why::Gone)).and_then(|j| j).map_err(|why| {
+    let (looker, pid) = (Arc::new(Looker::new(&ground)), args.pid);
+    let judged = {
+        let looker = Arc::clone(&looker);
+        patience::map(vec![pid], patience::LIMIT, move |pid| {
+            let process = looker.host.pin(*pid)?;
+            looker.judge(&process, How::Explained, |id| sightings.past(id, &clock))
+        })
+    };
+    let judged = judged.into_iter().next().unwrap_or(Err(Why::Gone)).and_then(|j| j);
+    let judgement = match judged {
+        Err(why @ Why::Slow(_)) => looker.judge_unread(pid, &why),
+        judged => judged,
+    };
+    let judgement = judgement.map_err(|why| {
         let hint = match why {
-            Why::Gone => "it has ended, or may not be seen; `reaper scan --dry-run --all` lists what can be",
+            Why::Gone => "it has ended, is a thread, or may not be seen; `reaper scan --dry-run --all` lists what can be",
             _ => "run this as the user that the process belongs to",
         };
         CommandError::new(Exit::Failed, format_args!("cannot look at process {pid}: {why}"), hint)

@@ -22,7 +22,7 @@ pub fn count_down(live: bool, time: Duration, orphans: usize, mut sleep: impl Fn
     let step = Duration::from_millis(200);
     let mut left = time;
     while !left.is_zero() {
-        let whole = Duration::from_secs(left.as_secs() + u64::from(left.subsec_nanos() > 0));
+        let whole = (left + Duration::from_millis(500)).max(Duration::from_secs(1));
         bar.set_message(format!("{} in grace for {}", words::count(orphans, "orphan"), words::span(whole)));
         bar.set_position(time.saturating_sub(left).as_secs());
         let now = left.min(step);
@@ -40,9 +40,12 @@ impl Line {
     pub fn new(live: bool) -> Self {
         Self(live.then(|| {
             let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}  {elapsed}") {
+            if let Ok(style) = ProgressStyle::with_template(
+                "{spinner} {msg}  {elapsed}  (after Ctrl-C nothing more is sent)",
+            ) {
                 bar.set_style(style);
             }
+            bar.set_message("ending");
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         }))

@@ -1,17 +1,21 @@
 //! The command line: arguments to a library call to a report. One file for each subcommand.
 
 pub mod args;
+mod ask;
 mod config;
 mod control;
+mod doctor;
 mod exit;
 mod explain;
+mod help;
+mod history;
 mod live;
 mod out;
 mod profiles;
 mod run;
 mod scan;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -29,6 +33,9 @@ use out::Out;
 #[must_use]
 pub fn main() -> ExitCode {
     report_bugs();
+    if let Some(exit) = doctor::stand_in(std::env::args_os().skip(1)) {
+        return exit.into();
+    }
     let app = match args::parse(std::env::args_os()) {
         Ok(app) => app,
         Err(e) => {
@@ -52,7 +59,7 @@ fn run(app: &App) -> Result<Exit, CommandError> {
     let exit = match &app.command {
         Command::Scan(args) => scan::run(&Context::new(&app.global)?, args, &mut out)?,
         Command::Explain(args) => explain::run(&Context::new(&app.global)?, args, &mut out)?,
-        Command::Run(args) => run::run(&Context::new(&app.global)?, args, &out)?,
+        Command::Run(args) => run::run(&Context::new(&app.global)?, args)?,
         Command::Status(args) => control::status(&Context::new(&app.global)?, args, &mut out)?,
         Command::Pause(args) => control::pause(&Context::new(&app.global)?, args, &mut out)?,
         Command::Sweep => {
@@ -64,6 +71,8 @@ fn run(app: &App) -> Result<Exit, CommandError> {
         Command::Reload => {
             control::plain(&Context::new(&app.global)?, service::control::Command::Reload, &mut out)?
         }
+        Command::Doctor(args) => doctor::run(Context::new(&app.global), args, &mut out)?,
+        Command::History(args) => history::run(&Context::new(&app.global)?, args, &mut out)?,
         Command::Profiles => profiles::run(&Context::new(&app.global)?, &mut out)?,
         Command::Config(what) => config::run(&Context::new(&app.global)?, what, &mut out)?,
         Command::Completions { shell } => {
@@ -134,6 +143,10 @@ impl Context {
             )),
             (false, _) => Ok(Scope::User(uid)),
         }
+    }
+
+    fn var(&self, name: &str) -> Option<&OsStr> {
+        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
     }
 
     fn paths(&self) -> Result<paths::Paths, ConfigError> {

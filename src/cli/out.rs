@@ -56,10 +56,21 @@ impl Out {
         self.note(format_args!("{style}warning:{style:#} {text}"));
     }
 
+    /// Whether somebody can see a question and answer it.
+    #[must_use]
+    pub fn can_ask() -> bool {
+        io::stdin().is_terminal() && (io::stderr().is_terminal() || io::stdout().is_terminal())
+    }
+
     /// Asks a question at the end of the line, whatever the flags: an answer is wanted.
     pub fn ask(&self, text: impl fmt::Display) {
-        let mut err = AutoStream::new(io::stderr().lock(), self.choice);
-        let _ = write!(err, "{text}").and_then(|()| err.flush());
+        if io::stderr().is_terminal() {
+            let mut err = AutoStream::new(io::stderr().lock(), self.choice);
+            let _ = write!(err, "{text}").and_then(|()| err.flush());
+        } else {
+            let mut out = AutoStream::new(io::stdout().lock(), self.choice);
+            let _ = write!(out, "{text}").and_then(|()| out.flush());
+        }
     }
 
     /// Whether a live line may be drawn.

@@ -7,21 +7,18 @@ use reaper_platform::Host as _;
 use super::Context;
 use super::args::Run;
 use super::exit::{CommandError, Exit};
-use super::out::Out;
-use crate::config::{self, Overrides};
+use crate::config::{self, Overrides, Policy};
+use crate::doctor;
+use crate::look::Ground;
 use crate::patience;
-use crate::service::{self, Setup, lock, logs};
+use crate::service::logs::{self, Say};
+use crate::service::{self, Setup, lock};
 use crate::state::StateDir;
 
-pub fn run(context: &Context, args: &Run, out: &Out) -> Result<Exit, CommandError> {
-    let journal_stream = std::env::var("JOURNAL_STREAM").ok();
-    let levels = std::env::var("RUST_LOG")
-        .unwrap_or_else(|_| if context.verbose { "reaper=debug" } else { "reaper=info" }.to_owned());
-    logs::start(logs::form(journal_stream.as_deref()), &levels).map_err(|e| {
-        let hint = "RUST_LOG is a level such as `debug`, or `reaper=debug`";
-        CommandError::new(Exit::Usage, format_args!("cannot understand RUST_LOG: {e}"), hint)
-    })?;
-    let policy = context.policy(&Overrides::default(), out)?;
+pub fn run(context: &Context, args: &Run) -> Result<Exit, CommandError> {
+    // Its warnings are the log's, so that each line there is in the log's form.
+    let policy = Arc::new(config::load(&context.sources, &Overrides::default())?);
+    start_log(context, &policy)?;
     let scope = context.scope(args.all_users)?;
     let here = context.host.here();
     let (mut state, mut runtime, mut socket, mut held) = (None, None, None, None);
@@ -36,6 +33,8 @@ pub fn run(context: &Context, args: &Run, out: &Out) -> Result<Exit, CommandErro
         state = Some(StateDir::create(&paths.state, here.uid)?);
         socket = Some(paths.socket());
     }
+    let ground = Ground::new(Arc::clone(&context.host), Arc::clone(&policy), scope);
+    let checks = doctor::quick(&ground, context.var("MANAGERPID"));
     let sources = context.sources.clone();
     let setup = Setup {
         host: Arc::clone(&context.host),
@@ -46,8 +45,24 @@ pub fn run(context: &Context, args: &Run, out: &Out) -> Result<Exit, CommandErro
         runtime,
         is_paranoid: args.paranoid,
         limit: patience::LIMIT,
+        checks,
     };
     service::run(setup, socket)?;
     drop(held);
     Ok(Exit::Done)
+}
+
+/// `RUST_LOG` wins over `-v`, and both over the config.
+fn start_log(context: &Context, policy: &Policy) -> Result<(), CommandError> {
+    let say = match std::env::var("RUST_LOG") {
+        Ok(levels) => Say::Fixed(levels),
+        Err(_) if context.verbose => Say::Fixed("reaper=debug".to_owned()),
+        Err(_) => Say::Config(policy.outputs().log_level().filter()),
+    };
+    let journal_stream = std::env::var("JOURNAL_STREAM").ok();
+    let form = logs::form(policy.outputs().log_format(), journal_stream.as_deref());
+    logs::start(form, &say).map_err(|e| {
+        let hint = "RUST_LOG is a level such as `debug`, or `reaper=debug`";
+        CommandError::new(Exit::Usage, format_args!("cannot understand RUST_LOG: {e}"), hint)
+    })
 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::io::{self, BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,21 +12,19 @@ use serde::Serialize;
 use super::args::{Format, Scan};
 use super::exit::{CommandError, Exit};
 use super::out::Out;
-use super::{Context, explain, live};
+use super::{Context, ask, explain, live};
 use crate::config::Overrides;
 use crate::look::{Ground, Judgement};
 use crate::patience;
+use crate::plan::Plan;
 use crate::report::history::History;
 use crate::report::types::{self, CensusReport, JudgementReport};
 use crate::report::{build, table, words};
 use crate::sightings::Sightings;
-use crate::state::StateDir;
+use crate::state::{StateDir, StateError};
 use crate::sweep::{self, Survey};
 use crate::terminate::Ended;
 use crate::verdict::Verdict;
-
-/// Added to a wait, so that it is over when we look again.
-const MARGIN: Duration = Duration::from_millis(10);
 
 pub fn run(context: &Context, args: &Scan, out: &mut Out) -> Result<Exit, CommandError> {
     let overrides = Overrides { grace: args.grace, profiles: args.profile.clone() };
@@ -53,7 +50,7 @@ fn look(
     if args.format == Format::Table && survey.orphans().next().is_some() {
         out.note("hint: `reaper scan` ends them: it asks first, and waits until their grace is over");
     }
-    Ok(exit(&survey, &report, args))
+    Ok(exit(&survey, &[], &report, args))
 }
 
 fn act(
@@ -66,10 +63,10 @@ fn act(
         let what = format!("cannot end processes safely: {why}");
         return Err(CommandError::new(Exit::Failed, what, "`reaper scan --dry-run` still works here"));
     }
-    if !args.yes && !io::stdin().is_terminal() {
+    if !args.yes && !Out::can_ask() {
         return Err(CommandError::new(
             Exit::Usage,
-            "`reaper scan` ends processes and asks first, but standard input is not a terminal",
+            "`reaper scan` ends processes and asks first, but there is no terminal to ask on",
             "pass --yes to end them without asking, or --dry-run to look only",
         ));
     }
@@ -80,29 +77,55 @@ fn act(
         out.warn(warning);
     }
     let mut survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
-    remember(ground, &survey, &mut sightings, &state, out);
     let (mut ended, mut trouble) = (Vec::new(), None);
     let listed: HashSet<ProcId> = survey.orphans().map(|j| j.id).collect();
+    match remember(ground, &survey, &mut sightings, &state) {
+        Ok(()) => {}
+        Err(e) if listed.is_empty() => out.warn(e),
+        // Where this cannot be written, no account can be either: better said now than after the grace.
+        Err(e) => {
+            print(&report(ground, &survey, &[], &started, args), args, context.verbose, out)?;
+            complain(&survey, out);
+            return Err(e.into());
+        }
+    }
     if !listed.is_empty() {
-        if args.format == Format::Table {
-            out.data(table::render(&report(ground, &survey, &[], &started, args).judgements, out.width()));
+        let listing = report(ground, &survey, &[], &started, args);
+        let table = || table::render(&listing.judgements, out.width()) + &left_alone(&listing);
+        match args.format {
+            Format::Table => out.data(table()),
+            // Nobody can agree to what was not shown.
+            Format::Json if !args.yes => out.ask(table()),
+            Format::Json => {}
         }
-        if !args.yes && !confirmed(&survey, out) {
+        if !args.yes && !ask::confirmed(&survey, out) {
             out.note("nothing was ended");
-            return Ok(exit(&survey, &report(ground, &survey, &[], &started, args), args));
+            if args.format == Format::Json {
+                out.data(json(&listing)?);
+            }
+            return Ok(exit(&survey, &[], &listing, args));
         }
-        wait(ground, &survey, out);
+        ask::wait(ground, &survey, out);
         survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
         // Only what was shown, and agreed to, is ended; whatever is new waits for the next run.
         survey.plan.targets.retain(|t| listed.contains(&t.root));
-        survey.plan.left_alone.retain(|l| listed.iter().any(|id| id.pid == l.root));
-        remember(ground, &survey, &mut sightings, &state, out);
+        for plan in [&mut survey.plan, &mut survey.later] {
+            plan.left_alone.retain(|l| listed.iter().any(|id| id.pid == l.root));
+        }
+        remember(ground, &survey, &mut sightings, &state)?;
         if !survey.plan.targets.is_empty() {
             let _lock = state.lock_to_act()?;
             let mut history = History::open(&state)?;
             let mut line = live::Line::new(out.is_live());
-            (ended, trouble) =
-                sweep::end(ground, &survey.plan, &sightings, &mut history, &mut line, patience::LIMIT)?;
+            (ended, trouble) = sweep::end(
+                ground,
+                &survey.plan,
+                &survey.judgements,
+                &sightings,
+                &mut history,
+                &mut line,
+                patience::LIMIT,
+            )?;
         }
     }
     let report = report(ground, &survey, &ended, &started, args);
@@ -116,7 +139,7 @@ fn act(
     complain(&survey, out);
     match trouble {
         Some(e) => Err(e.into()),
-        None => Ok(exit(&survey, &report, args)),
+        None => Ok(exit(&survey, &ended, &report, args)),
     }
 }
 
@@ -125,37 +148,9 @@ fn remember(
     survey: &Survey,
     sightings: &mut Sightings,
     state: &StateDir,
-    out: &Out,
-) {
+) -> Result<(), StateError> {
     sweep::remember(ground, survey, sightings);
-    if let Err(e) = sightings.save(state, ground.host.here(), &ground.host.clock()) {
-        out.warn(format_args!("{e}\n  (the next run will count these orphans as seen for the first time)"));
-    }
-}
-
-/// Asks on the terminal; anything but yes is no, the end of input included.
-fn confirmed(survey: &Survey, out: &Out) -> bool {
-    let orphans = survey.orphans().count();
-    let waiting = survey.orphans().filter(|j| matches!(j.verdict, Verdict::Wait(_))).count();
-    let grace = if waiting > 0 { format!(", {waiting} of them after grace") } else { String::new() };
-    out.ask(format_args!("End {}{grace}? [y/N] ", words::count(orphans, "orphan")));
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    read.is_ok_and(|n| n > 0) && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())
-}
-
-fn wait(ground: &Ground<NativeHost>, survey: &Survey, out: &Out) {
-    let waits: Vec<Duration> = survey
-        .judgements
-        .iter()
-        .filter_map(|j| if let Verdict::Wait(left) = j.verdict { Some(left) } else { None })
-        .collect();
-    let Some(longest) = waits.iter().max() else { return };
-    if !out.is_live() {
-        let whole = words::span(*longest + Duration::from_millis(999));
-        out.note(format_args!("waiting {whole}: {} in grace", words::count(waits.len(), "orphan")));
-    }
-    live::count_down(out.is_live(), *longest + MARGIN, waits.len(), |time| ground.host.sleep(time));
+    sightings.save(state, ground.host.here(), &ground.host.clock())
 }
 
 /// Sightings for a command that changes nothing.
@@ -187,15 +182,16 @@ fn report(
 ) -> types::Scan {
     let (clock, here) = (ground.host.clock(), ground.host.here());
     let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| args.all || j.is_notable()).collect();
-    let mut targets = build::targets_by_root(&survey.plan);
+    // Who still waits after a run that acted is of no concern any more.
+    let nobody = Plan::default();
+    let later = if ended.is_empty() { &survey.later } else { &nobody };
+    let mut targets = build::targets_by_root([&survey.plan, later]);
     let judgements: Vec<JudgementReport> = listed
         .iter()
         .map(|j| build::judgement(j, targets.remove(&j.id.pid).unwrap_or_default(), &clock, here))
         .collect();
-    let mut warnings = Vec::new();
-    if survey.blind {
-        warnings.push(BLIND.to_owned());
-    }
+    let left_alone = survey.plan.left_alone.iter().chain(&later.left_alone);
+    let warnings = survey.troubles().into_iter().map(str::to_owned).collect();
     types::Scan {
         schema: types::SCAN.to_owned(),
         dry_run: args.dry_run,
@@ -207,16 +203,15 @@ fn report(
             examined: survey.census.examined,
             unreadable: survey.unreadable,
             complete: survey.is_complete(),
+            zombies: survey.zombies,
         },
         judgements,
         actions: ended.iter().map(build::action).collect(),
-        left_alone: survey.plan.left_alone.iter().map(build::left_alone).collect(),
-        summary: build::summary(&listed, &survey.plan, ended, args.dry_run),
+        left_alone: left_alone.map(build::left_alone).collect(),
+        summary: build::summary(&listed, [&survey.plan, later], ended, args.dry_run),
         warnings,
     }
 }
-
-const BLIND: &str = "not one environment could be read, so no marker can be seen";
 
 /// One JSON document on a line of its own.
 pub fn json(document: &impl Serialize) -> Result<String, CommandError> {
@@ -284,22 +279,28 @@ fn done(report: &types::Scan, verbose: bool) -> String {
 
 /// Says what could not be seen, and what would help.
 fn complain(survey: &Survey, out: &Out) {
+    for trouble in survey.troubles() {
+        out.warn(trouble);
+    }
     if survey.blind {
-        out.warn(format_args!(
-            "{BLIND}\nhint: a sandbox may be in the way (systemd's Protect… and Private… directives in a user unit), \
-             or the processes run as another user or group"
-        ));
+        out.note(
+            "hint: a sandbox may be in the way (systemd's Protect… and Private… directives in a user unit), \
+             or the processes run as another user or group; `reaper doctor` looks which",
+        );
+    }
+    if !survey.plan.deferred.is_empty() {
+        out.note("hint: run this again for the deferred ones, or raise `max-targets`");
     }
     if survey.judgements.iter().any(|j| j.verdict == Verdict::Unknown) {
         out.note("hint: `reaper explain PID` says what could not be told about a process");
     }
 }
 
-fn exit(survey: &Survey, report: &types::Scan, args: &Scan) -> Exit {
+fn exit(survey: &Survey, ended: &[Ended], report: &types::Scan, args: &Scan) -> Exit {
     let s = &report.summary;
     if s.survived + s.denied > 0 {
         Exit::Survived
-    } else if s.unknown > 0 || !survey.is_complete() {
+    } else if s.unknown > 0 || !survey.is_complete() || ended.iter().any(|e| e.unsure) {
         Exit::Failed
     } else if args.exit_code && s.reap + s.wait > 0 {
         Exit::Found

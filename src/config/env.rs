@@ -27,6 +27,16 @@ pub const PROTECT: &str = "REAPER_PROTECT";
 pub const ADOPTERS: &str = "REAPER_ADOPTERS";
 /// Wrapper programs, separated by commas, as `wrappers`.
 pub const WRAPPERS: &str = "REAPER_WRAPPERS";
+/// How much the service logs, as `log-level`. `RUST_LOG` and `-v` win over it.
+pub const LOG_LEVEL: &str = "REAPER_LOG_LEVEL";
+/// `auto`, `journal`, `text` or `json`, as `log-format`.
+pub const LOG_FORMAT: &str = "REAPER_LOG_FORMAT";
+/// `true` or `false`, as `notify`.
+pub const NOTIFY: &str = "REAPER_NOTIFY";
+/// The file that metrics are written to, as `textfile` of `[metrics]`; empty for none.
+pub const METRICS_TEXTFILE: &str = "REAPER_METRICS_TEXTFILE";
+/// The address that metrics are served on, as `listen` of `[metrics]`; empty for none.
+pub const METRICS_LISTEN: &str = "REAPER_METRICS_LISTEN";
 
 /// Marks a process as started by a launcher that uses our own profile.
 pub const MANAGED: &str = "REAPER_MANAGED";
@@ -36,7 +46,7 @@ pub const OWNER: &str = "REAPER_OWNER";
 pub const KEEP: &str = "REAPER_KEEP";
 
 /// Every variable that sets something.
-pub const SETTINGS: [&str; 11] = [
+pub const SETTINGS: [&str; 16] = [
     CONFIG,
     INTERVAL,
     GRACE,
@@ -48,6 +58,11 @@ pub const SETTINGS: [&str; 11] = [
     PROTECT,
     ADOPTERS,
     WRAPPERS,
+    LOG_LEVEL,
+    LOG_FORMAT,
+    NOTIFY,
+    METRICS_TEXTFILE,
+    METRICS_LISTEN,
 ];
 /// Every variable that marks a process and sets nothing.
 pub const MARKERS: [&str; 3] = [MANAGED, OWNER, KEEP];

@@ -16,6 +16,11 @@ const HEAD: &str = "\
 # (REAPER_GRACE=45s), then from flags; later wins. `reaper config check` checks, `reaper config show` explains.
 ";
 
+const METRICS: &str = "
+# Where the service puts its metrics; docs/metrics.md explains them. Both are off while they are empty.
+#[metrics]
+";
+
 const OWN_PROFILE: &str = r#"
 # A profile of your own: what your launcher sets on everything it starts, and which programs it starts.
 #
@@ -44,13 +49,7 @@ const OWN_PROFILE: &str = r#"
 pub fn render() -> Result<String, ConfigError> {
     let policy = resolve(&Layers::default(), &Overrides::default())?;
     let mut out = String::from(HEAD);
-    let mut key = |text: &str, name: &str, value: String| {
-        out.push('\n');
-        for line in text.lines() {
-            out.push_str(&format!("# {line}\n"));
-        }
-        out.push_str(&format!("#{name} = {value}\n"));
-    };
+    let mut key = |text: &str, name: &str, value: String| put(&mut out, text, name, &value);
     key("Time between two sweeps of the service.", "interval", quoted(&duration(policy.interval())));
     key(
         "How long a process must have been seen orphaned before it is asked to end.",
@@ -97,8 +96,45 @@ pub fn render() -> Result<String, ConfigError> {
         "wrappers",
         list(policy.wrappers()),
     );
+    let outputs = policy.outputs();
+    key(
+        "How much the service logs: error, warn, info, debug, trace or off, or a list such as \"info,reaper::service=debug\".\nRUST_LOG and -v win over it.",
+        "log-level",
+        quoted(&outputs.log_level().to_string()),
+    );
+    key(
+        "\"journal\": structured, to systemd's journal; \"text\" and \"json\": to standard error; \"auto\": to the journal under\nsystemd, else text. A change of it needs a restart of the service; all others only `reaper reload`.",
+        "log-format",
+        quoted(&outputs.log_format().to_string()),
+    );
+    key(
+        "Whether to show a note on the desktop when something was ended.",
+        "notify",
+        outputs.notify().to_string(),
+    );
+    out.push_str(METRICS);
+    put(
+        &mut out,
+        "A file that node_exporter reads, such as \"/var/lib/node_exporter/textfile/reaper.prom\"; its directory must exist.",
+        "textfile",
+        &quoted(""),
+    );
+    put(
+        &mut out,
+        "An address to serve /metrics, /livez and /readyz on, such as \"127.0.0.1:9464\". Nothing there asks who calls.",
+        "listen",
+        &quoted(""),
+    );
     out.push_str(OWN_PROFILE);
     Ok(out)
+}
+
+fn put(out: &mut String, text: &str, name: &str, value: &str) {
+    out.push('\n');
+    for line in text.lines() {
+        out.push_str(&format!("# {line}\n"));
+    }
+    out.push_str(&format!("#{name} = {value}\n"));
 }
 
 #[cfg(test)]
@@ -132,7 +168,7 @@ mod tests {
             .unwrap()
             .lines()
             .map(|line| match line.strip_prefix('#') {
-                Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase()) => key.to_owned(),
+                Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key.to_owned(),
                 _ => line.to_owned(),
             })
             .collect();
@@ -151,6 +187,11 @@ mod tests {
             &mut same.selected.origin,
             &mut same.adopters.origin,
             &mut same.wrappers.origin,
+            &mut same.outputs.log_level.origin,
+            &mut same.outputs.log_format.origin,
+            &mut same.outputs.notify.origin,
+            &mut same.outputs.textfile.origin,
+            &mut same.outputs.listen.origin,
         ] {
             *origin = Origin::Default;
         }
@@ -174,6 +215,11 @@ mod tests {
         let text = r#"
             grace = "1m"
             protect = ["postgres"]
+            log-level = "warn,reaper=debug"
+            notify = true
+            [metrics]
+            textfile = "/tmp/a \"b\".prom"
+            listen = "[::1]:9464"
             [[profile]]
             name = "mine"
             markers = ["MINE=a\"b", "OTHER"]
@@ -187,5 +233,10 @@ mod tests {
         assert_eq!(again.profiles(), first.profiles());
         assert_eq!(again.grace(), first.grace());
         assert!(again.protect().eq(first.protect()));
+        let told = |policy: &Policy| {
+            let o = policy.outputs();
+            (o.log_level().clone(), o.log_format(), o.notify(), o.textfile().map(Path::to_owned), o.listen())
+        };
+        assert_eq!(told(&again), told(&first));
     }
 }

@@ -5,6 +5,7 @@
 
 use super::durations;
 use super::error::Complaint;
+use super::outputs::LogFormat;
 use super::policy::Reach;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -29,7 +30,19 @@ pub(super) struct FileConfig {
     pub(super) protect: Option<Vec<Spanned<String>>>,
     pub(super) adopters: Option<Vec<Spanned<String>>>,
     pub(super) wrappers: Option<Vec<Spanned<String>>>,
+    pub(super) log_level: Option<Spanned<String>>,
+    pub(super) log_format: Option<LogFormat>,
+    pub(super) notify: Option<bool>,
+    pub(super) metrics: Option<TableOf<MetricsTable>>,
     pub(super) profile: Vec<ProfileTable>,
+}
+
+/// `[metrics]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub(super) struct MetricsTable {
+    pub(super) textfile: Option<Spanned<String>>,
+    pub(super) listen: Option<Spanned<String>>,
 }
 
 /// One `[[profile]]`.
@@ -116,6 +129,26 @@ impl<'de, T: From<String> + Deserialize<'de>> Deserialize<'de> for TextOr<T> {
             }
         }
         deserializer.deserialize_any(Either(PhantomData))
+    }
+}
+
+/// A table and nothing else: the derived code would take a list too, its items for the keys in their order.
+#[derive(Debug)]
+pub(super) struct TableOf<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for TableOf<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Table<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Table<T> {
+            type Value = TableOf<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a table")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(TableOf)
+            }
+        }
+        deserializer.deserialize_any(Table(PhantomData))
     }
 }
 

@@ -104,7 +104,7 @@ pub(super) fn read(sources: &Sources) -> Result<Layers, ConfigError> {
             Some(text) => files.push(FileLayer::parse(&path, text)?),
             None if must_exist => {
                 let hint = "`reaper config example` writes one to start from".to_owned();
-                let source = io::Error::from(io::ErrorKind::NotFound);
+                let source = io::Error::new(io::ErrorKind::NotFound, "there is no such file");
                 return Err(ConfigError::Read { path, source, hint: Some(hint) });
             }
             None => {}

@@ -4,6 +4,8 @@
 //! [`Policy`], which nothing changes afterwards. Nothing here reads the real environment: everything the outside
 //! world has a say in arrives in [`Sources`].
 
+use std::time::Duration;
+
 mod build;
 pub mod durations;
 pub mod env;
@@ -12,6 +14,7 @@ pub mod example;
 mod file;
 mod guard;
 mod layers;
+pub mod outputs;
 pub mod paths;
 pub mod policy;
 pub mod profile;
@@ -23,6 +26,7 @@ mod vet;
 
 pub use error::{ConfigError, Warning};
 pub use layers::{Overrides, SYSTEM as SYSTEM_FILE, Sources};
+pub use outputs::{LogFormat, LogLevel, Outputs};
 pub use policy::{Origin, Policy, Reach, Setting};
 pub use profile::{KeepArgs, Marker, Profile, ProfileOrigin, ProgramRule, Programs};
 
@@ -33,3 +37,24 @@ pub use profile::{KeepArgs, Marker, Profile, ProfileOrigin, ProgramRule, Program
 pub fn load(sources: &Sources, overrides: &Overrides) -> Result<Policy, ConfigError> {
     resolve::resolve(&layers::read(sources)?, overrides)
 }
+
+/// The settings for the self-test of `reaper doctor`, whatever the user's are: only the profile that its stand-in
+/// is marked for, the shortest grace that is one, and no tree. Only the adopters are the user's, because they
+/// describe the machine.
+///
+/// # Errors
+/// When the built-in profiles are broken: a bug.
+pub fn for_self_test(adopters: &[String]) -> Result<Policy, ConfigError> {
+    let overrides = Overrides { grace: Some(SELF_TEST_GRACE), profiles: vec!["own".to_owned()] };
+    let mut policy = resolve::resolve(&layers::Layers::default(), &overrides)?;
+    policy.adopters.value = adopters.to_vec();
+    policy.reach.value = Reach::Process;
+    policy.term_timeout.value = Duration::from_secs(2);
+    // The stand-in is this very program, which everybody else spares. No other process has a sighting in the
+    // self-test, so that none can come so far as to need this protection; and we and our ancestors are spared anyway.
+    policy.protect.retain(|entry| entry.value != "reaper");
+    Ok(policy)
+}
+
+/// One tick of the clock by which the kernel counts starts: nobody is remembered as an orphan in its first.
+const SELF_TEST_GRACE: Duration = Duration::from_millis(10);

@@ -3,6 +3,7 @@
 //! A [`Policy`] is made by [`super::load`] only, so whoever holds one knows that every rule in it holds.
 
 use super::error::Warning;
+use super::outputs::Outputs;
 use super::profile::{KeepArgs, Marker, Profile};
 use crate::program::{self, Identity, Match};
 use serde::Deserialize;
@@ -76,6 +77,7 @@ pub struct Policy {
     pub(super) protect: Vec<Setting<String>>,
     pub(super) adopters: Setting<Vec<String>>,
     pub(super) wrappers: Setting<Vec<String>>,
+    pub(super) outputs: Outputs,
     pub(super) keep_args: Vec<KeepArgs>,
     pub(super) keep_env: Vec<Marker>,
     pub(super) files: Vec<PathBuf>,
@@ -146,6 +148,12 @@ impl Policy {
     #[must_use]
     pub fn wrappers(&self) -> &[String] {
         &self.wrappers.value
+    }
+
+    /// What the service tells, and where.
+    #[must_use]
+    pub const fn outputs(&self) -> &Outputs {
+        &self.outputs
     }
 
     /// Arguments by which agents mark daemons they started on purpose; they hold for every profile.

@@ -4,6 +4,7 @@ use super::env;
 use super::error::{Complaint, ConfigError, Warning};
 use super::file::DurationText;
 use super::layers::{FileLayer, Layers, Overrides};
+use super::outputs::Outputs;
 use super::policy::{Origin, Policy, Reach, Setting};
 use super::profile::{Profile, ProfileOrigin, Programs};
 use super::{build, durations, profiles, rules, vet};
@@ -40,6 +41,7 @@ fn defaults() -> Result<Policy, ConfigError> {
         protect: rules::PROTECTED.iter().map(|(name, _)| default((*name).to_owned())).collect(),
         adopters: default(Vec::new()),
         wrappers: default(owned(&rules::WRAPPERS)),
+        outputs: Outputs::default(),
         keep_args: keep.args,
         keep_env: keep.env,
         files: Vec::new(),
@@ -105,6 +107,7 @@ fn apply_file(policy: &mut Policy, file: &FileLayer) -> Result<(), ConfigError> 
     if let Some(names) = list(config.protect.as_ref(), vet::shape)? {
         protect(policy, names, &origin());
     }
+    policy.outputs.apply_file(file)?;
     policy.files.push(file.path.clone());
     Ok(())
 }
@@ -166,7 +169,7 @@ fn apply_env(policy: &mut Policy, layers: &Layers) -> Result<(), ConfigError> {
     if let Some(setting) = list(env::PROTECT, vet::shape)? {
         protect(policy, setting.value, &setting.origin);
     }
-    Ok(())
+    policy.outputs.apply_env(env)
 }
 
 /// The users' own profiles, a later file's replacing an earlier one of the same name.
@@ -299,5 +302,6 @@ fn warn(policy: &mut Policy) {
             ));
         }
     }
+    warnings.extend(policy.outputs.warnings());
     policy.warnings.extend(warnings);
 }

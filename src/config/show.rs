@@ -35,6 +35,19 @@ pub fn render(policy: &Policy) -> String {
     entry("protect", list(added.iter().map(|entry| &entry.value)), &origins(&added));
     entry("adopters", list(&policy.adopters.value), &policy.adopters.origin);
     entry("wrappers", list(&policy.wrappers.value), &policy.wrappers.origin);
+    let outputs = &policy.outputs;
+    entry("log-level", quoted(&outputs.log_level.value.to_string()), &outputs.log_level.origin);
+    entry("log-format", quoted(&outputs.log_format.value.to_string()), &outputs.log_format.origin);
+    entry("notify", outputs.notify.value.to_string(), &outputs.notify.origin);
+    // A table ends the keys above it, so it stands below all of them.
+    line(&mut out, "\n[metrics]");
+    let mut entry = |key: &str, value: String, origin: &Origin| {
+        line(&mut out, &format!("{:<32} # {origin}", format!("{key} = {}", quoted(&value))));
+    };
+    let textfile = outputs.textfile().map(|path| path.to_string_lossy().into_owned());
+    entry("textfile", textfile.unwrap_or_default(), &outputs.textfile.origin);
+    let listen = outputs.listen().map(|address| address.to_string());
+    entry("listen", listen.unwrap_or_default(), &outputs.listen.origin);
     for profile in policy.profiles() {
         if let ProfileOrigin::File(path) = &profile.origin {
             line(&mut out, &format!("\n# {}", path.to_string_lossy().escape_debug()));

@@ -3,7 +3,7 @@
 use reaper_platform::{Condition, EnvironScan, Found};
 
 use super::{Case, could_not};
-use crate::config::{Marker, Profile};
+use crate::config::{Marker, Profile, Programs};
 use crate::verdict::{Finding, Gate};
 
 const GATE: Gate = Gate::Marker;
@@ -39,13 +39,14 @@ pub fn ask<'a>(case: &Case<'_>, named: &[&'a Profile]) -> (Finding, Vec<&'a Prof
     if let Some(refused) = wanted.clone().find(|m| environ.get(m.name.as_bytes()).is_some()) {
         return (Finding::no(GATE, format!("{} has a value that does not count", refused.name)), Vec::new());
     }
+    let unnamed = named.iter().all(|p| p.programs == Programs::Any);
     let mut names: Vec<&str> = wanted.map(|m| m.name.as_str()).collect();
     names.dedup();
-    let names = if names.len() > 3 { "no profile's marker".to_owned() } else { names.join(" or ") };
-    let words = if names.starts_with("no ") {
-        format!("{names} is in its environment")
-    } else {
-        format!("{names} is not in its environment")
+    let words = match names.as_slice() {
+        [one] if unnamed => format!("no profile names it, and {one} is not in its environment"),
+        [one] => format!("{one} is not in its environment"),
+        few @ ([_, _] | [_, _, _]) => format!("none of {} is in its environment", few.join(", ")),
+        _ => "no profile's marker is in its environment".to_owned(),
     };
     (Finding::no(GATE, words), Vec::new())
 }

@@ -15,7 +15,7 @@ pub mod user;
 
 use std::collections::HashSet;
 
-use reaper_platform::{Pid, Scope, UnitMain, Why};
+use reaper_platform::{Pid, Scope, Uid, UnitMain, Why};
 
 use crate::config::{Policy, Profile};
 use crate::facts::{Fact, Facts};
@@ -136,6 +136,15 @@ pub struct Case<'a> {
     pub how: How<'a>,
 }
 
+/// What every member of a tree must have in common with the orphan that it belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kin<'a> {
+    /// The profiles that the orphan was judged under; one of them must have marked the member too.
+    pub profiles: &'a [String],
+    /// The orphan's user.
+    pub uid: Option<Uid>,
+}
+
 /// In which capacity a process is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How<'a> {
@@ -143,8 +152,21 @@ pub enum How<'a> {
     Candidate,
     /// By itself, with as many gates answered as can be.
     Explained,
-    /// As an orphan in the process group of another, under one of these profiles, whatever its program.
-    GroupMember(&'a [String]),
+    /// As an orphan in the process group of another, whatever its program.
+    GroupMember(Kin<'a>),
+    /// As a wrapper or a descendant of an orphan.
+    Member(Kin<'a>),
+}
+
+impl<'a> How<'a> {
+    /// Whom a member of a tree is judged with.
+    #[must_use]
+    pub const fn kin(self) -> Option<Kin<'a>> {
+        match self {
+            Self::Candidate | Self::Explained => None,
+            Self::GroupMember(kin) | Self::Member(kin) => Some(kin),
+        }
+    }
 }
 
 /// The next stage of facts that a judgement needs.
@@ -184,15 +206,18 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
         }
         named => marker::ask(case, named),
     };
+    let orphan = orphan::ask(case);
+    // Time counts for an orphan only; of any other process it would say something odd.
+    let grace = if orphan.answer == Answer::Yes { grace::ask(case) } else { Finding::not_asked(Gate::Grace) };
     let findings = vec![
         user::ask(case),
         program,
-        orphan::ask(case),
+        orphan,
         marker,
         unsupervised::ask(case, &profiles),
         unclaimed::ask(case),
         unprotected::ask(case),
-        grace::ask(case),
+        grace,
     ];
     let left = case.policy.grace().saturating_sub(case.past.seen_for);
     let (verdict, decided_by) = add_up(&findings, left);
@@ -214,9 +239,10 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
 /// The gates that a descendant of an orphan must pass by itself: its parent is alive, so it is no orphan,
 /// and it is ended as part of the tree or not at all.
 #[must_use]
-pub fn judge_member<'a>(case: &Case<'a>, root_profiles: &[String]) -> Vec<Finding> {
+pub fn judge_member<'a>(case: &Case<'a>) -> Vec<Finding> {
+    let profiles = case.how.kin().map_or(&[][..], |kin| kin.profiles);
     let candidates: Vec<&'a Profile> =
-        case.policy.profiles().iter().filter(|p| root_profiles.contains(&p.name)).collect();
+        case.policy.profiles().iter().filter(|p| profiles.contains(&p.name)).collect();
     let (marker, profiles) = marker::ask(case, &candidates);
     vec![user::ask(case), marker, unsupervised::keeps(case, &profiles), unprotected::ask(case)]
 }

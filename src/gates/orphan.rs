@@ -132,6 +132,9 @@ pub fn ask(case: &Case<'_>) -> Finding {
     if case.facts.stat.state.is_dead() {
         return Finding::no(GATE, "it has exited already (zombie)");
     }
+    if case.facts.pid() == Pid::INIT {
+        return Finding::no(GATE, "it is PID 1, which has no parent here");
+    }
     let Some(end) = chain.end() else {
         return Finding::no(GATE, OUTSIDE);
     };

@@ -2,7 +2,7 @@
 
 use reaper_platform::Condition;
 
-use super::{Case, How};
+use super::{Case, How, could_not};
 use crate::config::{Profile, Programs};
 use crate::program::Names;
 use crate::report::escape::escape;
@@ -16,8 +16,8 @@ const GATE: Gate = Gate::Program;
 /// is all that speaks for it, and taking every unreadable stranger for a candidate would drown the real
 /// findings.
 pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
-    if let How::GroupMember(of) = case.how {
-        let profiles = case.policy.profiles().iter().filter(|p| of.contains(&p.name)).collect();
+    if let How::GroupMember(kin) = case.how {
+        let profiles = case.policy.profiles().iter().filter(|p| kin.profiles.contains(&p.name)).collect();
         return (Finding::yes(GATE, "any program, in the process group of an orphan"), profiles);
     }
     let identity = case.facts.identity();
@@ -42,6 +42,10 @@ pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
         (Some(evidence), _) => Finding::yes(GATE, evidence),
         (None, false) => {
             Finding::yes(GATE, format!("{} is named by no profile, but any may be marked", shown(&names)))
+        }
+        // Its arguments might have named it: an interpreter's script, a title.
+        (None, true) if let Err(why) = &case.facts.argv => {
+            Finding::unknown(GATE, could_not("its arguments", why))
         }
         (None, true) => Finding::no(GATE, format!("{} is in no profile in use", shown(&names))),
     };

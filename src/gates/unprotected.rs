@@ -1,5 +1,7 @@
 //! Gate `unprotected`: not us, not an ancestor of ours, not one that is never touched.
 
+use reaper_platform::Condition;
+
 use super::Case;
 use crate::owner::KEEP;
 use crate::verdict::{Finding, Gate};
@@ -25,6 +27,9 @@ pub fn ask(case: &Case<'_>) -> Finding {
         return Finding::no(GATE, format!("{found}, is never touched"));
     }
     match &case.facts.environ {
+        Ok(environ) if environ.condition != Condition::Intact => {
+            Finding::unknown(GATE, "whether it asked to be kept cannot be told: its environment was damaged")
+        }
         Ok(environ) => match environ.get(KEEP.as_bytes()) {
             None => Finding::yes(GATE, "neither protected nor opted out"),
             Some(_) if environ.value(KEEP.as_bytes()).is_some_and(says_no) => {

@@ -26,6 +26,11 @@ pub fn ask(case: &Case<'_>) -> Finding {
             Scope::Everyone => Finding::no(GATE, format!("uid {}", ids.real)),
         };
     }
+    if let Some(kin) = case.how.kin()
+        && kin.uid != Some(ids.real)
+    {
+        return Finding::no(GATE, format!("uid {}, not the user of the orphan that it belongs to", ids.real));
+    }
     if !ids.same_pid_namespace {
         return Finding::no(GATE, format!("uid {}, in another PID namespace", ids.real));
     }

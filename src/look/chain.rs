@@ -19,7 +19,7 @@ impl<H: Host> Looker<H> {
             let now = process.stat()?;
             let same = now.ppid == stat.ppid;
             stat = now;
-            if same {
+            if same && self.stands(&chain) {
                 chain.hidden_child = self.hidden_child(facts.pid());
                 return Ok((chain, stat));
             }
@@ -38,6 +38,21 @@ impl<H: Host> Looker<H> {
             chain.elders.push(elder);
         }
         chain
+    }
+
+    /// Whether everybody in the chain is still the process that was read, and still below the next one. PID 1
+    /// is always itself. Asked from below upwards, each after the one below it named it as its parent, so that a
+    /// reused number is never taken for the parent that it once was.
+    fn stands(&self, chain: &Chain) -> bool {
+        chain.elders.iter().filter(|elder| elder.pid != Pid::INIT).all(|elder| {
+            let Ok(facts) = &elder.facts else { return true };
+            let now = self.host.pin(elder.pid).and_then(|p| Ok((p.id(), p.stat()?.ppid)));
+            let same = now.is_ok_and(|now| now == (facts.id, facts.stat.ppid));
+            if !same {
+                self.lock().elders.remove(&elder.pid);
+            }
+            same
+        })
     }
 
     pub(super) fn elder(&self, pid: Pid) -> Elder {

@@ -20,9 +20,7 @@ impl<H: Host> Looker<H> {
             if environ.get(OWNER.as_bytes()).is_some() {
                 let lease = environ.value(OWNER.as_bytes()).and_then(Lease::parse);
                 claims.push(match lease.filter(|l| l.boot_id == self.host.here().boot_id) {
-                    Some(lease) => {
-                        Claim::Lease(lease.pid, self.life(lease.pid, |start| start == lease.start))
-                    }
+                    Some(lease) => Claim::Lease(lease.pid, self.life_of_owner(&lease)),
                     None => Claim::Unreadable(OWNER.to_owned()),
                 });
             }
@@ -63,6 +61,16 @@ impl<H: Host> Looker<H> {
         claims
     }
 
+    /// Nothing in a PID namespace is older than its PID 1. So an owner that is older was never in ours: it stamped
+    /// what it then started in a container, and whether it lives cannot be seen from in here.
+    fn life_of_owner(&self, lease: &Lease) -> Fact<Life> {
+        let life = self.life(lease.pid, |start| start == lease.start)?;
+        if life == Life::Dead && self.host.glance(Pid::INIT).is_ok_and(|init| lease.start < init.start) {
+            return Err(Why::Garbled("it is older than our PID namespace, so it is outside"));
+        }
+        Ok(life)
+    }
+
     pub(super) fn life(&self, pid: Pid, is_it: impl Fn(StartTime) -> bool) -> Fact<Life> {
         match self.host.glance(pid) {
             Ok(stat) if stat.state.is_dead() || !is_it(stat.start) => Ok(Life::Dead),
@@ -78,8 +86,14 @@ impl<H: Host> Looker<H> {
             Ok(facts) if facts.stat.state.is_dead() => return Ok(Leader::Gone),
             Ok(facts) => facts,
             Err(Why::Gone) if !self.host.exists(pid)? => return Ok(Leader::Gone),
-            // An owner is one of the user's own processes; those are never hidden from the user.
-            Err(Why::Gone | Why::Denied) => return Ok(Leader::Unmarked),
+            // An owner is one of the user's own processes: who is hidden from us, or is another user's, is none.
+            Err(Why::Gone | Why::Denied) => {
+                return match self.host.owner(pid) {
+                    Ok(uid) if of.ids.as_ref().is_ok_and(|ids| ids.real != uid) => Ok(Leader::Unmarked),
+                    Err(Why::Gone) => Ok(Leader::Unmarked),
+                    Ok(_) | Err(_) => Err(Why::Denied),
+                };
+            }
             Err(why) => return Err(why),
         };
         let uid = |f: &Facts| f.ids.as_ref().map(|ids| ids.real).map_err(Clone::clone);

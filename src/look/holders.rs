@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 
-use reaper_platform::{Host, Pid, Scope, Secret, Uid, Wanted, Why};
+use reaper_platform::{Condition, Host, Pid, Scope, Secret, Uid, Wanted, Why};
 
 use super::{Fact, Facts, Looker};
 use crate::config::Profile;
@@ -85,11 +85,24 @@ impl<H: Host> Looker<H> {
         for entry in walk.entries {
             let pid = entry.stat.pid;
             holders.parents.insert(pid, entry.stat.ppid);
-            match self.host.glance_environ(pid, &wanted) {
+            // A block that was overwritten or cut short may have held any value.
+            let scan = self.host.glance_environ(pid, &wanted).and_then(|scan| scan.verify(&entry.stat));
+            let scan = scan.and_then(|scan| match scan.condition {
+                Condition::Intact => Ok(scan),
+                Condition::Garbled(how) => Err(Why::Garbled(how)),
+            });
+            match scan {
                 Ok(scan) => {
-                    for name in &names {
-                        if let Some(value) = scan.value(name.as_bytes()) {
-                            holders.by_value.entry((name.clone(), Secret::new(value))).or_default().push(pid);
+                    for name in names.iter().filter(|name| scan.get(name.as_bytes()).is_some()) {
+                        match scan.value(name.as_bytes()) {
+                            Some(value) => {
+                                let holder = (name.clone(), Secret::new(value));
+                                holders.by_value.entry(holder).or_default().push(pid);
+                            }
+                            None => {
+                                let why = Why::Garbled("another process's owner value cannot be told");
+                                holders.unreadable.get_or_insert((pid, why));
+                            }
                         }
                     }
                 }

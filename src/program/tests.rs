@@ -175,13 +175,16 @@ fn titles_name_wrappers_and_protected_programs_only() {
         ("sshd: alice@pts/0", "sshd"),
         ("-bash", "bash"),
         ("/usr/bin/npx foo", "npx"),
+        ("bazel(project)", "bazel"),
+        ("bazel(my project)", "bazel"),
+        ("(sd-pam)", "(sd-pam)"),
     ] {
         let argv = args(&[title]);
         let identity = Identity { exe: None, argv: Some(&argv), comm: b"" };
         let words: Vec<_> = title_words(&identity).map(|(word, _)| word).collect();
         assert_eq!(words, [word.as_bytes()], "{title}");
         assert_eq!(find_by_any_word(&identity, [word]).map(|found| found.rule), Some(word));
-        if title.contains(' ') {
+        if title.contains([' ', '(']) && title != word {
             assert_eq!(find(&Names::of(&identity), [word]), None, "{title}");
         }
     }

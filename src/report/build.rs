@@ -59,7 +59,9 @@ pub fn seconds(time: Duration) -> f64 {
     ms / 1000.0
 }
 
-fn findings(findings: &[Finding]) -> Vec<FindingReport> {
+/// Every gate.
+#[must_use]
+pub fn findings(findings: &[Finding]) -> Vec<FindingReport> {
     findings
         .iter()
         .map(|f| FindingReport {
@@ -70,11 +72,11 @@ fn findings(findings: &[Finding]) -> Vec<FindingReport> {
         .collect()
 }
 
-/// The targets of each orphan, in the order of the plan.
+/// The targets of each orphan, in the order of the plans.
 #[must_use]
-pub fn targets_by_root(plan: &Plan) -> HashMap<Pid, Vec<Pid>> {
+pub fn targets_by_root(plans: [&Plan; 2]) -> HashMap<Pid, Vec<Pid>> {
     let mut by_root: HashMap<Pid, Vec<Pid>> = HashMap::new();
-    for target in &plan.targets {
+    for target in plans.into_iter().flat_map(|plan| &plan.targets) {
         by_root.entry(target.root.pid).or_default().push(target.id.pid);
     }
     by_root
@@ -105,15 +107,14 @@ pub fn left_alone(left: &LeftAlone) -> LeftAloneReport {
     }
 }
 
-/// The counts of what was decided and done.
+/// The counts of what was decided and done. Of the two plans, the second is that for orphans in grace.
 #[must_use]
-pub fn summary(judgements: &[&Judgement], plan: &Plan, ended: &[Ended], dry_run: bool) -> Summary {
+pub fn summary(judgements: &[&Judgement], plans: [&Plan; 2], ended: &[Ended], dry_run: bool) -> Summary {
     let verdicts = |wanted: &str| judgements.iter().filter(|j| j.verdict.name() == wanted).count();
     let outcomes = |wanted| ended.iter().filter(|e| e.outcome == wanted).count();
     let has_ended = |e: &&Ended| matches!(e.outcome, Outcome::Exited | Outcome::Killed);
     let reclaimed_bytes = if dry_run {
-        let waiting = judgements.iter().filter(|j| matches!(j.verdict, Verdict::Wait(_)));
-        plan.targets.iter().map(|t| t.rss_bytes).sum::<u64>() + waiting.map(|j| j.stat.rss_bytes).sum::<u64>()
+        plans.iter().flat_map(|plan| &plan.targets).map(|t| t.rss_bytes).sum()
     } else {
         ended.iter().filter(has_ended).map(|e| e.target.rss_bytes).sum()
     };
@@ -128,7 +129,7 @@ pub fn summary(judgements: &[&Judgement], plan: &Plan, ended: &[Ended], dry_run:
         spared: outcomes(Outcome::Spared),
         denied: outcomes(Outcome::Denied),
         survived: outcomes(Outcome::Survived),
-        deferred: plan.deferred.len(),
+        deferred: plans.iter().map(|plan| plan.deferred.len()).sum(),
         zombies: ended.iter().filter(|e| e.zombie).count(),
         reclaimed_bytes,
     }

@@ -38,6 +38,20 @@ pub fn escape(bytes: &[u8]) -> String {
     out
 }
 
+/// Escapes what is hidden in a text that was escaped once already: what is visible in it stays as it is.
+///
+/// ```
+/// assert_eq!(reaper::report::escape::again("goose\\n \u{1b}[2J"), r"goose\n \x1b[2J");
+/// ```
+#[must_use]
+pub fn again(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\\' { out.push(c) } else { push(&mut out, c) }
+    }
+    out
+}
+
 fn push(out: &mut String, c: char) {
     match c {
         '\n' => out.push_str("\\n"),
@@ -87,6 +101,13 @@ mod tests {
         #[test]
         fn nothing_hidden_ever_comes_out(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             prop_assert!(!escape(&bytes).chars().any(is_hidden));
+        }
+
+        #[test]
+        fn what_was_escaped_once_stays_as_it_is(bytes in proptest::collection::vec(any::<u8>(), 0..64), text in ".*") {
+            let once = escape(&bytes);
+            prop_assert_eq!(again(&once), once);
+            prop_assert!(!again(&text).chars().any(is_hidden));
         }
     }
 }

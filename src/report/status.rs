@@ -20,7 +20,8 @@ pub struct Status {
     pub started_at: String,
     /// Since then.
     pub uptime_s: f64,
-    /// Whether it is ready: the first look at everything succeeded, and so did the last one.
+    /// Whether it is ready: the first look at everything succeeded, so did the last one, and no check at the start
+    /// failed.
     pub ready: bool,
     /// Set while nothing is to be ended.
     pub paused: Option<Paused>,
@@ -28,6 +29,9 @@ pub struct Status {
     pub config: ConfigStatus,
     /// How well it sees.
     pub sight: SightStatus,
+    /// What it found wrong with the machine, its rights or its sandbox when it was started; see `reaper doctor`.
+    #[serde(default)]
+    pub impaired: Vec<Impaired>,
     /// Its looks around.
     pub sweeps: Sweeps,
     /// Processes of interest by verdict.
@@ -40,6 +44,44 @@ pub struct Status {
     pub totals: Totals,
     /// The last things that went wrong, newest last.
     pub errors: Vec<Trouble>,
+    /// Where the metrics go.
+    #[serde(default)]
+    pub metrics: MetricsStatus,
+}
+
+impl Status {
+    /// Why it is not ready, in words for a probe.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<&'static str> {
+        if self.sight.blind {
+            Some("blind: not one environment can be read")
+        } else if self.is_impaired() {
+            Some("impaired: a check at its start failed, see `reaper status`")
+        } else if self.ready {
+            None
+        } else {
+            Some("the last looks at the processes failed")
+        }
+    }
+
+    /// Whether a check at its start failed.
+    #[must_use]
+    pub fn is_impaired(&self) -> bool {
+        self.impaired.iter().any(|impaired| impaired.level == "fail")
+    }
+}
+
+/// Where the metrics go.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetricsStatus {
+    /// The address that they are to be served on; null when on none.
+    pub listen: Option<String>,
+    /// Why they are not.
+    pub listen_error: Option<String>,
+    /// The file that they are to be written to; null when to none.
+    pub textfile: Option<String>,
+    /// Why they are not.
+    pub textfile_error: Option<String>,
 }
 
 /// A pause.
@@ -83,6 +125,19 @@ pub struct SightStatus {
     pub unreadable: usize,
     /// Whether not one marker could be read.
     pub blind: bool,
+}
+
+/// A check at the start that did not come out well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Impaired {
+    /// Which one, as in `reaper doctor`.
+    pub check: String,
+    /// `warn`: a limit; `fail`: the job, or a part of it, cannot be done.
+    pub level: String,
+    /// What was found.
+    pub what: String,
+    /// The remedy.
+    pub hint: Option<String>,
 }
 
 /// Its looks around.

@@ -19,18 +19,31 @@ const VERDICT: usize = 6;
 #[must_use]
 pub fn render(judgements: &[JudgementReport], width: Option<usize>) -> String {
     let rows: Vec<[String; 8]> = judgements.iter().map(row).collect();
-    let mut widths = HEAD.map(str::len);
-    for row in &rows {
+    grid(&HEAD, &RIGHT, &rows, width, |row, column| match judgements.get(row) {
+        Some(judgement) if column == VERDICT => colour(&judgement.verdict),
+        _ => Style::new(),
+    })
+}
+
+/// Lays rows out below their head. On a terminal of `width` columns the last one is cut.
+pub fn grid<const N: usize>(
+    head: &[&str; N],
+    right: &[bool; N],
+    rows: &[[String; N]],
+    width: Option<usize>,
+    style: impl Fn(usize, usize) -> Style,
+) -> String {
+    let mut widths = head.map(str::len);
+    for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.width());
         }
     }
     let mut out = String::new();
     let bold = Style::new().bold();
-    line(&mut out, &HEAD.map(str::to_owned), &widths, width, |_| bold);
-    for (row, judgement) in rows.iter().zip(judgements) {
-        let colour = colour(&judgement.verdict);
-        line(&mut out, row, &widths, width, |column| if column == VERDICT { colour } else { Style::new() });
+    line(&mut out, &head.map(str::to_owned), &widths, right, width, |_| bold);
+    for (i, row) in rows.iter().enumerate() {
+        line(&mut out, row, &widths, right, width, |column| style(i, column));
     }
     out
 }
@@ -62,18 +75,19 @@ fn colour(verdict: &str) -> Style {
     Style::new().fg_color(Some(colour.into()))
 }
 
-fn line(
+fn line<const N: usize>(
     out: &mut String,
-    cells: &[String; 8],
-    widths: &[usize; 8],
+    cells: &[String; N],
+    widths: &[usize; N],
+    right: &[bool; N],
     limit: Option<usize>,
     style: impl Fn(usize) -> Style,
 ) {
     let mut used = 0;
     let last = cells.len() - 1;
-    for (column, ((cell, width), right)) in cells.iter().zip(widths).zip(RIGHT).enumerate() {
+    for (column, ((cell, width), right)) in cells.iter().zip(widths).zip(right).enumerate() {
         let pad = width.saturating_sub(cell.width());
-        let (before, after) = if right { (pad, 0) } else { (0, pad) };
+        let (before, after) = if *right { (pad, 0) } else { (0, pad) };
         let style = style(column);
         let text = match limit {
             Some(limit) if column == last => cut(cell, limit.saturating_sub(used)),
@@ -110,13 +124,15 @@ pub fn summary(scan: &Scan) -> String {
     let s = &scan.summary;
     let mut parts = Vec::new();
     if scan.actions.is_empty() {
-        let orphans = s.reap + s.wait;
+        let processes = scan.judgements.iter().map(|j| j.targets.len()).sum();
+        let orphans = words::orphans(s.reap + s.wait, processes);
         let verb = if scan.dry_run { "would be ended" } else { "to be ended" };
-        parts.push(match (orphans, s.reap, s.wait) {
-            (0, _, _) => "no orphaned agents".to_owned(),
-            (_, reap, 0) => format!("{} {verb} now", words::count(reap, "orphan")),
-            (_, 0, wait) => format!("{} in grace", words::count(wait, "orphan")),
-            (_, reap, wait) => format!("{} {verb} now, {wait} in grace", words::count(reap, "orphan")),
+        parts.push(match (s.reap, s.wait) {
+            (0, 0) if s.unknown > 0 || !scan.census.complete => "no orphan for certain".to_owned(),
+            (0, 0) => "no orphaned agents".to_owned(),
+            (_, 0) => format!("{orphans} {verb} now"),
+            (0, _) => format!("{orphans} in grace"),
+            (reap, wait) => format!("{orphans}: {reap} {verb} now, {wait} in grace"),
         });
         if scan.dry_run && s.reclaimed_bytes > 0 {
             parts.push(format!("about {} would come back", words::bytes(s.reclaimed_bytes)));
@@ -138,7 +154,7 @@ pub fn summary(scan: &Scan) -> String {
         (s.spared, "spared at the last look"),
         (s.denied, "could not be signalled"),
         (s.survived, "still there"),
-        (s.zombies, "ended but not collected by init"),
+        (s.zombies + scan.census.zombies, "ended but not collected by init"),
         (s.deferred, "deferred by max-targets"),
         (s.unknown, "could not be judged"),
         (s.spare, "spared"),
@@ -148,7 +164,8 @@ pub fn summary(scan: &Scan) -> String {
             parts.push(format!("{n} {what}"));
         }
     }
-    format!("{} ({} processes looked at)", parts.join("; "), scan.census.examined)
+    let examined = words::count(scan.census.examined, "process");
+    format!("{} ({examined} looked at)", parts.join("; "))
 }
 
 #[cfg(test)]

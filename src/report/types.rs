@@ -54,6 +54,9 @@ pub struct CensusReport {
     pub unreadable: usize,
     /// Whether everything that had to be seen was seen.
     pub complete: bool,
+    /// How many of ours had ended and were not collected by their adopter: entries in the process table only.
+    #[serde(default)]
+    pub zombies: usize,
 }
 
 /// One process and what was decided about it.
@@ -89,7 +92,7 @@ pub struct JudgementReport {
     pub eligible_in_s: Option<f64>,
     /// Resident memory.
     pub rss_bytes: u64,
-    /// Whom a `reap` verdict would end, in that order.
+    /// Whom a `reap` verdict ends, or a `wait` verdict will, in that order.
     pub targets: Vec<i32>,
     /// Every gate.
     pub findings: Vec<FindingReport>,

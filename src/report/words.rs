@@ -34,11 +34,28 @@ pub fn span(time: Duration) -> String {
     }
 }
 
+/// `870 µs`, `12.3 ms`, `1.2 s`: for what takes no time that people count.
+#[must_use]
+pub fn fine(time: Duration) -> String {
+    let us = time.as_micros();
+    match us {
+        0..1000 => format!("{us} µs"),
+        1000..1_000_000 => format!("{}.{} ms", us / 1000, us / 100 % 10),
+        _ => format!("{}.{} s", us / 1_000_000, us / 100_000 % 10),
+    }
+}
+
 /// RFC 3339 in UTC with milliseconds.
 #[must_use]
 pub fn time(since_1970: Duration) -> String {
     let ms = i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(ms).map_or_else(|_| "unknown".to_owned(), |t| format!("{t:.3}"))
+}
+
+/// The time of day as the system's clock has it, for reports that have no other clock.
+#[must_use]
+pub fn now() -> String {
+    format!("{:.3}", Timestamp::now())
 }
 
 /// `1 orphan`, `2 orphans`.
@@ -50,6 +67,13 @@ pub fn count(n: usize, what: &str) -> String {
         _ => "s",
     };
     format!("{n} {what}{end}")
+}
+
+/// `2 orphans`, and how many processes those are with what belongs to them: `1 orphan (3 processes)`.
+#[must_use]
+pub fn orphans(n: usize, processes: usize) -> String {
+    let orphans = count(n, "orphan");
+    if processes > n { format!("{orphans} ({})", count(processes, "process")) } else { orphans }
 }
 
 #[cfg(test)]
@@ -77,6 +101,9 @@ mod tests {
             [(0, "0 s"), (59, "59 s"), (60, "1 min"), (3900, "1 h 05 min"), (190_000, "2 d 4 h")]
         {
             assert_eq!(span(Duration::from_secs(s)), shown);
+        }
+        for (us, shown) in [(0, "0 µs"), (999, "999 µs"), (12_345, "12.3 ms"), (1_250_000, "1.2 s")] {
+            assert_eq!(fine(Duration::from_micros(us)), shown);
         }
         assert_eq!(time(Duration::from_millis(1_767_323_045_123)), "2026-01-02T03:04:05.123Z");
         assert_eq!(

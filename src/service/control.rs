@@ -53,6 +53,8 @@ pub enum Command {
     Sweep,
     /// Read the config again.
     Reload,
+    /// Only tell the metrics.
+    Metrics,
 }
 
 /// What the service answers.
@@ -64,6 +66,9 @@ pub struct Reply {
     pub error: Option<String>,
     /// How things are after it; null when the request was not understood.
     pub status: Option<Status>,
+    /// The OpenMetrics text that [`Command::Metrics`] asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<String>,
 }
 
 /// A request on its way to the loop, and where the answer goes.
@@ -161,7 +166,7 @@ async fn ask(request: Request, calls: &mpsc::Sender<Call>) -> Reply {
 }
 
 fn refusal(error: String) -> Reply {
-    Reply { schema: CONTROL.to_owned(), error: Some(error), status: None }
+    Reply { schema: CONTROL.to_owned(), error: Some(error), status: None, metrics: None }
 }
 
 #[cfg(test)]
@@ -175,6 +180,8 @@ mod tests {
         assert!(parse(&line).is_err(), "no end of line");
         line.push(b'\n');
         assert_eq!(parse(&line).unwrap().command, Command::Pause);
+        let metrics = b"{\"schema\":\"reaper.control/1\",\"command\":\"metrics\"}\n";
+        assert_eq!(parse(metrics).unwrap().command, Command::Metrics);
         for bad in [
             &b"\n"[..],
             b"null\n",
@@ -185,5 +192,13 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn replies_of_a_service_that_knows_less_are_understood() {
+        let old = r#"{"schema":"reaper.control/1","error":"not understood","status":null}"#;
+        let reply: Reply = serde_json::from_str(old).unwrap();
+        assert_eq!(reply.metrics, None);
+        assert_eq!(serde_json::to_string(&reply).unwrap(), old, "and nothing is said that it would not say");
     }
 }

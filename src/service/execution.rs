@@ -9,7 +9,7 @@ use reaper_platform::{Host, HostError};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::logs;
-use crate::look::Ground;
+use crate::look::{Ground, Judgement};
 use crate::patience;
 use crate::plan::Plan;
 use crate::report::history::{Account, History};
@@ -54,6 +54,7 @@ impl Executions {
         &mut self,
         ground: Ground<H>,
         plan: &Arc<Plan>,
+        judged: Vec<Judgement>,
         sightings: Sightings,
     ) -> Result<(), StateError> {
         // Somebody may have removed the directory.
@@ -65,7 +66,8 @@ impl Executions {
         let done = self.done.clone();
         let work = move || {
             let mut journal = Journal { history, intents: HashMap::new() };
-            let result = sweep::end(&ground, &plan, &sightings, &mut journal, &mut onlooker, patience::LIMIT);
+            let result =
+                sweep::end(&ground, &plan, &judged, &sightings, &mut journal, &mut onlooker, patience::LIMIT);
             onlooker.progress(0, 0);
             drop(lock);
             let (ended, trouble) = outcome(result);

@@ -18,14 +18,14 @@ use crate::census::{self, Census, Known, Method};
 use crate::facts::Fact;
 use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
-use crate::sightings::Sightings;
-use crate::sweep::{self, Look};
+use crate::sightings::{self, Sightings};
+use crate::sweep::{self, Look, Sight};
 use crate::verdict::{Answer, Gate, Verdict};
 
 mod turns;
 
-/// When a process that is too young to be remembered is looked at again.
-const NEXT_CLOCK_TICK: Duration = Duration::from_millis(50);
+/// When a process is seen again that started in the very tick of the first look: two ticks at 100 a second.
+const NEWBORN: Duration = Duration::from_millis(20);
 /// Most processes that are looked at in one go: whoever asks on the socket waits for no longer than that takes.
 const BATCH: usize = 256;
 /// Of all processes that can be held at once, the share that is kept free for ending some.
@@ -42,7 +42,7 @@ pub enum Event {
 
 /// How well the service can see.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sight {
+pub struct View {
     /// How the last census was taken.
     pub method: Option<Method>,
     /// How many processes it looked at.
@@ -59,6 +59,8 @@ struct Tracked<H: Host> {
     judgement: Judgement,
     /// When it was judged.
     judged: Duration,
+    /// Whether its environment could not be read at all, when it was first looked at.
+    is_unreadable: bool,
     /// When it is to be judged again, on the monotonic clock.
     next: Duration,
     /// How long the last attempts to judge it made us wait; `None` when the last one succeeded.
@@ -232,18 +234,24 @@ impl<H: Host> Keeper<H> {
         let looks = patience::map(pids.clone(), self.limit, move |pid| {
             sweep::look(&looker, *pid, false, |id| seen.past(id, &clock))
         });
-        pids.into_iter().zip(looks.into_iter().map(Result::flatten)).collect()
+        let looker = Looker::new(&self.ground);
+        let settled = |pid: Pid, look: Fact<Look>| match look {
+            Ok(look) => Ok(look),
+            Err(Why::Gone) => Err(Why::Gone),
+            Err(why) => looker.judge_unread(pid, &why).map(|j| Look::Judged(Box::new(j), Sight::None)),
+        };
+        let looks = looks.into_iter().map(Result::flatten);
+        pids.into_iter().zip(looks).map(|(pid, look)| (pid, settled(pid, look))).collect()
     }
 
     /// Files what a look at a process found; says whether what is below it must be looked at, too.
     fn file(&mut self, pid: Pid, look: Fact<Look>) -> bool {
         let why = match look {
-            Ok(Look::Judged(judgement, _)) if judgement.is_notable() || judgement.is_wrapper => {
+            Ok(Look::Judged(judgement, sight)) if judgement.is_notable() || judgement.is_wrapper => {
                 self.innocents.remove(pid);
-                return self.track(*judgement);
+                return self.track(*judgement, sight == Sight::None);
             }
-            // A zombie that nobody collects hides nothing.
-            Ok(Look::Judged(..) | Look::Nothing) | Err(Why::Exiting) => None,
+            Ok(Look::Judged(..) | Look::Nothing | Look::Zombie(_)) => None,
             Err(Why::Gone) => return false,
             Err(why) => Some(why),
         };
@@ -252,7 +260,7 @@ impl<H: Host> Keeper<H> {
         false
     }
 
-    fn track(&mut self, judgement: Judgement) -> bool {
+    fn track(&mut self, judgement: Judgement, is_unreadable: bool) -> bool {
         let id = judgement.id;
         let is_wrapper = judgement.is_wrapper;
         let process = if self.held + self.family.held() < self.ground.host.pin_limit() / HELD_SHARE {
@@ -273,6 +281,7 @@ impl<H: Host> Keeper<H> {
             Tracked {
                 process,
                 judgement: judgement.clone(),
+                is_unreadable,
                 judged: now,
                 next: now,
                 failing: None,
@@ -280,7 +289,7 @@ impl<H: Host> Keeper<H> {
             },
         );
         self.held -= usize::from(before.is_some_and(|before| before.process.is_some()));
-        self.judged(judgement, true);
+        self.take_in(judgement, true);
         is_wrapper
     }
 
@@ -294,7 +303,7 @@ impl<H: Host> Keeper<H> {
     }
 
     /// Takes in a judgement of a tracked process.
-    fn judged(&mut self, judgement: Judgement, is_new: bool) {
+    fn take_in(&mut self, judgement: Judgement, is_new: bool) {
         let (clock, interval) = (self.clock(), self.ground.policy.interval());
         let Some(tracked) = self.tracked.get_mut(&judgement.id.pid) else { return };
         (tracked.judged, tracked.failing) = (clock.monotonic, None);
@@ -305,9 +314,11 @@ impl<H: Host> Keeper<H> {
             Verdict::Spare | Verdict::Unknown => clock.monotonic + interval / 2,
         };
         if judgement.is_orphan() {
-            let is_noted = self.sightings.note(judgement.id, &clock, self.ground.host.here());
-            if !is_noted && judgement.verdict != Verdict::Reap {
-                tracked.next = clock.monotonic + NEXT_CLOCK_TICK;
+            let here = self.ground.host.here();
+            self.sightings.note(judgement.id, &clock, here);
+            if sightings::is_newborn(&judgement.id, &clock, here) && judgement.verdict != Verdict::Reap {
+                // It could not be remembered yet, and its grace must not begin a whole grace later.
+                tracked.next = clock.monotonic + NEWBORN;
             }
         } else if judgement.verdict == Verdict::Spare {
             self.sightings.clear(&judgement.id, &clock);
@@ -352,7 +363,7 @@ impl<H: Host> Keeper<H> {
         for ((pid, _), judgement) in due.into_iter().zip(judgements.into_iter().map(Result::flatten)) {
             let same = |j: &Judgement| self.tracked.get(&pid).is_some_and(|t| t.judgement.id == j.id);
             match judgement {
-                Ok(j) if same(&j) && (j.is_notable() || j.is_wrapper) => self.judged(j, false),
+                Ok(j) if same(&j) && (j.is_notable() || j.is_wrapper) => self.take_in(j, false),
                 // It is somebody else now, or of no interest any more.
                 Ok(_) | Err(Why::Gone) => self.forget(pid),
                 Err(why) => {
@@ -471,6 +482,12 @@ impl<H: Host> Keeper<H> {
         }
     }
 
+    /// What was made of each process of interest by itself, when it was last looked at.
+    #[must_use]
+    pub fn judged(&self) -> Vec<Judgement> {
+        self.judgements().cloned().collect()
+    }
+
     /// What happened since this was last asked.
     pub fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
@@ -481,14 +498,19 @@ impl<H: Host> Keeper<H> {
         self.tracked.values().map(|t| &t.judgement)
     }
 
+    /// All children of the adopters that the last census listed, whoever's they are.
+    #[must_use]
+    pub fn adopted(&self) -> &[Pid] {
+        &self.census.children
+    }
+
     /// How well the last look could see.
     #[must_use]
-    pub fn sight(&self) -> Sight {
+    pub fn view(&self) -> View {
         let (innocents, hidden) = self.innocents.count();
-        let unknown = |j: &&Judgement| j.answer(Gate::Marker) == Answer::Unknown;
-        let unread = hidden + self.judgements().filter(unknown).count();
+        let unread = hidden + self.tracked.values().filter(|t| t.is_unreadable).count();
         let read = innocents + self.tracked.len() - unread;
-        Sight {
+        View {
             method: Some(self.census.method),
             examined: self.census.examined,
             unreadable: self.census.unreadable + unread,

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::str::FromStr as _;
+use std::sync::OnceLock;
 
 use tracing::field::Field;
 use tracing::{debug, info, warn};
@@ -16,7 +17,9 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Registry, reload};
 
+use crate::config::{LogFormat, Policy};
 use crate::look::Judgement;
 use crate::report::escape::escape;
 use crate::report::types::Record;
@@ -38,31 +41,54 @@ pub enum Form {
     Json,
 }
 
-/// The journal when standard error is connected to it (`JOURNAL_STREAM`, systemd.exec(5)), else lines.
+/// The form that the config asks for; by itself the journal when standard error is connected to it
+/// (`JOURNAL_STREAM`, systemd.exec(5)), else lines.
 #[must_use]
-pub fn form(journal_stream: Option<&str>) -> Form {
+pub fn form(format: LogFormat, journal_stream: Option<&str>) -> Form {
     let of_stderr = || {
         let file = std::fs::File::from(io::stderr().as_fd().try_clone_to_owned().ok()?);
         let meta = file.metadata().ok()?;
         Some(format!("{}:{}", meta.dev(), meta.ino()))
     };
-    if journal_stream.is_some() && journal_stream == of_stderr().as_deref() {
-        Form::Journal
-    } else {
-        Form::Text
+    match format {
+        LogFormat::Journal => Form::Journal,
+        LogFormat::Text => Form::Text,
+        LogFormat::Json => Form::Json,
+        LogFormat::Auto if journal_stream.is_some() && journal_stream == of_stderr().as_deref() => {
+            Form::Journal
+        }
+        LogFormat::Auto => Form::Text,
     }
 }
 
-/// Starts the log. `levels` is a level or `target=level,…`, as in `RUST_LOG`.
+/// Changes the levels of the log while it is in use.
+type Levels = reload::Handle<Targets, Registry>;
+
+/// The levels that the config may change; empty when somebody else decided.
+static LEVELS: OnceLock<Levels> = OnceLock::new();
+
+/// Who says how much is logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Say {
+    /// `RUST_LOG` or a flag, for as long as we run.
+    Fixed(String),
+    /// The config, which may say otherwise when it is read again.
+    Config(String),
+}
+
+/// Starts the log. The levels are a level or `target=level,…`, as in `RUST_LOG`.
 ///
 /// # Errors
-/// In words: when `levels` cannot be understood.
-pub fn start(form: Form, levels: &str) -> Result<(), String> {
-    let filter = Targets::from_str(levels).map_err(|e| format!("`{levels}`: {e}"))?;
+/// In words: when the levels cannot be understood.
+pub fn start(form: Form, say: &Say) -> Result<(), String> {
+    let (Say::Fixed(levels) | Say::Config(levels)) = say;
+    let targets = Targets::from_str(levels).map_err(|e| format!("`{levels}`: {e}"))?;
+    let (filter, handle) = reload::Layer::new(targets);
     let (mut journal, mut ended, mut text, mut json) = (None, None, None, None);
-    let layers = if form == Form::Journal { journals().ok() } else { None };
+    let layers = if form == Form::Journal { Some(journals()) } else { None };
+    let missing = layers.as_ref().and_then(|layers| Some(layers.as_ref().err()?.to_string()));
     match (form, layers) {
-        (Form::Journal, Some((rest, of_ended))) => {
+        (Form::Journal, Some(Ok((rest, of_ended)))) => {
             let others = Targets::new().with_default(tracing::Level::TRACE).with_target(ENDED_TARGET, None);
             let only = Targets::new().with_target(ENDED_TARGET, tracing::Level::TRACE);
             journal = Some(rest.with_filter(others));
@@ -83,8 +109,22 @@ pub fn start(form: Form, levels: &str) -> Result<(), String> {
     let registry =
         tracing_subscriber::registry().with(filter).with(journal).with(ended).with(text).with(json);
     // Somebody else's log is as good; it happens in tests only.
-    let _ = registry.try_init();
+    let is_ours = registry.try_init().is_ok();
+    if is_ours && matches!(say, Say::Config(_)) {
+        let _ = LEVELS.set(handle);
+    }
+    if let Some(why) = missing {
+        warn!("the journal cannot be reached ({why}); this log goes to standard error instead");
+    }
     Ok(())
+}
+
+/// Takes the levels of a config that was read again, unless `RUST_LOG` or a flag decided.
+pub fn set_levels(levels: &str) {
+    if let (Some(handle), Ok(targets)) = (LEVELS.get(), Targets::from_str(levels)) {
+        // The log that the handle belongs to lasts as long as we do.
+        let _ = handle.reload(targets);
+    }
 }
 
 fn journals() -> io::Result<(tracing_journald::Layer, tracing_journald::Layer)> {
@@ -94,6 +134,13 @@ fn journals() -> io::Result<(tracing_journald::Layer, tracing_journald::Layer)> 
             .with_syslog_identifier("reaper".to_owned()))
     };
     Ok((journal()?, journal()?.with_custom_fields([("MESSAGE_ID", ENDED)])))
+}
+
+/// What the config allows but probably does not mean.
+pub fn warnings(policy: &Policy) {
+    for warning in policy.warnings() {
+        warn!("{warning}");
+    }
 }
 
 /// A process of interest appeared, or its verdict changed.

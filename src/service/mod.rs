@@ -6,16 +6,22 @@
 
 mod compare;
 pub mod control;
+mod desktop;
 mod execution;
 mod family;
+mod http;
 mod innocents;
 pub mod keeper;
 pub mod lock;
 pub mod logs;
+pub mod metrics;
 mod notify;
+mod outputs;
 mod pace;
 mod pause;
+pub mod readings;
 mod status;
+mod textfile;
 mod troubles;
 pub mod warden;
 
@@ -81,6 +87,7 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
     let (done_tx, mut done) = mpsc::unbounded_channel();
     let (calls_tx, mut calls) = mpsc::channel(1);
     let uid = setup.host.here().uid.0;
+    let mut http = http::Http::new(calls_tx.clone());
     if let Some(path) = socket {
         let bound = control::Socket::bind(&path).map_err(|source| ServiceError::Io {
             what: format!("bind the control socket `{}`", path.display()),
@@ -98,9 +105,13 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
     notify::ready(&status::line(&warden));
     info!("watching {} of interest", warden.keeper.judgements().count());
     loop {
+        if let Some(served) = http.follow(warden.listen()) {
+            warden.served(served);
+        }
         let wake = warden.next_wake();
         // One timer of our own: tokio's wakes us up to three times on its way to a moment seconds ahead.
         let sleep = if warden.wake_at(wake) { None } else { Some(instant(&warden, wake)) };
+        let sleep = [sleep, http.next()].into_iter().flatten().min();
         tokio::select! {
             () = at(sleep) => warden.wake(),
             () = readable(exits.as_ref()) => warden.exits(),
@@ -121,6 +132,7 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
             }
         }
     }
+    http.stop();
     // Clients are told that we stop instead of being left to wait.
     drop(calls);
     stop(warden, done).await;
@@ -146,6 +158,7 @@ async fn stop<H: Host>(mut warden: Warden<H>, mut done: mpsc::UnboundedReceiver<
         warden.hand_back();
     }
     warden.settle();
+    warden.close();
     info!("stopped");
 }
 

@@ -6,10 +6,13 @@ use reaper_platform::{Clock, Host, Scope};
 
 use super::pause::Pause;
 use super::warden::Warden;
+use crate::doctor::{Check, Level};
 use crate::look::Judgement;
 use crate::report::build::seconds;
 use crate::report::escape::escape;
-use crate::report::status::{ConfigStatus, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting};
+use crate::report::status::{
+    ConfigStatus, Impaired, MetricsStatus, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting,
+};
 use crate::report::words;
 use crate::verdict::Verdict;
 
@@ -20,8 +23,18 @@ pub fn line<H: Host>(warden: &Warden<H>) -> String {
     if warden.looks.failing {
         parts.push("processes cannot be listed".to_owned());
     }
-    if warden.keeper.sight().blind {
+    if warden.keeper.view().blind {
         parts.push("blind: not one environment can be read".to_owned());
+    }
+    let failed: Vec<&str> = warden
+        .setup
+        .checks
+        .iter()
+        .filter(|check| check.level == Level::Fail)
+        .map(|check| check.name)
+        .collect();
+    if !failed.is_empty() {
+        parts.push(format!("impaired by {} (see `reaper doctor`)", failed.join(", ")));
     }
     if warden.config_error.is_some() {
         parts.push("the new config is refused".to_owned());
@@ -48,7 +61,7 @@ pub fn line<H: Host>(warden: &Warden<H>) -> String {
 pub fn document<H: Host>(warden: &Warden<H>) -> Status {
     let clock = warden.clock();
     let since = |then: &Clock| clock.monotonic.saturating_sub(then.monotonic);
-    let sight = warden.keeper.sight();
+    let sight = warden.keeper.view();
     let policy = &warden.keeper.ground().policy;
     let time = |clock: &Clock| words::time(clock.realtime);
     Status {
@@ -58,7 +71,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
         scope: if warden.setup.scope == Scope::Everyone { "all-users" } else { "user" }.to_owned(),
         started_at: time(&warden.started),
         uptime_s: seconds(since(&warden.started)),
-        ready: warden.is_well() && !sight.blind,
+        ready: warden.is_well() && !sight.blind && failed(&warden.setup.checks).next().is_none(),
         paused: warden.pause.map(|pause| match pause {
             Pause::UntilResumed => Paused { until: None, left_s: None },
             Pause::Until(end) => {
@@ -85,6 +98,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
             unreadable: sight.unreadable,
             blind: sight.blind,
         },
+        impaired: impaired(&warden.setup.checks),
         sweeps: Sweeps {
             count: warden.looks.count,
             failed: warden.looks.failed,
@@ -98,10 +112,33 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
         ending: warden.executions.as_ref().map_or(0, super::execution::Executions::left),
         totals: warden.totals,
         errors: warden.troubles.iter().cloned().collect(),
+        metrics: MetricsStatus {
+            listen: warden.listen().map(|address| address.to_string()),
+            listen_error: warden.outputs.listen_error.clone(),
+            textfile: warden.outputs.textfile.path().map(|path| escape(path.as_os_str().as_encoded_bytes())),
+            textfile_error: warden.outputs.textfile.error().map(str::to_owned),
+        },
     }
 }
 
-fn verdicts<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> Verdicts {
+/// What keeps us from our job, since the start.
+fn failed(checks: &[Check]) -> impl Iterator<Item = &'static str> {
+    checks.iter().filter(|check| check.level == Level::Fail).map(|check| check.name)
+}
+
+fn impaired(checks: &[Check]) -> Vec<Impaired> {
+    let checks = checks.iter().filter(|check| check.level >= Level::Warn);
+    checks
+        .map(|check| Impaired {
+            check: check.name.to_owned(),
+            level: check.level.name().to_owned(),
+            what: check.what.clone(),
+            hint: check.hint.clone(),
+        })
+        .collect()
+}
+
+pub(super) fn verdicts<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> Verdicts {
     let mut count = Verdicts::default();
     for judgement in judgements.filter(|j| j.is_notable()) {
         match judgement.verdict {

@@ -9,10 +9,12 @@ use tracing::{debug, error, info, warn};
 use super::control::{CONTROL, Command, Reply, Request};
 use super::execution::{Done, Executions};
 use super::keeper::{Event, Keeper};
+use super::outputs::Outputs;
 use super::pause::Pause;
 use super::troubles::Troubles;
 use super::{logs, notify, status};
 use crate::config::{ConfigError, Policy};
+use crate::doctor::{Check, Level};
 use crate::escalation::Outcome;
 use crate::look::Ground;
 use crate::report::status::Totals;
@@ -43,6 +45,8 @@ pub struct Setup<H> {
     pub is_paranoid: bool,
     /// How long one process may take to be read.
     pub limit: Duration,
+    /// What a look at the machine, our rights and our sandbox found.
+    pub checks: Vec<Check>,
 }
 
 /// The looks around so far.
@@ -69,6 +73,7 @@ pub struct Warden<H: Host> {
     pub(super) totals: Totals,
     pub(super) troubles: Troubles,
     pub(super) pause: Option<Pause>,
+    pub(super) outputs: Outputs,
     pub(super) next_tick: Duration,
     /// Not before this moment is anything ended: the last attempt could not begin.
     retry_at: Duration,
@@ -87,6 +92,7 @@ impl<H: Host> Warden<H> {
         let (host, here) = (Arc::clone(&setup.host), setup.host.here());
         let started = host.clock();
         let mut troubles = Troubles::default();
+        setup.checks.iter().for_each(complain);
         let mut sightings = Sightings::default();
         if let Some(state) = &setup.state {
             let (loaded, warning) = Sightings::load(state, here, &started, true);
@@ -107,7 +113,11 @@ impl<H: Host> Warden<H> {
             last_took: now.monotonic.saturating_sub(started.monotonic),
             ..Looks::default()
         };
+        logs::warnings(&setup.policy);
+        let outputs = Outputs::new(&setup.policy, &started, setup.state.is_some());
+        outputs.metrics.swept(looks.last_took, true);
         Ok(Self {
+            outputs,
             next_tick: now.monotonic + setup.policy.interval(),
             loaded: started,
             config_error: None,
@@ -135,6 +145,9 @@ impl<H: Host> Warden<H> {
         }
         if let Some(Pause::Until(end)) = self.pause {
             wake = wake.min(end);
+        }
+        if let Some(due) = self.outputs.textfile.due() {
+            wake = wake.min(due);
         }
         wake
     }
@@ -167,6 +180,8 @@ impl<H: Host> Warden<H> {
         self.looks.count += 1;
         self.looks.last = Some(after);
         self.looks.last_took = after.monotonic.saturating_sub(before.monotonic);
+        self.outputs.metrics.swept(self.looks.last_took, result.is_ok());
+        self.outputs.textfile.changed();
         match result {
             Ok(()) => {
                 if self.looks.failing {
@@ -214,6 +229,7 @@ impl<H: Host> Warden<H> {
         if let Some(executions) = &mut self.executions {
             executions.finished();
         }
+        self.outputs.ended(&done.ended, &self.keeper.ground().policy);
         for ended in &done.ended {
             let counter = match ended.outcome {
                 Outcome::Exited => &mut self.totals.exited,
@@ -244,8 +260,10 @@ impl<H: Host> Warden<H> {
     /// After every event: tells what happened, remembers it, and ends whoever is to be ended.
     pub fn settle(&mut self) {
         for event in self.keeper.events() {
+            self.outputs.textfile.changed();
             match event {
                 Event::Judged(judgement) => {
+                    self.outputs.metrics.judged(&judgement);
                     self.totals.noticed += u64::from(judgement.is_orphan() && judgement.seen_for.is_zero());
                     logs::judged(&judgement);
                 }
@@ -259,6 +277,7 @@ impl<H: Host> Warden<H> {
             notify::status(&line);
             self.status = line;
         }
+        self.publish();
     }
 
     /// Remembers on the disk what must survive us. What is no more can wait for the next tick: that it is
@@ -307,8 +326,9 @@ impl<H: Host> Warden<H> {
             info!("ending {} now; {waiting} wait for them (max-targets)", plan.targets.len());
         }
         let (ground, sightings) = (self.keeper.ground().clone(), self.keeper.sightings.clone());
+        let judged = self.keeper.judged();
         let Some(executions) = &mut self.executions else { return };
-        if let Err(e) = executions.start(ground, &plan, sightings) {
+        if let Err(e) = executions.start(ground, &plan, judged, sightings) {
             self.keeper.ended(&plan, &[]);
             self.retry_at = now + RETRY;
             self.keeper.put_off(self.retry_at);
@@ -319,7 +339,7 @@ impl<H: Host> Warden<H> {
     /// Carries out a request.
     pub fn answer(&mut self, request: &Request) -> Reply {
         let error = match request.command {
-            Command::Status => None,
+            Command::Status | Command::Metrics => None,
             Command::Pause => {
                 let time = request.for_s.map(Duration::try_from_secs_f64).transpose();
                 match time {
@@ -343,7 +363,15 @@ impl<H: Host> Warden<H> {
             Command::Reload => self.reload(),
         };
         self.settle();
-        Reply { schema: CONTROL.to_owned(), error, status: Some(status::document(self)) }
+        let schema = CONTROL.to_owned();
+        if request.command == Command::Metrics {
+            let (metrics, error) = match self.metrics() {
+                Ok(text) => (Some(text), None),
+                Err(e) => (None, Some(e)),
+            };
+            return Reply { schema, error, status: None, metrics };
+        }
+        Reply { schema, error, status: Some(status::document(self)), metrics: None }
     }
 
     /// Looks around at once, as `reaper sweep` and SIGUSR1 ask.
@@ -356,6 +384,7 @@ impl<H: Host> Warden<H> {
     /// Begins or ends a pause; says why it would not outlive a restart, if it would not.
     fn set_pause(&mut self, pause: Option<Pause>) -> Option<String> {
         self.pause = pause;
+        self.outputs.textfile.changed();
         let now = self.clock().monotonic;
         self.keeper.due_at(now);
         self.keeper.look_again();
@@ -372,11 +401,16 @@ impl<H: Host> Warden<H> {
             self.keeper.reload(ground).map_err(|e| e.to_string())
         });
         self.config_error = loaded.err();
+        self.outputs.textfile.changed();
         match &self.config_error {
             None => {
                 self.loaded = self.clock();
                 self.next_tick = self.loaded.monotonic + self.keeper.ground().policy.interval();
+                let policy = Arc::clone(&self.keeper.ground().policy);
+                logs::set_levels(&policy.outputs().log_level().filter());
+                self.outputs.follow(&policy);
                 info!("the config was read again");
+                logs::warnings(&policy);
             }
             Some(e) => {
                 let what = format!("the new config is refused, and the old one stays in force: {e}");
@@ -421,5 +455,16 @@ impl<H: Host> Warden<H> {
 
     pub(super) fn clock(&self) -> Clock {
         self.setup.host.clock()
+    }
+}
+
+/// Says at the start what will not work, or not as well as it should.
+fn complain(check: &Check) {
+    let Check { name, what, .. } = check;
+    let hint = check.hint.as_deref().unwrap_or_default();
+    match check.level {
+        Level::Fail => error!(check = name, "{name}: {what}\nhint: {hint}"),
+        Level::Warn => warn!(check = name, "{name}: {what}\nhint: {hint}"),
+        Level::Ok | Level::Skipped => debug!(check = name, "{name}: {what}"),
     }
 }

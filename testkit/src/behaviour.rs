@@ -39,6 +39,10 @@ pub struct Behaviour {
     pub open: Option<PathBuf>,
     /// `subreaper`.
     pub subreaper: bool,
+    /// `threads=N`: has so many more threads.
+    pub threads: usize,
+    /// `keep-zombies`: does not collect its children, but for that of `exit-with`.
+    pub keep_zombies: bool,
     /// `exit-with=PID`: ends with the status of that child, as a container's init does.
     pub exit_with: Option<i32>,
     /// `ready=FILE`: takes the pid once set up; created, or written to when it is a FIFO.
@@ -79,6 +83,8 @@ impl Behaviour {
                 b"env-on-usr2" => it.env_on_usr2 = true,
                 b"open" => it.open = Some(value.into()),
                 b"subreaper" => it.subreaper = true,
+                b"threads" => it.threads = number(&value)?,
+                b"keep-zombies" => it.keep_zombies = true,
                 b"exit-with" => it.exit_with = Some(number(&value)?),
                 b"ready" => it.ready = Some(value.into()),
                 b"desk" => it.desk = Some(value.into()),

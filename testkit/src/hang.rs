@@ -5,14 +5,17 @@
 //! behind it. That is how real processes on a dead network or FUSE mount behave. The process serves the file
 //! itself, so that its own end releases everybody.
 
+use std::ffi::{CStr, CString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::alive::poll;
 use crate::fuse::{mount, reply, serve_until_open};
 use crate::sys::check;
 
@@ -33,7 +36,7 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
     let page = map(Some(&file))?;
 
     // Both threads exist before the lock is held: to start one needs the lock.
-    let rounds = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+    let rounds = Arc::new([AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)]);
     let theirs = Arc::clone(&rounds);
     std::thread::spawn(move || change_map_when_asked(&theirs));
     std::thread::spawn(move || {
@@ -41,11 +44,20 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
         unsafe { std::ptr::read_volatile(page as *const u8) }
     });
     let mut request = vec![0_u8; 1 << 18];
+    while rounds[2].load(Ordering::Acquire) == 0 {
+        std::thread::yield_now();
+    }
+    let changer = CString::new(format!("/proc/self/task/{}/stat", rounds[2].load(Ordering::Acquire)))?;
     for round in 1..=8 {
         // The first faults let go of the lock while they wait; the kernel's last resort does not.
         wait_for_request(&device)?;
         rounds[0].store(round, Ordering::Release);
-        std::thread::sleep(Duration::from_millis(4));
+        // Whether the other thread waits for the lock is asked, since on a busy machine it may only be late.
+        let mut waits = 0;
+        while waits < 3 && rounds[1].load(Ordering::Acquire) != round {
+            std::thread::sleep(Duration::from_millis(1));
+            waits = if is_blocked(&changer) { waits + 1 } else { 0 };
+        }
         if rounds[1].load(Ordering::Acquire) != round {
             return Ok([device, file]);
         }
@@ -55,8 +67,25 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
     Err(io::Error::other("the memory map would not stay locked"))
 }
 
-/// Changes the memory map once for every round asked for in `rounds[0]`, and says so in `rounds[1]`.
-fn change_map_when_asked(rounds: &[AtomicU32; 2]) {
+/// Whether a thread waits in the kernel and cannot be woken by signals. Changes nothing in the memory map.
+fn is_blocked(stat: &CStr) -> bool {
+    let mut line = [0_u8; 256];
+    // SAFETY: the path is valid, and the buffer is as long as is said.
+    let length = unsafe {
+        let fd = libc::open(stat.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        let length = libc::read(fd, line.as_mut_ptr().cast(), line.len());
+        libc::close(fd);
+        length
+    };
+    let line = line.get(..usize::try_from(length).unwrap_or(0)).unwrap_or_default();
+    line.windows(3).any(|part| part == b") D")
+}
+
+/// Changes the memory map once for every round asked for in `rounds[0]`, and says so in `rounds[1]`; says in
+/// `rounds[2]` which thread it is.
+fn change_map_when_asked(rounds: &[AtomicU32; 3]) {
+    // SAFETY: gettid has no preconditions.
+    rounds[2].store(unsafe { libc::gettid() } as u32, Ordering::Release);
     let mut done = 0;
     loop {
         let asked = rounds[0].load(Ordering::Acquire);
@@ -97,6 +126,7 @@ pub struct Swamp {
     /// The file not to open.
     pub file: PathBuf,
     _device: File,
+    server: JoinHandle<io::Result<()>>,
 }
 
 impl Swamp {
@@ -106,7 +136,13 @@ impl Swamp {
         mount(&device, mount_point)?;
         // The thread ends with the first attempt to open, and then no longer holds the connection.
         let mut server = device.try_clone()?;
-        std::thread::spawn(move || serve_until_open(&mut server, false));
-        Ok(Self { file: mount_point.join("memory"), _device: device })
+        let server = std::thread::spawn(move || serve_until_open(&mut server, false));
+        Ok(Self { file: mount_point.join("memory"), _device: device, server })
+    }
+
+    /// Waits until somebody has tried, and is stuck; says whether that is so.
+    #[must_use]
+    pub fn wait_entered(&self) -> bool {
+        poll(Duration::from_secs(10), || self.server.is_finished())
     }
 }

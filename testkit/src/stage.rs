@@ -11,6 +11,8 @@ use crate::programs;
 
 /// The exit code of `stage` when the machine does not allow what was asked.
 pub const UNAVAILABLE: i32 = 125;
+/// The file that PID 1 makes once it takes requests: it starts together with the director.
+pub const INIT_IS_READY: &str = "/run/stage/init/is-ready";
 /// The exit code of `stage` when the director did not end in time.
 pub const TIMED_OUT: i32 = 124;
 
@@ -72,6 +74,12 @@ impl Stage {
         argv.iter().fold(self.option("--init", name), |stage, arg| stage.option("--init-arg", arg))
     }
 
+    /// PID 1 does not collect what it adopts, as happens where a program that is no init is PID 1.
+    #[must_use]
+    pub fn keep_zombies(self) -> Self {
+        self.option("--init-behaviour", "keep-zombies")
+    }
+
     /// PID 1 is `/usr/lib/systemd/systemd`.
     #[must_use]
     pub fn systemd(self) -> Self {
@@ -81,7 +89,7 @@ impl Stage {
     /// Adds words to what PID 1 does (see [`Behaviour`](crate::behaviour::Behaviour)).
     #[must_use]
     pub fn init_behaves(self, words: impl AsRef<OsStr>) -> Self {
-        self.option("--init-words", words)
+        self.option("--init-behaviour", words)
     }
 
     /// Mounts `/proc` with this option. Its effect shows to an ordinary user only.

@@ -4,6 +4,8 @@ use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use libc::{c_int, pid_t};
 
@@ -117,6 +119,15 @@ pub fn wait_signal(signals: &[c_int], timeout_ms: Option<u64>) -> io::Result<Opt
             Some(libc::EAGAIN | libc::EINTR) => Ok(None),
             _ => Err(error),
         },
+    }
+}
+
+/// Lets a command have this many open files, and raise that number to `hard`.
+pub fn limit_files(command: &mut Command, soft: u64, hard: u64) {
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: the closure makes one async-signal-safe call on memory of its own.
+    unsafe {
+        command.pre_exec(move || check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit)).map(drop));
     }
 }
 

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::actors::Actor;
-use crate::alive::Alive;
+use crate::alive::{Alive, poll};
+use crate::fifo::PATIENCE;
 use crate::programs;
+use crate::stage::INIT_IS_READY;
 
 /// Owns a directory that any user may enter; ends what it started and removes the directory when dropped.
 #[derive(Debug)]
@@ -65,6 +67,7 @@ impl Troupe {
     #[must_use]
     pub fn init(&self) -> Alive {
         assert!(Path::new("/run/stage/init").is_dir(), "PID 1 is an actor on a stage only");
+        assert!(poll(PATIENCE, || Path::new(INIT_IS_READY).exists()), "PID 1 does not get ready");
         Alive::pin(1).expect("there is a PID 1")
     }
 

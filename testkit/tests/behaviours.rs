@@ -90,7 +90,7 @@ fn in_a_swamp_even_sigkill_waits() {
             return skip(here!(), "no FUSE here");
         };
         let stuck = troupe.actor("goose").behave(format!("open={}", swamp.file.display())).orphan();
-        std::thread::sleep(SOON);
+        assert!(swamp.wait_entered());
         stuck.signal(libc::SIGTERM).unwrap();
         stuck.signal(libc::SIGKILL).unwrap();
         assert!(!stuck.wait_gone(SOON));

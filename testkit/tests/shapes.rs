@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use reaper_testkit::{Shape, Stage, Troupe, here, play};
+use reaper_testkit::{Alive, Shape, Stage, Troupe, here, play};
 
 fn own_pid() -> i32 {
     std::process::id() as i32
@@ -45,7 +45,9 @@ fn orphans_have_their_shapes() {
             assert_eq!(stray.ppid(), 1);
             assert!(![1, stray.pid, own_pid()].contains(&stray.sid()));
             assert_eq!(stray.sid(), stray.pgid());
-            assert!(!Path::new(&format!("/proc/{}", stray.sid())).exists(), "the leader is dead");
+            // Init may need a moment to collect it.
+            let is_collected = |stray: &Alive| !Path::new(&format!("/proc/{}", stray.sid())).exists();
+            assert!(stray.wait_until(is_collected), "the leader is dead");
         }
     });
 }

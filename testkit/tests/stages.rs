@@ -60,6 +60,22 @@ fn the_status_of_the_director_comes_out() {
 }
 
 #[test]
+fn a_director_that_ends_at_once_is_not_missed() {
+    let stage = Stage::new().timeout(Duration::from_secs(10));
+    if let Err(reason) = stage.run("/bin/true", &[""; 0]) {
+        return skip(here!(), &reason.to_string());
+    }
+    // Many at a time, so that PID 1 is often later than its director.
+    let play = || (0..20).map(|_| stage.run("/bin/true", &[""; 0]).unwrap().status.code());
+    std::thread::scope(|scope| {
+        let players: Vec<_> = (0..8).map(|_| scope.spawn(|| play().collect::<Vec<_>>())).collect();
+        for player in players {
+            assert_eq!(player.join().unwrap(), [Some(0); 20]);
+        }
+    });
+}
+
+#[test]
 fn time_limits_hold_and_nothing_is_left() {
     let start = Instant::now();
     // What is left behind holds the output open, so the run would not return before it has ended.

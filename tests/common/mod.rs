@@ -51,6 +51,13 @@ impl Reaper {
         self.command
     }
 
+    /// The same run by way of another program (`nsenter …`, `sh -c …`), which gets it as its last arguments.
+    pub fn through(self, mut other: Command) -> Command {
+        other.arg(self.command.get_program()).args(self.command.get_args()).env_clear().stdin(Stdio::null());
+        other.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        other
+    }
+
     /// Runs it to its end.
     pub fn run(mut self) -> Ran {
         let output = self.command.output().expect("reaper can be started");

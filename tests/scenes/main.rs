@@ -1,7 +1,39 @@
 //! Scenes with real processes: what must never be signalled. Each test is named after what went wrong in a real tool.
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
+mod booted;
+#[cfg(test)]
+mod changes;
+#[cfg(test)]
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(test)]
+mod configs;
+#[cfg(test)]
+mod containers;
+#[cfg(test)]
+mod daemons;
+#[cfg(test)]
+mod identity;
+#[cfg(test)]
+mod markers;
+#[cfg(test)]
+mod moments;
+#[cfg(test)]
 mod names;
+#[cfg(test)]
+mod ourselves;
+#[cfg(test)]
+mod owners;
+#[cfg(test)]
+mod pods;
+#[cfg(test)]
+mod supervised;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod trees;
+#[cfg(test)]
+mod units;

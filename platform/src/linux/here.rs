@@ -5,12 +5,24 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getegid, geteuid, getpid, pidfd_open};
 
-use super::{proc, why};
+use super::{proc, status, why};
 use crate::host::HostError;
 use crate::types::{Gid, Here, Pid, Uid, Why};
 
 pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
-    let error = |what| move |why| HostError { what, why };
+    let error = |what| {
+        move |why| match why {
+            Why::Gone => HostError { what, why: Why::Failed("there is no such file".to_owned()) },
+            why => HostError { what, why },
+        }
+    };
+    let ours = proc::read_small(proc_root, b"self/status", status::parse)
+        .map_err(error("find ourselves in /proc"))?;
+    if !ours.same_pid_namespace {
+        let why =
+            Why::Garbled("it is of another PID namespace than ours, so its numbers mean other processes");
+        return Err(HostError { what: "use /proc", why });
+    }
     let boot_id = proc::read_small(proc_root, b"sys/kernel/random/boot_id", |text| {
         let id = text.trim_ascii();
         std::str::from_utf8(id).map(str::to_owned).map_err(|_| Why::Garbled("the boot id is not text"))

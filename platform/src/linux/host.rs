@@ -48,7 +48,7 @@ impl LinuxHost {
         Ok(Self { proc_root, here })
     }
 
-    fn root(&self) -> BorrowedFd<'_> {
+    pub(super) fn root(&self) -> BorrowedFd<'_> {
         self.proc_root.as_fd()
     }
 
@@ -87,7 +87,13 @@ impl Host for LinuxHost {
     fn children(&self, pid: Pid) -> Result<Vec<Pid>, Why> {
         let task = proc::open_dir(self.root(), proc::Path::new(pid, "task").bytes()).map_err(why)?;
         let mut children = Vec::new();
-        for thread in proc::threads(&task).map_err(why)? {
+        let threads = proc::threads(&task).map_err(why)?;
+        if threads.is_empty() {
+            facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())?;
+            // A folder that something else was mounted over: a list read from it would be empty and look whole.
+            return Err(Why::Unsupported("folder of threads here"));
+        }
+        for thread in threads {
             let mut open: Vec<u8> = Vec::new();
             let read =
                 proc::read_chunks(task.as_fd(), proc::Path::new(thread, "children").bytes(), |chunk| {
@@ -125,8 +131,12 @@ impl Host for LinuxHost {
                 if !scope.holds(uid) {
                     return Ok(None);
                 }
-                let stat = facts::read_stat(root.as_fd(), proc::Path::new(pid, "stat").bytes())?;
-                Ok(Some(Walked { stat, uid }))
+                match facts::read_stat(root.as_fd(), proc::Path::new(pid, "stat").bytes()) {
+                    Ok(stat) => Ok(Some(Walked { stat, uid })),
+                    // Hidden by `hidepid`, as others' processes may be.
+                    Err(Why::Denied) if uid != self.here.uid => Ok(None),
+                    Err(why) => Err(why),
+                }
             };
             match look() {
                 Ok(entry) => walk.entries.extend(entry),
@@ -157,11 +167,12 @@ impl Host for LinuxHost {
 
     /// The number is 0 when the leader is outside our PID namespace, and for a moment when the process exits.
     fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
-        let raw = Some(nix::unistd::Pid::from_raw(pid.get()));
+        // 0 stands for one outside our PID namespace, where `docker exec` leaves it.
         let ours = |id: nix::unistd::Pid| Pid::new(id.as_raw());
-        let error = |errno: nix::errno::Errno| why(Errno::from_raw_os_error(errno as i32));
-        let group = nix::unistd::getpgid(raw).map_err(error)?;
-        let session = nix::unistd::getsid(raw).map_err(error)?;
+        let said = |errno: nix::Error| why(Errno::from_raw_os_error(errno as i32));
+        let raw = Some(nix::unistd::Pid::from_raw(pid.get()));
+        let group = nix::unistd::getpgid(raw).map_err(said)?;
+        let session = nix::unistd::getsid(raw).map_err(said)?;
         Ok((ours(group), ours(session)))
     }
 
@@ -182,13 +193,12 @@ impl Host for LinuxHost {
         let below = format!("user.slice/user-{uid}.slice/user@{uid}.service/init.scope/cgroup.procs");
         ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"].iter().find_map(|root| {
             let path = format!("{root}/{below}");
-            proc::read_small(CWD, path.as_bytes(), |text| {
-                text.split(|b| *b == b'\n')
-                    .filter_map(Pid::parse)
-                    .find(|pid| self.glance(*pid).is_ok_and(|s| s.comm == b"systemd"))
-                    .ok_or(Why::Gone)
+            // First the whole list: the buffer that it is read into is the one for the next look, too.
+            let pids: Vec<Pid> = proc::read_small(CWD, path.as_bytes(), |text| {
+                Ok(text.split(|b| *b == b'\n').filter_map(Pid::parse).collect())
             })
-            .ok()
+            .ok()?;
+            pids.into_iter().find(|pid| self.glance(*pid).is_ok_and(|s| s.comm == b"systemd"))
         })
     }
 

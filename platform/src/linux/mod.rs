@@ -7,6 +7,7 @@ mod cgroup;
 mod facts;
 mod here;
 mod host;
+mod machine;
 mod pinned;
 mod proc;
 mod stat;

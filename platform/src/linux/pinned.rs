@@ -94,12 +94,16 @@ impl Pinned for LinuxPinned {
     }
 
     fn signal(&self, signal: Signal) -> Result<(), Why> {
-        let pidfd = self.pidfd.as_ref().ok_or(Why::Unsupported("pidfd_open (Linux 5.3)"))?;
+        if self.pidfd.is_none() {
+            return Err(Why::Unsupported("pidfd_open (Linux 5.3)"));
+        }
         let signal = match signal {
             Signal::Term => rustix::process::Signal::TERM,
             Signal::Kill => rustix::process::Signal::KILL,
         };
-        pidfd_send_signal(pidfd, signal).map_err(|errno| match errno {
+        // To the directory that everything was read through, not to the pidfd: where `/proc` were of another PID
+        // namespace, the two would be different processes.
+        pidfd_send_signal(&self.dir, signal).map_err(|errno| match errno {
             Errno::NOSYS => Why::Unsupported("pidfd_send_signal (Linux 5.1)"),
             other => why(other),
         })

@@ -35,6 +35,15 @@ pub fn read_memory(at: BorrowedFd<'_>, path: &[u8], take: impl FnMut(&[u8])) -> 
     read_pieces(at, path, BUFFER, take)
 }
 
+/// Lends the thread's buffer. Who is lent it may read something else meanwhile, with a new one.
+fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    let mut buffer = SCRATCH.take();
+    buffer.resize(BUFFER, 0);
+    let done = work(&mut buffer);
+    SCRATCH.set(buffer);
+    done
+}
+
 /// Reads until a piece is shorter than `full`.
 fn read_pieces(
     at: BorrowedFd<'_>,
@@ -43,8 +52,7 @@ fn read_pieces(
     mut take: impl FnMut(&[u8]),
 ) -> Result<(), Errno> {
     let file = openat(at, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())?;
-    SCRATCH.with_borrow_mut(|buffer| {
-        buffer.resize(BUFFER, 0);
+    with_buffer(|buffer| {
         loop {
             let n = match rustix::io::read(&file, &mut *buffer) {
                 Err(Errno::INTR) => continue,
@@ -66,8 +74,7 @@ pub fn read_small<T>(
 ) -> Result<T, Why> {
     let file =
         openat(at, path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty()).map_err(why)?;
-    SCRATCH.with_borrow_mut(|buffer| {
-        buffer.resize(BUFFER, 0);
+    with_buffer(|buffer| {
         loop {
             match rustix::io::read(&file, &mut *buffer) {
                 Err(Errno::INTR) => {}
@@ -133,6 +140,26 @@ impl Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::CWD;
+
+    #[test]
+    fn what_is_read_may_lead_to_another_read() {
+        let name = |text: &[u8]| Ok(text.trim_ascii().to_vec());
+        let own = read_small(CWD, b"/proc/self/comm", name).unwrap();
+        let inner = read_small(CWD, b"/proc/self/stat", |stat| {
+            read_small(CWD, b"/proc/self/comm", name).map(|inner| (inner, stat.to_vec()))
+        });
+        let (inner, stat) = inner.unwrap();
+        assert_eq!(inner, own);
+        assert!(stat.len() > own.len(), "the outer text is still its own");
+        let mut pieces = 0;
+        read_chunks(CWD, b"/proc/self/stat", |_| {
+            pieces += 1;
+            assert_eq!(read_small(CWD, b"/proc/self/comm", name).unwrap(), own);
+        })
+        .unwrap();
+        assert!(pieces > 0);
+    }
 
     #[test]
     fn paths_are_joined() {

@@ -20,7 +20,8 @@ pub(super) fn ask(units: &[RuntimeUnit], own_uid: Uid, limit: Duration) -> Resul
     }
     let mut answers = Vec::with_capacity(units.len());
     for (manager, units) in managers {
-        let text = run(&mut command(manager, own_uid, &units), limit)
+        let names = ["Id", "Names", "MainPID", "ControlPID"];
+        let text = run(&mut command(manager, own_uid, &units, &names), limit)
             .map_err(|why| HostError { what: WHAT, why })?;
         let blocks = parse(&text);
         for unit in units {
@@ -35,7 +36,20 @@ pub(super) fn ask(units: &[RuntimeUnit], own_uid: Uid, limit: Duration) -> Resul
     Ok(answers)
 }
 
-fn command(manager: Option<Uid>, own_uid: Uid, units: &[&RuntimeUnit]) -> Command {
+/// Properties of one unit, those of the names that its manager knows.
+pub(super) fn properties(
+    unit: &RuntimeUnit,
+    own_uid: Uid,
+    names: &[&str],
+    limit: Duration,
+) -> Result<Vec<(String, String)>, HostError> {
+    let text = run(&mut command(unit.user, own_uid, &[unit], names), limit)
+        .map_err(|why| HostError { what: "ask the service manager for a unit's properties", why })?;
+    let lines = text.lines().filter_map(|line| line.split_once('='));
+    Ok(lines.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+fn command(manager: Option<Uid>, own_uid: Uid, units: &[&RuntimeUnit], names: &[&str]) -> Command {
     let mut command = Command::new("systemctl");
     match manager {
         None => {
@@ -53,7 +67,7 @@ fn command(manager: Option<Uid>, own_uid: Uid, units: &[&RuntimeUnit]) -> Comman
             }
         }
     }
-    command.args(["--no-pager", "show", "--property=Id,Names,MainPID,ControlPID", "--"]);
+    command.args(["--no-pager", "show", &format!("--property={}", names.join(",")), "--"]);
     command.args(units.iter().map(|u| &u.name)).env("LC_ALL", "C");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     command

@@ -35,8 +35,7 @@ impl<H: Host> Keeper<H> {
         }
         let roots: Vec<&Judgement> =
             now_due.iter().filter_map(|pid| self.tracked.get(pid)).map(|t| &t.judgement).collect();
-        let apart = due.into_iter().collect();
-        let trees = tree::read(&self.ground, &self.census, &roots, &apart, self.limit);
+        let trees = tree::read(&self.ground, &self.census, &roots, &self.judged(), self.limit);
         let plan = plan_beside(&trees, self.ground.policy.reach(), cap, &self.busy);
         self.busy.extend(everybody(&plan));
         let later = now + self.ground.policy.interval();

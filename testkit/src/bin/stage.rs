@@ -1,7 +1,6 @@
 //! Brings up a private PID namespace and runs one command in it, beside an init of the scene's choice.
 //!
-//! `stage [--init NAME] [--init-arg ARG]... [--hidepid MODE] [--user-ns root|self] [--uid UID] [--timeout S]
-//! [--init-words WORDS] -- CMD…`
+//! `stage [--init NAME] [--init-arg ARG]... [--init-behaviour WORDS] [--hidepid MODE] [--user-ns root|self] [--uid UID] [--timeout S] -- CMD…`
 //!
 //! The command is a child of PID 1 and leads a session. Everything ends with it. Exit codes: those of the command;
 //! 124 after the time limit; 125 where the machine does not allow this, with the reason on standard error.
@@ -16,6 +15,7 @@ use std::time::Duration;
 use std::{fs, ptr};
 
 use reaper_testkit::behaviour::VARIABLE;
+use reaper_testkit::stage::INIT_IS_READY;
 use reaper_testkit::sys;
 
 fn main() {
@@ -32,13 +32,13 @@ fn main() {
 struct Options {
     init: OsString,
     init_argv: Vec<OsString>,
+    /// What else PID 1 is told by `STAND_IN`.
+    init_behaviour: String,
     hidepid: Option<String>,
     /// `root` or `self`: a user namespace that maps this user to root or to itself.
     user_ns: Option<String>,
     uid: Option<u32>,
     timeout: Duration,
-    /// What else PID 1 is told by `STAND_IN`.
-    init_words: OsString,
     command: Vec<OsString>,
 }
 
@@ -48,11 +48,11 @@ impl Options {
         let mut it = Self {
             init: "tini".into(),
             init_argv: Vec::new(),
+            init_behaviour: String::new(),
             hidepid: None,
             user_ns: None,
             uid: None,
             timeout: Duration::from_secs(60),
-            init_words: OsString::new(),
             command: Vec::new(),
         };
         while let Some(flag) = args.next() {
@@ -65,7 +65,10 @@ impl Options {
             match flag.to_str() {
                 Some("--init") => it.init = value,
                 Some("--init-arg") => it.init_argv.push(value),
-                Some("--init-words") => it.init_words = value,
+                Some("--init-behaviour") => {
+                    it.init_behaviour.push_str(text.as_deref().unwrap_or_default());
+                    it.init_behaviour.push(';');
+                }
                 Some("--hidepid") => it.hidepid = text,
                 Some("--user-ns") => it.user_ns = text,
                 Some("--uid") => it.uid = text.and_then(|text| text.parse().ok()),
@@ -154,9 +157,13 @@ fn be_init(options: &Options, stand_in: &Path) -> io::Error {
             let mut command = Command::new(init);
             command.arg0(argv0).args(options.init_argv.iter().skip(1)).env_clear();
             command.env("PATH", "/usr/local/bin:/usr/bin:/bin").current_dir("/");
-            let mut words = OsString::from(format!("exit-with={director};desk=/run/stage/desk;"));
-            words.push(&options.init_words);
-            command.env(VARIABLE, words);
+            command.env(
+                VARIABLE,
+                format!(
+                    "exit-with={director};desk=/run/stage/desk;ready={INIT_IS_READY};{}",
+                    options.init_behaviour
+                ),
+            );
             command.stdin(Stdio::null()).exec()
         }
         Err(error) => error,

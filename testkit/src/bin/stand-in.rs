@@ -76,6 +76,10 @@ impl Actor {
         if let Some(rate) = self.behaviour.churn {
             return churn::churn(rate);
         }
+        // PID 1 has its director since before its exec: what that one asked for, or that it ended, may have been
+        // told before these signals were blocked, and is lost then.
+        self.collect();
+        self.serve_desk();
         let mut ends_at = self.behaviour.alarm_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         loop {
             let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() as u64);
@@ -116,6 +120,13 @@ impl Actor {
         if it.non_dumpable {
             sys::prctl(libc::PR_SET_DUMPABLE, 0)?;
         }
+        for _ in 0..it.threads {
+            std::thread::spawn(|| {
+                loop {
+                    std::thread::park();
+                }
+            });
+        }
         // Last: from here on this process must not change its memory map.
         if it.hang_environ {
             let stage = Path::new("/run/stage");
@@ -129,7 +140,12 @@ impl Actor {
 
     /// Collects every child that has ended; ends with the one whose status is its own.
     fn collect(&self) {
-        while let Ok(Some((pid, status))) = sys::wait(-1, libc::WNOHANG) {
+        let whom = match (self.behaviour.keep_zombies, self.behaviour.exit_with) {
+            (false, _) => -1,
+            (true, Some(one)) => one,
+            (true, None) => return,
+        };
+        while let Ok(Some((pid, status))) = sys::wait(whom, libc::WNOHANG) {
             if let Some(file) = &self.behaviour.deaths {
                 // One write, so that the lines of many parents do not mix.
                 let line = format!("{pid} {status} {}\n", sys::monotonic_ns());

@@ -1,0 +1,252 @@
+//! All processes of a machine on paper, kept as the kernel keeps them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::process::{Process, Reaction};
+use super::script::Mishap;
+use crate::host::UnitMain;
+use crate::types::{Clock, Pid, RuntimeUnit, Scope, Signal, State, Uid};
+
+/// The machine.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Who is there, zombies included.
+    pub processes: BTreeMap<Pid, Process>,
+    /// What the service managers know of their units.
+    pub units: BTreeMap<RuntimeUnit, UnitMain>,
+    /// The clocks.
+    pub clock: Clock,
+    /// How long each call takes.
+    pub step: Duration,
+    /// Whether the kernel keeps lists of children.
+    pub lists: bool,
+    /// Whether it has a never-repeated number for each process (Linux 6.9).
+    pub generations: bool,
+    /// Whether other users' processes cannot be seen (`hidepid=2`).
+    pub hides_others: bool,
+    /// Where the user's own service manager can be found without a search.
+    pub manager: Option<Pid>,
+    /// How many processes can be pinned at once.
+    pub pin_limit: usize,
+    /// Ends that are due, by serial number.
+    exits: Vec<(Duration, u64)>,
+    serials: u64,
+    /// Counts changes of anything but the clocks.
+    version: u64,
+}
+
+impl Default for Machine {
+    /// One hour after boot, with nobody there.
+    fn default() -> Self {
+        let hour = Duration::from_secs(3600);
+        Self {
+            processes: BTreeMap::new(),
+            units: BTreeMap::new(),
+            clock: Clock { monotonic: hour, boottime: hour, realtime: Duration::from_secs(1_767_323_045) },
+            step: Duration::from_micros(10),
+            lists: true,
+            generations: true,
+            hides_others: false,
+            manager: None,
+            pin_limit: 1000,
+            exits: Vec::new(),
+            serials: 0,
+            version: 0,
+        }
+    }
+}
+
+impl Machine {
+    /// A machine on which these run. The first is PID 1 as a rule.
+    #[must_use]
+    pub fn of(processes: impl IntoIterator<Item = Process>) -> Self {
+        let mut machine = Self::default();
+        for process in processes {
+            machine.add(process);
+        }
+        machine
+    }
+
+    /// Starts a process, or puts it in the place of the one that has its number. Returns its serial number.
+    pub fn add(&mut self, mut process: Process) -> u64 {
+        self.version += 1;
+        self.serials += 1;
+        process.serial = self.serials;
+        self.processes.insert(process.pid, process);
+        self.serials
+    }
+
+    /// Tells what a service manager answers for a unit.
+    pub fn answer_for(&mut self, unit: RuntimeUnit, main: Option<Pid>, control: Option<Pid>) {
+        self.version += 1;
+        self.units.insert(unit.clone(), UnitMain { unit, main, control });
+    }
+
+    /// Whoever has a number now.
+    #[must_use]
+    pub fn get(&self, pid: Pid) -> Option<&Process> {
+        self.processes.get(&pid)
+    }
+
+    /// Tells two states apart, the clocks aside.
+    #[must_use]
+    pub const fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The one process that had this serial number, as long as it is there.
+    #[must_use]
+    pub fn by_serial(&self, serial: u64) -> Option<&Process> {
+        self.processes.values().find(|p| p.serial == serial)
+    }
+
+    /// The children of a process.
+    pub fn children(&self, pid: Pid) -> impl Iterator<Item = &Process> {
+        self.processes.values().filter(move |p| p.ppid == Some(pid))
+    }
+
+    /// Who is listed to whom: whether a listing of `scope` has this process.
+    #[must_use]
+    pub fn is_listed(&self, process: &Process, scope: Scope, to: Uid) -> bool {
+        scope.holds(process.ids.effective) && self.is_visible(process, to)
+    }
+
+    /// Whether a process can be seen by a user.
+    #[must_use]
+    pub fn is_visible(&self, process: &Process, to: Uid) -> bool {
+        !self.hides_others || to.0 == 0 || process.ids.effective == to
+    }
+
+    /// Ends a process: its parent collects it or not, as is its habit.
+    pub fn exit(&mut self, pid: Pid) {
+        let parent = self.get(pid).and_then(|p| p.ppid).and_then(|p| self.get(p));
+        self.end(pid, parent.is_none_or(|p| p.collects));
+    }
+
+    /// Ends a process, and its children go to the nearest adopter above it.
+    pub fn end(&mut self, pid: Pid, collected: bool) {
+        let Some(process) = self.processes.get(&pid) else { return };
+        self.version += 1;
+        let adopter = self.adopter_above(process.ppid);
+        let adopter_collects = self.get(adopter).is_none_or(|p| p.collects);
+        let children: Vec<Pid> = self.children(pid).map(|p| p.pid).collect();
+        for child in children {
+            match self.processes.get_mut(&child) {
+                Some(p) if !p.is_dead() || !adopter_collects => p.ppid = Some(adopter),
+                _ => drop(self.processes.remove(&child)),
+            }
+        }
+        match self.processes.get_mut(&pid) {
+            Some(process) if !collected => process.state = State(b'Z'),
+            _ => drop(self.processes.remove(&pid)),
+        }
+    }
+
+    fn adopter_above(&self, parent: Option<Pid>) -> Pid {
+        let mut at = parent;
+        // A chain of parents is shorter than the table, unless a test made a ring.
+        for _ in 0..=self.processes.len() {
+            match at.and_then(|pid| self.get(pid)) {
+                Some(p) if p.adopts && !p.is_dead() => return p.pid,
+                Some(p) => at = p.ppid,
+                None => break,
+            }
+        }
+        Pid::INIT
+    }
+
+    /// Hands a signal to a process.
+    pub fn deliver(&mut self, serial: u64, signal: Signal) {
+        let Some(process) = self.by_serial(serial).filter(|p| !p.is_dead()) else { return };
+        let pid = process.pid;
+        let reaction = match signal {
+            Signal::Term => process.on_term.clone(),
+            Signal::Kill => process.on_kill.clone(),
+        };
+        match reaction {
+            Reaction::Exit => self.exit(pid),
+            Reaction::ExitAfter(time) => self.exits.push((self.clock.monotonic + time, serial)),
+            Reaction::Ignore => {}
+            Reaction::LeaveChild(child) => {
+                self.add(Process { ppid: Some(pid), ..*child });
+                self.exit(pid);
+            }
+        }
+    }
+
+    /// Lets time pass, and whatever was due in it happen.
+    pub fn advance(&mut self, time: Duration) {
+        self.clock.monotonic += time;
+        self.clock.boottime += time;
+        self.clock.realtime += time;
+        let now = self.clock.monotonic;
+        let (due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.exits).into_iter().partition(|(at, _)| *at <= now);
+        self.exits = later;
+        for (_, serial) in &due {
+            if let Some(pid) = self.by_serial(*serial).map(|p| p.pid) {
+                self.exit(pid);
+            }
+        }
+    }
+
+    /// How long until the next end that is due.
+    #[must_use]
+    pub fn next_exit(&self) -> Option<Duration> {
+        self.exits.iter().map(|(at, _)| at.saturating_sub(self.clock.monotonic)).min()
+    }
+
+    /// Lets a mishap befall a process, as far as it changes anything on the machine.
+    pub fn befall(&mut self, pid: Pid, mishap: &Mishap) {
+        match mishap {
+            Mishap::Zombie => self.end(pid, false),
+            Mishap::Collected => self.end(pid, true),
+            Mishap::Reuse(by) => {
+                self.end(pid, true);
+                self.add(Process { pid, ..(**by).clone() });
+            }
+            Mishap::Start(process) => {
+                self.add((**process).clone());
+            }
+            Mishap::Suspend(time) => {
+                self.clock.boottime += *time;
+                self.clock.realtime += *time;
+            }
+            Mishap::SetWall(time) => self.clock.realtime = *time,
+            Mishap::Delay(time) => self.advance(*time),
+            Mishap::Supervise(unit) => {
+                self.answer_for(unit.clone(), Some(pid), None);
+                self.change(pid, |p| p.unit = Some(unit.clone()));
+            }
+            Mishap::Fork(child) => {
+                if self.get(pid).is_some_and(|p| !p.is_dead()) {
+                    self.add(Process { ppid: Some(pid), ..(**child).clone() });
+                }
+            }
+            Mishap::Exiting => self.change(pid, |p| p.exiting = true),
+            Mishap::Close(why) => self.change(pid, |p| p.closed = Some(why.clone())),
+            Mishap::Exec(into) => self.change(pid, |p| p.exec(into)),
+            Mishap::Environ(block) => self.change(pid, |p| {
+                p.environ.clone_from(block);
+                p.environ_len = block.len() as u64;
+            }),
+            Mishap::Wipe => self.change(pid, |p| p.environ.fill(0)),
+            Mishap::Cut(len) => self.change(pid, |p| p.environ.truncate(*len)),
+            Mishap::Reparent(to) => self.change(pid, |p| p.ppid = Some(*to)),
+            Mishap::Setuid(uid) => self.change(pid, |p| p.ids.effective = *uid),
+            Mishap::Setsid => self.change(pid, |p| {
+                p.session = Some(p.pid);
+                p.group = Some(p.pid);
+            }),
+            Mishap::Fail(_) | Mishap::Hang | Mishap::Miss(_) => {}
+        }
+    }
+
+    fn change(&mut self, pid: Pid, change: impl FnOnce(&mut Process)) {
+        self.version += 1;
+        if let Some(process) = self.processes.get_mut(&pid).filter(|p| !p.is_dead()) {
+            change(process);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! A machine on paper, for tests: every process, clock and mishap is written down.
+//!
+//! A [`Machine`] holds processes as the kernel would, a [`FakeHost`] answers for it as the real host does.
+//! Every call of every method is a numbered step, and a [`Script`] says what goes wrong at which one. All
+//! calls, all signals with whoever received them, and every state that the machine was in are kept in a
+//! [`Log`], so that a test can ask afterwards what was true when something was done.
+//!
+//! * [`process`]: one process, and how it answers signals.
+//! * [`machine`]: all of them, as the kernel keeps them: parents, numbers, deaths, time.
+//! * [`script`]: what goes wrong, and when.
+//! * [`host`] and [`pinned`]: the seam.
+//! * [`log`]: what happened.
+
+pub mod host;
+pub mod log;
+pub mod machine;
+pub mod pinned;
+pub mod process;
+pub mod script;
+mod stage;
+#[cfg(test)]
+mod tests;
+
+pub use host::FakeHost;
+pub use log::{Call, Log, Method, Sent};
+pub use machine::Machine;
+pub use pinned::{FakePinned, FakeWaiter};
+pub use process::{Process, Reaction};
+pub use script::{Mishap, Script, When};
+
+use crate::types::{Gid, Here, Pid, Uid};
+
+/// Where the machine is, and as whom we run on it.
+#[must_use]
+pub fn here() -> Here {
+    Here {
+        pid: Pid::INIT,
+        uid: Uid(1000),
+        gid: Gid(1000),
+        boot_id: "5d3f9b8e-1111-4222-8333-444455556666".to_owned(),
+        pid_namespace: 4_026_531_836,
+        ticks_per_second: 100,
+        systemd_booted: false,
+        cannot_signal: None,
+    }
+}
+
+/// A pid written in a test.
+///
+/// # Panics
+/// When the number is no pid.
+#[must_use]
+pub const fn pid(raw: i32) -> Pid {
+    #[expect(clippy::panic, reason = "a slip of whoever wrote the test")]
+    match Pid::new(raw) {
+        Some(pid) => pid,
+        None => panic!("a pid is positive"),
+    }
+}

@@ -1,0 +1,275 @@
+//! One process on paper.
+
+use std::time::Duration;
+
+use super::pid;
+use crate::environ::{self, EnvironScan, Wanted};
+use crate::types::{Ids, Pid, RuntimeUnit, StartTime, Stat, State, Uid, Why};
+
+/// How a process answers a signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reaction {
+    /// It ends at once.
+    Exit,
+    /// It ends some time later.
+    ExitAfter(Duration),
+    /// It stays. For SIGKILL: it is stuck in the kernel.
+    Ignore,
+    /// It forks this child and ends; the child goes to an adopter.
+    LeaveChild(Box<Process>),
+}
+
+/// One process. Fields say what the kernel would; [`Process::new`] makes an ordinary orphan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its number.
+    pub pid: Pid,
+    /// Its parent; `None` when that is outside our PID namespace.
+    pub ppid: Option<Pid>,
+    /// Its process group.
+    pub group: Option<Pid>,
+    /// Its session.
+    pub session: Option<Pid>,
+    /// When it started; numbers that are reused often have the same.
+    pub start: StartTime,
+    /// What tells it from every other process there ever was: the inode of its pidfd. The machine gives it.
+    pub serial: u64,
+    /// Whose it is.
+    pub ids: Ids,
+    /// The kernel's short name.
+    pub comm: Vec<u8>,
+    /// Its program file.
+    pub exe: Vec<u8>,
+    /// Its arguments.
+    pub argv: Vec<Vec<u8>>,
+    /// Its environment block as it is now.
+    pub environ: Vec<u8>,
+    /// How long the block was at `execve`.
+    pub environ_len: u64,
+    /// The service manager's unit that it runs in.
+    pub unit: Option<RuntimeUnit>,
+    /// Scheduler state; `Z` once it has ended and not been collected.
+    pub state: State,
+    /// Whether its memory is released while its exit is not finished.
+    pub exiting: bool,
+    /// Resident memory.
+    pub rss_bytes: u64,
+    /// Whether orphans below it become its children (`PR_SET_CHILD_SUBREAPER`).
+    pub adopts: bool,
+    /// Whether it collects its children when they end.
+    pub collects: bool,
+    /// Why its environment and program file cannot be read even by its own user.
+    pub closed: Option<Why>,
+    /// What it does on SIGTERM.
+    pub on_term: Reaction,
+    /// What it does on SIGKILL.
+    pub on_kill: Reaction,
+}
+
+impl Process {
+    /// An orphan of user 1000 that runs `/usr/bin/PROGRAM`, in a session whose leader is dead, with an
+    /// environment that says nothing.
+    #[must_use]
+    pub fn new(number: i32, program: &str) -> Self {
+        let user = Uid(1000);
+        Self {
+            pid: pid(number),
+            ppid: Some(Pid::INIT),
+            group: Some(pid(90_000)),
+            session: Some(pid(90_000)),
+            start: StartTime(1_000 + u64::from(number.unsigned_abs())),
+            serial: 0,
+            ids: Ids { real: user, effective: user, saved: user, same_pid_namespace: true },
+            comm: program.bytes().take(15).collect(),
+            exe: format!("/usr/bin/{program}").into_bytes(),
+            argv: vec![program.as_bytes().to_vec()],
+            environ: Vec::new(),
+            environ_len: 0,
+            unit: None,
+            state: State(b'S'),
+            exiting: false,
+            rss_bytes: 1 << 20,
+            adopts: false,
+            collects: true,
+            closed: None,
+            on_term: Reaction::Exit,
+            on_kill: Reaction::Exit,
+        }
+        .env("PATH", "/usr/bin")
+    }
+
+    /// Gives it a parent; 0 for one outside the PID namespace.
+    #[must_use]
+    pub fn child_of(mut self, parent: i32) -> Self {
+        self.ppid = Pid::new(parent);
+        self
+    }
+
+    /// Puts it into a session.
+    #[must_use]
+    pub const fn session(mut self, leader: i32) -> Self {
+        self.session = Pid::new(leader);
+        self
+    }
+
+    /// Puts it into a process group.
+    #[must_use]
+    pub const fn group(mut self, leader: i32) -> Self {
+        self.group = Pid::new(leader);
+        self
+    }
+
+    /// Makes it the leader of a session and a group.
+    #[must_use]
+    pub const fn leader(mut self) -> Self {
+        self.session = Some(self.pid);
+        self.group = Some(self.pid);
+        self
+    }
+
+    /// Adds a variable to its environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environ.extend_from_slice(format!("{name}={value}\0").as_bytes());
+        self.environ_len = self.environ.len() as u64;
+        self
+    }
+
+    /// Gives it another environment block.
+    #[must_use]
+    pub fn block(mut self, block: &[u8]) -> Self {
+        self.environ = block.to_vec();
+        self.environ_len = block.len() as u64;
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.argv.extend(args.iter().map(|arg| arg.as_bytes().to_vec()));
+        self
+    }
+
+    /// Makes it run another program file, with the arguments as they are.
+    #[must_use]
+    pub fn exe(mut self, path: &str) -> Self {
+        self.exe = path.as_bytes().to_vec();
+        self
+    }
+
+    /// Gives it to another user.
+    #[must_use]
+    pub const fn uid(mut self, uid: u32) -> Self {
+        let uid = Uid(uid);
+        self.ids = Ids { real: uid, effective: uid, saved: uid, ..self.ids };
+        self
+    }
+
+    /// Sets when it started.
+    #[must_use]
+    pub const fn started(mut self, ticks: u64) -> Self {
+        self.start = StartTime(ticks);
+        self
+    }
+
+    /// Puts it into a unit of the system's manager, or of a user's.
+    #[must_use]
+    pub fn unit(mut self, name: &str, user: Option<u32>) -> Self {
+        self.unit = Some(RuntimeUnit { name: name.to_owned(), user: user.map(Uid) });
+        self
+    }
+
+    /// Makes it a child subreaper.
+    #[must_use]
+    pub const fn adopts(mut self) -> Self {
+        self.adopts = true;
+        self
+    }
+
+    /// Makes it leave its dead children uncollected.
+    #[must_use]
+    pub const fn never_waits(mut self) -> Self {
+        self.collects = false;
+        self
+    }
+
+    /// Hides its environment and program file.
+    #[must_use]
+    pub fn closed(mut self, why: Why) -> Self {
+        self.closed = Some(why);
+        self
+    }
+
+    /// Sets what it does on SIGTERM.
+    #[must_use]
+    pub fn on_term(mut self, reaction: Reaction) -> Self {
+        self.on_term = reaction;
+        self
+    }
+
+    /// Sets what it does on SIGKILL.
+    #[must_use]
+    pub fn on_kill(mut self, reaction: Reaction) -> Self {
+        self.on_kill = reaction;
+        self
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub const fn is_dead(&self) -> bool {
+        self.state.is_dead()
+    }
+
+    /// Whether it still has an address space.
+    #[must_use]
+    pub const fn has_memory(&self) -> bool {
+        !self.is_dead() && !self.exiting
+    }
+
+    /// Runs what another process would: its program, arguments and environment.
+    pub fn exec(&mut self, as_in: &Self) {
+        self.comm.clone_from(&as_in.comm);
+        self.exe.clone_from(&as_in.exe);
+        self.argv.clone_from(&as_in.argv);
+        self.environ.clone_from(&as_in.environ);
+        self.environ_len = as_in.environ_len;
+    }
+
+    pub(super) fn seen_as_stat(&self, by: Uid) -> Stat {
+        let readable = self.has_memory() && self.memory(by).is_ok();
+        Stat {
+            pid: self.pid,
+            comm: self.comm.clone(),
+            state: self.state,
+            ppid: self.ppid,
+            pgrp: self.group,
+            session: self.session,
+            start: self.start,
+            rss_bytes: if self.has_memory() { self.rss_bytes } else { 0 },
+            has_memory: self.has_memory(),
+            environ_len: readable.then_some(self.environ_len),
+        }
+    }
+
+    /// Whether a user may look into its memory.
+    pub(super) fn memory(&self, by: Uid) -> Result<(), Why> {
+        let ids = [self.ids.real, self.ids.effective, self.ids.saved];
+        match &self.closed {
+            Some(why) => Err(why.clone()),
+            None if by.0 == 0 || ids.iter().all(|id| *id == by) => Ok(()),
+            None => Err(Why::Denied),
+        }
+    }
+
+    pub(super) fn seen_environ(&self, by: Uid, wanted: &Wanted) -> Result<EnvironScan, Why> {
+        // A process without memory has an empty block: the file opens and holds nothing.
+        if !self.has_memory() {
+            return Ok(environ::scan(b"", wanted));
+        }
+        self.memory(by).map(|()| environ::scan(&self.environ, wanted))
+    }
+
+    pub(super) fn seen_argv(&self) -> Vec<Vec<u8>> {
+        if self.has_memory() { self.argv.clone() } else { Vec::new() }
+    }
+}

@@ -1,0 +1,77 @@
+//! The play behind a [`super::FakeHost`]: the machine, its script and its log, moved on by one call at a time.
+
+use super::log::{Call, Log, Method};
+use super::machine::Machine;
+use super::script::{Mishap, Script};
+use crate::types::{Generation, Pid, ProcId, Uid, Why};
+
+/// What changes while the play goes on.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) machine: Machine,
+    pub(super) log: Log,
+    /// Whether reads that hang come back.
+    pub(super) released: bool,
+    /// Who is missing in the list that is being read.
+    pub(super) missed: Option<Pid>,
+    script: Script,
+    handles: u64,
+}
+
+/// The call that is being made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Made {
+    pub(super) method: Method,
+    pub(super) pid: Option<Pid>,
+    pub(super) handle: Option<(u64, u64)>,
+}
+
+impl Stage {
+    /// Raises the curtain.
+    pub(super) fn new(machine: Machine, script: Script) -> Self {
+        let log = Log { states: vec![(0, machine.clone())], ..Log::default() };
+        Self { machine, log, released: false, missed: None, script, handles: 0 }
+    }
+
+    /// Counts a call; returns where it stands in the log.
+    pub(super) fn begin(&mut self, made: Made) -> usize {
+        let index = self.log.calls.len();
+        let Made { method, pid, handle } = made;
+        self.log.calls.push(Call { step: index + 1, method, pid, handle, ok: false });
+        index
+    }
+
+    /// Lets happen what is due, and returns what is wrong with the call itself.
+    pub(super) fn play(&mut self, made: Made) -> Option<Mishap> {
+        self.machine.advance(self.machine.step);
+        let (mut fault, mut missed) = (None, None);
+        for (whom, mishap) in self.script.due(self.log.calls.len(), made.method, made.pid) {
+            self.machine.befall(whom, &mishap);
+            match mishap {
+                Mishap::Fail(_) | Mishap::Hang => fault = Some(mishap),
+                Mishap::Miss(whom) => missed = Some(whom),
+                _ => {}
+            }
+        }
+        self.missed = missed;
+        self.note();
+        fault
+    }
+
+    /// Keeps the state, if anything but the time has changed.
+    pub(super) fn note(&mut self) {
+        let known = self.log.states.last().map(|(_, machine)| machine.version());
+        if known != Some(self.machine.version()) {
+            self.log.states.push((self.log.calls.len(), self.machine.clone()));
+        }
+    }
+
+    /// Pins whoever has the number.
+    pub(super) fn pin(&mut self, pid: Pid, to: Uid) -> Result<(ProcId, u64, u64), Why> {
+        let machine = &self.machine;
+        let process = machine.get(pid).filter(|p| machine.is_visible(p, to)).ok_or(Why::Gone)?;
+        let generation = machine.generations.then_some(Generation(process.serial));
+        self.handles += 1;
+        Ok((ProcId { pid, start: process.start, generation }, process.serial, self.handles))
+    }
+}

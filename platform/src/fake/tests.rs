@@ -1,0 +1,157 @@
+//! The machine on paper keeps the kernel's rules, or what is proven on it proves nothing.
+
+use std::time::Duration;
+
+use super::*;
+use crate::environ::Wanted;
+use crate::host::{Host as _, Pinned as _, Waiter as _};
+use crate::types::{Clock, Scope, Signal, StartTime, Why};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn play(processes: impl IntoIterator<Item = Process>, script: Script) -> FakeHost {
+    FakeHost::new(here(), Machine::of(processes), script)
+}
+
+fn init() -> Process {
+    Process::new(1, "systemd").child_of(0).uid(0)
+}
+
+fn parent_of(host: &FakeHost, number: i32) -> Option<i32> {
+    host.machine().get(pid(number))?.ppid.map(Pid::get)
+}
+
+#[test]
+fn children_of_the_dead_go_to_the_nearest_adopter() {
+    let manager = Process::new(10, "systemd").adopts();
+    let tree =
+        [init(), manager, Process::new(20, "app").child_of(10), Process::new(30, "goose").child_of(20)];
+    let host = play(tree, Script::new());
+    host.change(|m| m.exit(pid(20)));
+    assert_eq!((parent_of(&host, 20), parent_of(&host, 30)), (None, Some(10)));
+    host.change(|m| m.exit(pid(10)));
+    assert_eq!(parent_of(&host, 30), Some(1));
+}
+
+#[test]
+fn the_dead_stay_as_long_as_nobody_collects_them() {
+    let lazy = Process::new(10, "app").never_waits();
+    let host = play([init(), lazy, Process::new(20, "goose").child_of(10)], Script::new());
+    host.change(|m| m.exit(pid(20)));
+    let stat = host.glance(pid(20)).unwrap();
+    assert!(stat.state.is_dead() && !stat.has_memory && stat.environ_len.is_none());
+    assert_eq!(host.glance_environ(pid(20), &Wanted::new(["PATH"])).unwrap().len, 0);
+    host.change(|m| m.exit(pid(10)));
+    assert_eq!(host.glance(pid(20)), Err(Why::Gone), "init collects what it adopts");
+}
+
+#[test]
+fn a_handle_is_of_one_process_for_ever() {
+    let next = Process::new(20, "vim").started(1_020);
+    let script =
+        Script::new().to(When::Call(Method::Signal, None, 1), pid(20), Mishap::Reuse(Box::new(next)));
+    let host = play([init(), Process::new(20, "goose")], script);
+    let goose = host.pin(pid(20)).unwrap();
+    assert_eq!(goose.argv().unwrap(), [b"goose"]);
+    assert_eq!(goose.signal(Signal::Term), Err(Why::Gone));
+    assert_eq!(goose.stat(), Err(Why::Gone));
+    let vim = host.pin(pid(20)).unwrap();
+    assert_eq!(vim.id().start, goose.id().start, "a reused number often has the same tick");
+    assert_ne!(vim.id(), goose.id());
+    assert!(host.log().sent.is_empty());
+    host.change(|m| m.generations = false);
+    assert_eq!(host.pin(pid(20)).unwrap().id().generation, None);
+}
+
+#[test]
+fn signals_are_logged_with_who_got_them() {
+    let waits = Process::new(20, "goose").on_term(Reaction::ExitAfter(SECOND)).env("MARK", "1");
+    let host = play([init(), waits, Process::new(30, "other").uid(7)], Script::new());
+    let goose = host.pin(pid(20)).unwrap();
+    let mut waiter = host.waiter().unwrap();
+    waiter.watch(&goose, 5).unwrap();
+    goose.signal(Signal::Term).unwrap();
+    assert_eq!(host.pin(pid(30)).unwrap().signal(Signal::Term), Err(Why::Denied));
+    assert_eq!(waiter.wait(SECOND / 2).unwrap(), []);
+    assert_eq!(waiter.wait(SECOND).unwrap(), [5]);
+    assert_eq!(waiter.wait(SECOND).unwrap(), [], "said once");
+    let log = host.log();
+    let [sent] = log.sent.as_slice() else { panic!("one signal: {:?}", log.sent) };
+    assert_eq!((sent.to.pid, sent.signal, sent.to.start), (pid(20), Signal::Term, StartTime(1_020)));
+    assert!(sent.to.environ.ends_with(b"MARK=1\0"));
+    assert_eq!(log.calls.iter().filter(|c| c.method == Method::Signal && !c.ok).count(), 1);
+}
+
+#[test]
+fn who_forks_and_ends_leaves_a_child_to_the_adopter() {
+    let child = Process::new(21, "goose").group(20);
+    let host = play(
+        [init(), Process::new(20, "goose").on_term(Reaction::LeaveChild(Box::new(child)))],
+        Script::new(),
+    );
+    host.pin(pid(20)).unwrap().signal(Signal::Term).unwrap();
+    assert_eq!((parent_of(&host, 20), parent_of(&host, 21)), (None, Some(1)));
+}
+
+#[test]
+fn others_memory_cannot_be_read_and_others_can_be_hidden() {
+    let host = play([init(), Process::new(20, "goose").uid(7)], Script::new());
+    let wanted = Wanted::new(["PATH"]);
+    assert_eq!(host.glance_environ(pid(20), &wanted), Err(Why::Denied));
+    assert_eq!(host.pin(pid(20)).unwrap().exe(), Err(Why::Denied));
+    assert!(host.glance(pid(20)).is_ok() && host.children(Pid::INIT).is_ok());
+    host.change(|m| m.hides_others = true);
+    assert_eq!(host.glance(pid(20)), Err(Why::Gone));
+    assert_eq!((host.exists(pid(20)), host.children(Pid::INIT)), (Ok(true), Err(Why::Gone)));
+    assert_eq!(host.walk(Scope::Everyone).unwrap().entries, []);
+}
+
+#[test]
+fn mishaps_come_at_their_step_and_only_then() {
+    let script = Script::new()
+        .at(When::Step(2), Mishap::Fail(Why::Denied))
+        .at(When::Call(Method::Children, None, 2), Mishap::Miss(pid(20)))
+        .at(When::Step(6), Mishap::Suspend(SECOND));
+    let host = play([init(), Process::new(20, "goose")], script);
+    let looks: Vec<bool> = (0..3).map(|_| host.glance(pid(20)).is_ok()).collect();
+    assert_eq!(looks, [true, false, true]);
+    assert_eq!(host.children(Pid::INIT).unwrap(), [pid(20)]);
+    assert_eq!(host.children(Pid::INIT).unwrap(), []);
+    let Clock { monotonic, boottime, .. } = host.clock();
+    assert_eq!(boottime - monotonic, SECOND);
+    assert_eq!(host.steps(), 6);
+}
+
+#[test]
+fn a_hung_read_comes_back_when_it_is_released() {
+    let script = Script::new().at(When::Step(1), Mishap::Hang).at(When::Step(2), Mishap::Hang);
+    let host = play([init(), Process::new(20, "goose")], script);
+    let reader = {
+        let host = host.clone();
+        std::thread::spawn(move || host.glance_argv(pid(20)))
+    };
+    let deadline = std::time::Instant::now() + 60 * SECOND;
+    while host.steps() == 0 && std::time::Instant::now() < deadline {
+        std::thread::yield_now();
+    }
+    assert!(matches!(host.glance(pid(20)), Err(Why::Slow(_))), "a read of no memory fails instead");
+    assert!(!reader.is_finished());
+    host.release();
+    assert!(reader.join().unwrap().is_err());
+}
+
+#[test]
+fn every_state_of_the_machine_is_kept() {
+    let other = Process::new(20, "vim").env("X", "2");
+    let script = Script::new().to(When::Step(3), pid(20), Mishap::Exec(Box::new(other)));
+    let host = play([init(), Process::new(20, "goose")], script);
+    for _ in 0..5 {
+        host.clock();
+    }
+    let log = host.log();
+    let exe = |m: &Machine| m.get(pid(20)).unwrap().exe.clone();
+    let seen = |from, to| log.states_within(from, to).map(exe).collect::<Vec<_>>();
+    assert_eq!(seen(1, 2), [b"/usr/bin/goose"]);
+    assert_eq!(seen(4, 5), [b"/usr/bin/vim"]);
+    assert_eq!(seen(2, 4).len(), 2);
+}

@@ -1,0 +1,200 @@
+//! Trying out what the machine allows us.
+
+use std::path::Path;
+
+use rustix::fs::CWD;
+use rustix::process::{Resource, getppid, getrlimit, setsid};
+
+use super::{LinuxHost, proc, units, why};
+use crate::host::{Host as _, HostError, Pinned as _};
+use crate::machine::{Capabilities, Machine, Room};
+use crate::types::{Pid, RuntimeUnit, Why};
+
+impl LinuxHost {
+    /// Tries what can be tried, and reads what explains the rest.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        let own = self.here().pid;
+        let name = rustix::system::uname();
+        let words = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+        let limit = getrlimit(Resource::Nofile);
+        Machine {
+            kernel: format!("{} {}", words(name.sysname()), words(name.release())),
+            has_generations: self.pin(own).is_ok_and(|process| process.id().generation.is_some()),
+            own_children: self.children(own).map(drop),
+            init_children: self.children(Pid::INIT).map(drop),
+            hiding: hiding(&self.read_whole(b"self/mountinfo")),
+            is_in_user_namespace: self.read(b"self/uid_map", |text| !is_whole(text)),
+            capabilities: self.read(b"self/status", capabilities).flatten(),
+            open_files: (limit.current, limit.maximum),
+            parent: getppid().and_then(|pid| Pid::new(pid.as_raw_nonzero().get())),
+        }
+    }
+
+    fn read<T>(&self, path: &[u8], parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
+        proc::read_small(self.root(), path, |text| Ok(parse(text))).ok()
+    }
+
+    /// A longer file of /proc comes in pieces of a page.
+    fn read_whole(&self, path: &[u8]) -> Vec<u8> {
+        let mut text = Vec::new();
+        // What cannot be read explains nothing; it is not what the trials rest on.
+        let _ = proc::read_chunks(self.root(), path, |chunk| text.extend_from_slice(chunk));
+        text
+    }
+
+    /// Asks the service manager for a unit's properties, those of the names that it knows.
+    ///
+    /// # Errors
+    /// When the manager cannot be asked, or does not answer within `limit`.
+    pub fn unit_properties(
+        &self,
+        unit: &RuntimeUnit,
+        names: &[&str],
+        limit: std::time::Duration,
+    ) -> Result<Vec<(String, String)>, HostError> {
+        units::properties(unit, self.here().uid, names, limit)
+    }
+
+    /// The room where a directory is.
+    ///
+    /// # Errors
+    /// When there is no such directory, or the system does not say.
+    pub fn room(&self, path: &Path) -> Result<Room, Why> {
+        let stat = rustix::fs::statvfs(path).map_err(why)?;
+        // Some file systems have no fixed number of files, and say 0 of 0.
+        let files = (stat.f_files > 0).then_some(stat.f_favail);
+        Ok(Room { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), files })
+    }
+
+    /// Leaves the session and process group that we were started in, for ones of our own.
+    ///
+    /// # Errors
+    /// When we lead a process group already.
+    pub fn leave_session(&self) -> Result<(), Why> {
+        setsid().map(drop).map_err(why)
+    }
+
+    /// The unit of the service manager that we run in ourselves.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    pub fn own_unit(&self) -> Result<Option<RuntimeUnit>, Why> {
+        self.pin(self.here().pid)?.unit()
+    }
+
+    /// The name of our user, where the local list of users has it.
+    #[must_use]
+    pub fn user_name(&self) -> Option<Vec<u8>> {
+        let uid = self.here().uid.0.to_string();
+        let mut text = Vec::new();
+        proc::read_chunks(CWD, b"/etc/passwd", |chunk| text.extend_from_slice(chunk)).ok()?;
+        text.split(|b| *b == b'\n').find_map(|line| {
+            let mut fields = line.split(|b| *b == b':');
+            let name = fields.next()?;
+            (fields.nth(1)? == uid.as_bytes()).then(|| name.to_vec())
+        })
+    }
+}
+
+/// The options of the mount at `/proc` that hide something (mountinfo: proc_pid_mountinfo(5), hidepid and subset:
+/// proc(5)). Of several mounts the last one is seen.
+///
+/// ```text
+/// 25 30 0:23 / /proc rw,nosuid,nodev,noexec,relatime shared:14 - proc proc rw,hidepid=invisible
+/// ```
+fn hiding(text: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(text);
+    let mount = text.lines().rev().find_map(|line| {
+        let (place, kind) = line.split_once(" - ")?;
+        let is_proc = place.split(' ').nth(4) == Some("/proc") && kind.starts_with("proc ");
+        is_proc.then(|| kind.rsplit(' ').next()).flatten()
+    });
+    let hides = |option: &&str| {
+        option.starts_with("subset=")
+            || option.strip_prefix("hidepid=").is_some_and(|mode| mode != "0" && mode != "off")
+    };
+    mount.unwrap_or_default().split(',').filter(hides).map(str::to_owned).collect()
+}
+
+/// Whether the map of user ids (user_namespaces(7)) is that of the machine's first user namespace.
+///
+/// ```text
+///          0          0 4294967295
+/// ```
+fn is_whole(text: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(text);
+    text.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+/// `CapEff:` of the status file, in hexadecimal (proc_pid_status(5)).
+fn capabilities(text: &[u8]) -> Option<Capabilities> {
+    let line = text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"CapEff:"))?;
+    let digits = std::str::from_utf8(line.trim_ascii()).ok()?;
+    u64::from_str_radix(digits, 16).ok().map(Capabilities)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_can_be_tried() {
+        let host = LinuxHost::new().unwrap();
+        let machine = host.machine();
+        assert!(machine.kernel.starts_with("Linux "), "{}", machine.kernel);
+        assert_eq!(machine.own_children, Ok(()));
+        assert!(machine.capabilities.is_some() && machine.is_in_user_namespace.is_some());
+        assert_eq!(
+            machine.parent.map(Pid::get),
+            Some(i32::try_from(std::os::unix::process::parent_id()).unwrap())
+        );
+        let room = host.room(Path::new("/tmp")).unwrap();
+        assert!(room.bytes > 0 && room.files != Some(0));
+        assert_eq!(host.room(Path::new("/nonexistent")), Err(Why::Gone));
+    }
+
+    #[test]
+    fn the_options_that_hide_are_found() {
+        let mount = |place: &str, options: &str| {
+            format!("25 30 0:23 / {place} rw,nosuid shared:14 - proc proc {options}\n")
+        };
+        let rest = "30 1 8:1 / / rw - ext4 /dev/sda rw,hidepid=2\n";
+        let hidden = |text: &str| hiding(text.as_bytes());
+        assert_eq!(
+            hidden(&format!("{}{rest}", mount("/proc", "rw,gid=4,hidepid=invisible"))),
+            ["hidepid=invisible"]
+        );
+        assert_eq!(hidden(&mount("/proc", "rw,hidepid=2,subset=pid")), ["hidepid=2", "subset=pid"]);
+        assert_eq!(hidden(&mount("/proc", "rw,hidepid=off")), [""; 0]);
+        assert_eq!(hidden(&mount("/mnt/proc", "rw,hidepid=2")), [""; 0]);
+        let later = mount("/proc", "rw,hidepid=2") + &mount("/proc", "rw");
+        assert_eq!(hidden(&later), [""; 0], "the last mount covers the ones before");
+        assert_eq!(hidden(""), [""; 0]);
+    }
+
+    #[test]
+    fn only_the_whole_map_is_the_first_namespace() {
+        assert!(is_whole(b"         0          0 4294967295\n"));
+        for child in [&b"0 1000 1\n"[..], b"0 100000 65536\n", b"1000 1000 1\n", b""] {
+            assert!(!is_whole(child));
+        }
+    }
+
+    #[test]
+    fn capabilities_are_read_from_their_own_line() {
+        let text = b"Name:\tCapEff\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000080024\nCapBnd:\t0\n";
+        let found = capabilities(text).unwrap();
+        let expected = [
+            (Capabilities::KILL, true),
+            (Capabilities::SYS_PTRACE, true),
+            (Capabilities::DAC_READ_SEARCH, true),
+            (Capabilities::DAC_OVERRIDE, false),
+        ];
+        for (number, has) in expected {
+            assert_eq!(found.has(number), has, "{number}");
+        }
+        assert_eq!(capabilities(b"CapEff:\tmany\n"), None);
+        assert_eq!(capabilities(b""), None);
+    }
+}

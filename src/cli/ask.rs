@@ -1,0 +1,57 @@
+//! What stands between a list of orphans and their end: a question, and the rest of their grace.
+
+use std::io::{self, BufRead as _};
+use std::time::Duration;
+
+use reaper_platform::{Host as _, NativeHost};
+
+use super::live;
+use super::out::Out;
+use crate::look::Ground;
+use crate::report::words;
+use crate::sweep::Survey;
+use crate::verdict::Verdict;
+
+/// Added to a wait, so that it is over when we look again.
+const MARGIN: Duration = Duration::from_millis(10);
+
+/// Asks on the terminal; anything but yes is no, the end of input included.
+pub fn confirmed(survey: &Survey, out: &Out) -> bool {
+    out.ask(question(survey));
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.is_ok_and(|n| n > 0) && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())
+}
+
+/// Names the whole extent of what is about to happen.
+fn question(survey: &Survey) -> String {
+    let orphans = survey.orphans().count();
+    let waiting = survey.orphans().filter(|j| matches!(j.verdict, Verdict::Wait(_))).count();
+    let targets = || survey.plan.targets.iter().chain(&survey.later.targets);
+    let bytes = words::bytes(targets().map(|t| t.rss_bytes).sum());
+    let below = match targets().count() {
+        all if all > orphans => format!(", {} in all", words::count(all, "process")),
+        _ => String::new(),
+    };
+    let grace = match waiting {
+        0 => String::new(),
+        all if all == orphans => ", once grace is over".to_owned(),
+        some => format!(", {some} of them once grace is over"),
+    };
+    format!("End {}{below} (about {bytes}){grace}? [y/N] ", words::count(orphans, "orphan"))
+}
+
+/// Waits until the grace of every orphan is over.
+pub fn wait(ground: &Ground<NativeHost>, survey: &Survey, out: &Out) {
+    let waits: Vec<Duration> = survey
+        .judgements
+        .iter()
+        .filter_map(|j| if let Verdict::Wait(left) = j.verdict { Some(left) } else { None })
+        .collect();
+    let Some(longest) = waits.iter().max() else { return };
+    if !out.is_live() {
+        let whole = words::span(*longest + Duration::from_millis(999));
+        out.note(format_args!("waiting {whole}: {} in grace", words::count(waits.len(), "orphan")));
+    }
+    live::count_down(out.is_live(), *longest + MARGIN, waits.len(), |time| ground.host.sleep(time));
+}

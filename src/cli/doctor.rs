@@ -1,0 +1,202 @@
+//! `reaper doctor`: can this machine, user and sandbox do the job? And the processes that its self-test is about.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use reaper_platform::Host as _;
+
+use super::args::{Color, Doctor as Args, Format};
+use super::exit::{CommandError, Exit};
+use super::out::{self, Out};
+use super::{Context, control, scan};
+use crate::config::{self, Overrides, Policy, Sources};
+use crate::doctor::self_test::{self, SelfTest};
+use crate::doctor::{Check, linger, places, quick, service, settings, stand_in as life};
+use crate::look::Ground;
+use crate::patience;
+use crate::report::doctor::{About, CheckReport, Doctor, SelfTestReport, document};
+use crate::report::words;
+use crate::service::control::{CONTROL, Command, Request};
+
+/// How long a running service may take to answer.
+const LIMIT: Duration = Duration::from_secs(5);
+
+pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+    let context = match context {
+        Ok(context) => context,
+        Err(e) => return without_a_host(&e, args, out),
+    };
+    let scope = context.scope(args.all_users)?;
+    let here = context.host.here();
+    let loaded = config::load(&context.sources, &Overrides::default());
+    // A broken config is one finding; the others are still worth knowing.
+    let policy = match &loaded {
+        Ok(policy) => policy.clone(),
+        Err(_) => defaults()?,
+    };
+    let ground = Ground::new(Arc::clone(&context.host), Arc::new(policy), scope);
+    let mut checks = quick(&ground, context.var("MANAGERPID"));
+    checks.push(settings::check(&loaded));
+    let mut self_tested = None;
+    match context.paths() {
+        Ok(paths) => {
+            for (name, path) in [("state", &paths.state), ("runtime", &paths.runtime)] {
+                checks.push(places::check(name, &places::look(&context.host, path, here.uid)));
+            }
+            let found = ask(&paths.socket());
+            checks.push(service::check(&found));
+            let runs = matches!(found, service::Found::Runs(_));
+            checks.extend(linger::look(&context.host, runs).map(linger::check));
+            if !args.no_self_test {
+                self_tested = Some(test(&ground, &paths.state)?);
+            }
+        }
+        Err(e) => {
+            let text = e.to_string();
+            let (what, hint) = text.rsplit_once("\nhint: ").unwrap_or((&text, "set HOME"));
+            checks.push(Check::fail("state", what, hint));
+        }
+    }
+    checks.push(match &self_tested {
+        Some(test) => test.check.clone(),
+        None if args.no_self_test => Check::skipped("self-test", "left out, as --no-self-test asks"),
+        None => Check::skipped("self-test", "left out: there is no place for its account"),
+    });
+    let about = About {
+        checked_at: words::time(context.host.clock().realtime),
+        uid: Some(here.uid.0),
+        all_users: args.all_users,
+    };
+    conclude(&document(about, &checks, self_tested.as_ref()), args, context.verbose, out)
+}
+
+/// Without `/proc` nothing can be asked; that is an answer, too.
+fn without_a_host(e: &CommandError, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+    let text = e.to_string();
+    let what = text.split("\nhint: ").next().unwrap_or_default();
+    let check = Check::fail(
+        "proc",
+        format!("{what}: nothing can be known about any process"),
+        "mount /proc, of the PID namespace that reaper runs in, without subset=pid (ProcSubset=all in a unit)",
+    );
+    let about = About { checked_at: words::now(), uid: None, all_users: args.all_users };
+    conclude(&document(about, &[check], None), args, false, out)
+}
+
+fn defaults() -> Result<Policy, CommandError> {
+    Ok(config::load(&Sources::default(), &Overrides::default())?)
+}
+
+fn test(ground: &Ground<reaper_platform::NativeHost>, state: &Path) -> Result<SelfTest, CommandError> {
+    let host = Arc::clone(&ground.host);
+    let own = self_test::ground(host, ground.us.scope, ground.policy.adopters())?;
+    let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+    Ok(self_test::run(&own, &program, state, patience::LIMIT))
+}
+
+/// Asks the service, if there is one.
+fn ask(socket: &Path) -> service::Found {
+    let request = Request { schema: CONTROL.to_owned(), command: Command::Status, for_s: None };
+    match control::talk(socket, &request, LIMIT) {
+        Ok(reply) => match (reply.status, reply.error) {
+            (Some(status), _) => service::Found::Runs(Box::new(status)),
+            (None, error) => service::Found::Silent(error.unwrap_or_else(|| "an empty answer".to_owned())),
+        },
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
+            service::Found::Nobody
+        }
+        Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory) => {
+            service::Found::Hidden(e.to_string())
+        }
+        Err(e) => service::Found::Silent(e.to_string()),
+    }
+}
+
+fn conclude(report: &Doctor, args: &Args, verbose: bool, out: &mut Out) -> Result<Exit, CommandError> {
+    match args.format {
+        Format::Json => out.data(scan::json(report)?),
+        Format::Table => out.data(render(report, verbose)),
+    }
+    Ok(if report.summary.fail > 0 { Exit::Failed } else { Exit::Done })
+}
+
+fn render(report: &Doctor, verbose: bool) -> String {
+    let mut text = String::new();
+    for check in &report.checks {
+        line(&mut text, check);
+    }
+    if let Some(test) = &report.self_test {
+        steps(&mut text, test, verbose);
+    }
+    let s = &report.summary;
+    let verdict = if s.fail > 0 {
+        "reaper cannot do its whole job here"
+    } else if s.warn > 0 {
+        "reaper can do its job here, within these limits"
+    } else {
+        "reaper can do its job here"
+    };
+    let _ =
+        writeln!(text, "\n{verdict}: {} ok, {}, {} failed", s.ok, words::count(s.warn, "warning"), s.fail);
+    text
+}
+
+fn line(text: &mut String, check: &CheckReport) {
+    let (word, colour) = match check.level.as_str() {
+        "ok" => ("ok", Some(AnsiColor::Green)),
+        "warn" => ("warn", Some(AnsiColor::Yellow)),
+        "fail" => ("FAIL", Some(AnsiColor::Red)),
+        _ => ("skip", None),
+    };
+    let style = Style::new().fg_color(colour.map(Into::into));
+    // A place in a config file takes several lines.
+    let what = check.what.replace('\n', "\n                ");
+    let _ = writeln!(text, "{style}{word:<4}{style:#}  {:<9} {what}", check.name);
+    if let Some(hint) = &check.hint {
+        let _ = writeln!(text, "                hint: {hint}");
+    }
+}
+
+fn steps(text: &mut String, test: &SelfTestReport, verbose: bool) {
+    for step in &test.steps {
+        let took = words::fine(Duration::from_micros(step.took_us));
+        let _ = writeln!(text, "                {:<9} {took:>9}  {}", step.name, step.what);
+    }
+    if verbose {
+        for finding in &test.findings {
+            let _ = writeln!(
+                text,
+                "                  {:<12} {:<9} {}",
+                finding.gate, finding.answer, finding.evidence
+            );
+        }
+    }
+}
+
+/// The hidden side of the self-test. It stands before the command line, and so in no help and no completion.
+pub fn stand_in(mut args: impl Iterator<Item = OsString>) -> Option<Exit> {
+    if args.next()? != life::COMMAND {
+        return None;
+    }
+    let role = args.next().filter(|_| args.next().is_none());
+    let done = match role.as_ref().and_then(|role| role.to_str()) {
+        Some(life::WAIT) => {
+            life::wait();
+            Ok(())
+        }
+        Some(life::LAUNCH) => life::launch(),
+        _ => Err(format!("`{}` is for `reaper doctor` only", life::COMMAND)),
+    };
+    Some(match done {
+        Ok(()) => Exit::Done,
+        Err(why) => {
+            out::error(Color::Never, why);
+            Exit::Failed
+        }
+    })
+}

@@ -1,0 +1,105 @@
+//! The clocks: grace is counted by one, ages and sightings by the kernel's tick of each start. They must agree.
+
+use std::time::Duration;
+
+use reaper_platform::{Clock, Here, StartTime};
+
+use super::Check;
+use crate::report::words;
+use crate::sightings::ticks;
+
+const NAME: &str = "clock";
+/// 2024-01-01: before it, the machine has not been told the time of day.
+const PLAUSIBLE: Duration = Duration::from_secs(1_704_067_200);
+/// Clocks are read one after the other.
+const SLACK: Duration = Duration::from_secs(1);
+
+/// What was found.
+#[derive(Debug, Clone)]
+pub struct Facts<'a> {
+    /// One reading.
+    pub before: Clock,
+    /// A later one.
+    pub after: Clock,
+    /// When we were started.
+    pub own_start: Option<StartTime>,
+    /// Ourselves.
+    pub here: &'a Here,
+}
+
+/// Checks them.
+#[must_use]
+pub fn check(facts: &Facts<'_>) -> Check {
+    let (before, after) = (&facts.before, &facts.after);
+    let broken = |what: String| {
+        let hint = "a hypervisor, a time namespace or a sandbox shows a false clock; nothing is ended too early, \
+                    but perhaps never";
+        Check::fail(NAME, what, hint)
+    };
+    if after.monotonic < before.monotonic || after.boottime < before.boottime {
+        return broken("the monotonic clock runs backwards".to_owned());
+    }
+    if after.monotonic > after.boottime + SLACK {
+        return broken("the clock since boot is behind the monotonic one".to_owned());
+    }
+    let Some(start) = facts.own_start else {
+        return broken("our own start time cannot be read".to_owned());
+    };
+    let now = ticks(after, facts.here);
+    if start.0 > now {
+        return broken(format!("we were started in the future: at tick {} of {now}", start.0));
+    }
+    if after.realtime < PLAUSIBLE {
+        return Check::warn(
+            NAME,
+            format!("the time of day is {}", words::time(after.realtime)),
+            "set the clock; only the times in reports and in the history depend on it",
+        );
+    }
+    let slept = after.boottime.saturating_sub(after.monotonic);
+    let asleep = if slept > SLACK { format!(", asleep for {}", words::span(slept)) } else { String::new() };
+    Check::ok(
+        NAME,
+        format!("{} since boot{asleep}, {}", words::span(after.boottime), words::time(after.realtime)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level;
+    use super::*;
+    use reaper_platform::fake;
+
+    fn at(monotonic: u64, boottime: u64) -> Clock {
+        let [monotonic, boottime] = [monotonic, boottime].map(Duration::from_secs);
+        Clock { monotonic, boottime, realtime: Duration::from_secs(1_767_323_045) }
+    }
+
+    fn found(before: Clock, after: Clock, own_start: Option<u64>) -> Check {
+        check(&Facts { before, after, own_start: own_start.map(StartTime), here: &fake::here() })
+    }
+
+    #[test]
+    fn clocks_that_agree() {
+        let good = found(at(1000, 5000), at(1001, 5001), Some(499_000));
+        assert_eq!(good.level, Level::Ok);
+        assert_eq!(good.what, "1 h 23 min since boot, asleep for 1 h 06 min, 2026-01-02T03:04:05.000Z");
+    }
+
+    #[test]
+    fn clocks_that_do_not() {
+        for (before, after, start) in [
+            (at(1000, 5000), at(999, 5000), Some(1)),
+            (at(1000, 5000), at(1000, 4999), Some(1)),
+            (at(1000, 900), at(1000, 900), Some(1)),
+            (at(1000, 5000), at(1000, 5000), Some(500_001)),
+            (at(1000, 5000), at(1000, 5000), None),
+        ] {
+            let found = found(before, after, start);
+            assert_eq!(found.level, Level::Fail, "{found:?}");
+        }
+        let mut unset = at(1, 1);
+        unset.realtime = Duration::from_secs(5);
+        assert_eq!(found(unset, unset, Some(1)).level, Level::Warn);
+    }
+}

@@ -1,0 +1,103 @@
+//! The state and the runtime directory: private, writable, and not on a full disk.
+
+use std::path::{Path, PathBuf};
+
+use reaper_platform::{NativeHost, Room, Uid, Why};
+
+use super::Check;
+use crate::report::escape::escape;
+use crate::report::words;
+use crate::state::{StateDir, StateError};
+
+/// Below this the next accounts may fail: a signal is called off then.
+const LITTLE: u64 = 16 << 20;
+/// Files that may still be made, below which the next ones may fail.
+const FEW_FILES: u64 = 16;
+
+/// What was found about one directory.
+#[derive(Debug)]
+pub struct Facts {
+    /// Which one.
+    pub path: PathBuf,
+    /// Whether it is there (it is made when it is not), private, and could be written to.
+    pub tried: Result<(), StateError>,
+    /// The room on its disk.
+    pub room: Result<Room, Why>,
+}
+
+/// Tries it, as acting would: the directory is made if it is missing, a file is written and removed again.
+#[must_use]
+pub fn look(host: &NativeHost, path: &Path, uid: Uid) -> Facts {
+    let probe = format!("doctor.{}", std::process::id());
+    let tried = StateDir::create(path, uid).and_then(|dir| {
+        dir.replace(&probe, b"reaper doctor was here\n")?;
+        dir.remove(&probe)
+    });
+    Facts { path: path.to_owned(), tried, room: host.room(path) }
+}
+
+/// Checks it.
+#[must_use]
+pub fn check(name: &'static str, facts: &Facts) -> Check {
+    let path = escape(facts.path.as_os_str().as_encoded_bytes());
+    if let Err(e) = &facts.tried {
+        let text = e.to_string();
+        let (what, hint) = text.rsplit_once("\nhint: ").unwrap_or((&text, "make it writable"));
+        return Check::fail(name, what, hint);
+    }
+    let room = match &facts.room {
+        Ok(room) => room,
+        Err(why) => {
+            return Check::ok(name, format!("`{path}` can be written; its room cannot be told: {why}"));
+        }
+    };
+    let free = words::bytes(room.bytes);
+    let few = room.files.filter(|files| *files < FEW_FILES);
+    if room.bytes < LITTLE || few.is_some() {
+        let files = few.map(|n| format!(" and {n} files")).unwrap_or_default();
+        return Check::warn(
+            name,
+            format!("`{path}` can be written, but has room for {free}{files} only"),
+            "free some space: without an account on the disk, nothing is ended",
+        );
+    }
+    Check::ok(name, format!("`{path}` is private and can be written, {free} free"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Level;
+    use super::*;
+    use reaper_platform::Host as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    fn facts(bytes: u64, files: Option<u64>) -> Facts {
+        Facts { path: "/s".into(), tried: Ok(()), room: Ok(Room { bytes, files }) }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_in_time() {
+        let level = |bytes, files| check("state", &facts(bytes, files)).level;
+        assert_eq!(level(1 << 30, Some(1000)), Level::Ok);
+        assert_eq!(level(1 << 30, None), Level::Ok);
+        assert_eq!(level(1 << 20, Some(1000)), Level::Warn);
+        assert_eq!(level(1 << 30, Some(3)), Level::Warn);
+        let unknown = Facts { room: Err(Why::Gone), ..facts(0, None) };
+        assert_eq!(check("state", &unknown).level, Level::Ok);
+    }
+
+    #[test]
+    fn trying_leaves_a_private_directory_and_nothing_in_it() {
+        let host = NativeHost::new().unwrap();
+        let uid = host.here().uid;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/state");
+        let found = check("state", &look(&host, &path, uid));
+        assert_eq!(found.level, Level::Ok, "{found:?}");
+        assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
+        let found = check("state", &look(&host, &path, uid));
+        assert_eq!(found.level, Level::Fail);
+        assert!(found.what.contains("others can write it") && found.hint.unwrap().contains("chmod go-w"));
+    }
+}

@@ -1,0 +1,140 @@
+//! Why the self-test did not come to its end, and what its end comes to.
+
+use reaper_platform::Why;
+
+use super::NAME;
+use crate::doctor::{Check, Level};
+use crate::escalation::Outcome;
+use crate::look::Judgement;
+use crate::state::StateError;
+use crate::terminate::Ended;
+
+/// Why it ended before its end.
+pub struct Stop {
+    pub level: Level,
+    pub what: String,
+    pub hint: String,
+}
+
+impl Stop {
+    pub fn fail(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { level: Level::Fail, what: what.into(), hint: hint.into() }
+    }
+}
+
+impl From<StateError> for Stop {
+    fn from(e: StateError) -> Self {
+        let text = e.to_string();
+        let (what, hint) = text.rsplit_once("\nhint: ").unwrap_or((&text, "see the check `state`"));
+        // Then we could not look at all, which is not the machine's fault.
+        let level = if matches!(e, StateError::Busy { .. }) { Level::Warn } else { Level::Fail };
+        Self { level, what: what.to_owned(), hint: hint.to_owned() }
+    }
+}
+
+/// What the end of the story comes to. `called` is the stand-in's last parent.
+pub fn conclude(ended: &Ended, is_collected: bool, called: &str) -> Check {
+    let why = ended.why.as_deref().unwrap_or("for no reason that is known");
+    match ended.outcome {
+        Outcome::Gone => Check::warn(
+            NAME,
+            "something else ended the stand-in first",
+            "is another reaper or a cleaner at work here?",
+        ),
+        Outcome::Exited | Outcome::Killed if !is_collected => Check::warn(
+            NAME,
+            format!(
+                "a process of our own was found and ended, but {called} does not collect it: zombies stay"
+            ),
+            "run an init that collects its children as PID 1 (`docker run --init`, tini)",
+        ),
+        Outcome::Exited => Check::ok(NAME, "a process of our own was orphaned, found, explained and ended"),
+        Outcome::Killed => Check::warn(
+            NAME,
+            "a process of our own was found and ended, but by SIGKILL only: SIGTERM is ignored here",
+            "whatever started reaper ignores SIGTERM, and what it starts inherits that",
+        ),
+        outcome => Check::fail(
+            NAME,
+            format!("the stand-in was {}: {why}", outcome.name()),
+            "see the check `kernel`; a security module may forbid signals",
+        ),
+    }
+}
+
+/// The gates say something else than they should of an orphan of ours.
+pub fn unexpected(judgement: &Judgement) -> Stop {
+    let what = format!(
+        "the stand-in is not to be ended: verdict {}, decided by {}: {}",
+        judgement.verdict.name(),
+        judgement.decided_by,
+        judgement.reason()
+    );
+    Stop::fail(what, "agents that are started the same way are left alone for the same reason")
+}
+
+/// The stand-in cannot be looked at any more.
+pub fn lost(why: &Why) -> Stop {
+    Stop::fail(format!("the stand-in is lost: {why}"), "is another reaper or a cleaner at work here?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Role, Target};
+    use reaper_platform::{Pid, ProcId, Signal, StartTime};
+    use std::time::Duration;
+
+    fn ended(outcome: Outcome) -> Ended {
+        let id = ProcId { pid: Pid::INIT, start: StartTime(1), generation: None };
+        let target = Target {
+            id,
+            role: Role::Root,
+            root: id,
+            profiles: Vec::new(),
+            uid: None,
+            program: b"reaper".to_vec(),
+            rss_bytes: 0,
+            group: None,
+        };
+        let why = Some("permission denied".to_owned());
+        Ended {
+            target,
+            signals: vec![Signal::Term],
+            outcome,
+            took: Duration::ZERO,
+            why,
+            zombie: false,
+            unsure: false,
+        }
+    }
+
+    #[test]
+    fn only_a_clean_end_is_a_good_one() {
+        let of = |outcome, is_collected| conclude(&ended(outcome), is_collected, "`sh` (pid 1)");
+        assert_eq!(of(Outcome::Exited, true).level, Level::Ok);
+        let zombie = of(Outcome::Exited, false);
+        assert!(zombie.level == Level::Warn && zombie.what.contains("`sh` (pid 1) does not collect"));
+        assert_eq!(of(Outcome::Killed, true).level, Level::Warn);
+        assert_eq!(of(Outcome::Gone, true).level, Level::Warn);
+        for outcome in [Outcome::Denied, Outcome::Spared, Outcome::Survived, Outcome::Interrupted] {
+            let bad = of(outcome, true);
+            assert!(bad.level == Level::Fail && bad.what.contains(outcome.name()), "{bad:?}");
+        }
+        assert!(of(Outcome::Denied, true).what.ends_with("permission denied"));
+    }
+
+    #[test]
+    fn another_reaper_at_work_is_not_the_machines_fault() {
+        assert_eq!(Stop::from(StateError::Busy { path: "/l".into() }).level, Level::Warn);
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let stop = Stop::from(StateError::Io {
+            what: "write",
+            path: "/h".into(),
+            source: full,
+            hint: "free some space",
+        });
+        assert_eq!((stop.level, stop.hint.as_str()), (Level::Fail, "free some space"));
+        assert!(stop.what.starts_with("cannot write `/h`") && !stop.what.contains("hint"));
+    }
+}

@@ -1,0 +1,158 @@
+//! Another instance: whether a service runs for this user, and how it says it is.
+
+use super::{Check, Level};
+use crate::report::escape::again;
+use crate::report::status::Status;
+use crate::report::words;
+use std::time::Duration;
+
+const NAME: &str = "service";
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// It answers.
+    Runs(Box<Status>),
+    /// Nobody is there.
+    Nobody,
+    /// The directory of its socket cannot be looked into: why. The check of that directory says what to do.
+    Hidden(String),
+    /// Somebody is there and does not answer as it should: why.
+    Silent(String),
+}
+
+/// Checks it.
+#[must_use]
+pub fn check(found: &Found) -> Check {
+    let status = match found {
+        Found::Nobody => {
+            return Check::ok(NAME, "none runs for you; `reaper run` is one, `reaper scan` needs none");
+        }
+        Found::Hidden(why) => {
+            return Check::skipped(NAME, format!("whether one runs cannot be told: {why}"));
+        }
+        Found::Silent(why) => {
+            return Check::fail(
+                NAME,
+                format!(
+                    "something holds the service's socket and does not answer as it should: {}",
+                    again(why)
+                ),
+                "look at its log and restart it; `reaper run` says which pid holds the lock",
+            );
+        }
+        Found::Runs(status) => status,
+    };
+    let up = Duration::try_from_secs_f64(status.uptime_s).unwrap_or_default();
+    let runs = format!("pid {}, version {}, up {}", status.pid, again(&status.version), words::span(up));
+    if status.sight.blind {
+        return Check::fail(
+            NAME,
+            format!("{runs}: BLIND, it cannot read one environment"),
+            "run `reaper doctor` where the service runs; its unit or its container is in the way (see sandbox)",
+        );
+    }
+    if let Some(impaired) = status.impaired.iter().find(|impaired| impaired.level == Level::Fail.name()) {
+        let hint = impaired.hint.as_deref().unwrap_or("see its log");
+        return Check::fail(NAME, format!("{runs}: {}", again(&impaired.what)), again(hint));
+    }
+    if !status.ready {
+        return Check::fail(NAME, format!("{runs}: its looks at the processes fail"), "see its log");
+    }
+    if let Some(error) = &status.config.error {
+        let hint = "mend the config, then `reaper reload`";
+        return Check::warn(NAME, format!("{runs}: it refused the newest config: {}", again(error)), hint);
+    }
+    if status.version != env!("CARGO_PKG_VERSION") {
+        return Check::warn(NAME, format!("{runs}: another version than this one"), "restart it");
+    }
+    if status.paused.is_some() {
+        return Check::warn(
+            NAME,
+            format!("{runs}: paused, it ends nothing"),
+            "`reaper resume` ends the pause",
+        );
+    }
+    Check::ok(NAME, runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::status::{
+        ConfigStatus, Impaired, Paused, STATUS, SightStatus, Sweeps, Totals, Verdicts,
+    };
+
+    fn status() -> Status {
+        Status {
+            metrics: crate::report::status::MetricsStatus::default(),
+            schema: STATUS.into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: 7,
+            scope: "user".into(),
+            started_at: String::new(),
+            uptime_s: 3600.0,
+            ready: true,
+            paused: None,
+            config: ConfigStatus {
+                files: Vec::new(),
+                loaded_at: String::new(),
+                error: None,
+                warnings: Vec::new(),
+                profiles: Vec::new(),
+                interval_s: 30.0,
+                grace_s: 30.0,
+                term_timeout_s: 10.0,
+            },
+            sight: SightStatus { method: "children".into(), examined: 1, unreadable: 0, blind: false },
+            impaired: Vec::new(),
+            sweeps: Sweeps {
+                count: 1,
+                failed: 0,
+                last_at: None,
+                last_success_at: None,
+                last_took_us: 0,
+                next_in_s: 0.0,
+            },
+            verdicts: Verdicts::default(),
+            waiting: Vec::new(),
+            ending: 0,
+            totals: Totals::default(),
+            errors: Vec::new(),
+        }
+    }
+
+    fn runs(change: impl FnOnce(&mut Status)) -> Check {
+        let mut status = status();
+        change(&mut status);
+        check(&Found::Runs(Box::new(status)))
+    }
+
+    #[test]
+    fn a_service_is_asked_how_it_is() {
+        let well = runs(|_| ());
+        assert_eq!(well.level, Level::Ok);
+        assert!(well.what.starts_with("pid 7, version ") && well.what.ends_with("up 1 h 00 min"), "{well:?}");
+        assert_eq!(runs(|s| s.sight.blind = true).level, Level::Fail);
+        assert_eq!(runs(|s| s.ready = false).level, Level::Fail);
+        assert_eq!(runs(|s| s.version = "0.0.1".into()).level, Level::Warn);
+        assert_eq!(runs(|s| s.config.error = Some("x".into())).level, Level::Warn);
+        assert_eq!(runs(|s| s.paused = Some(Paused { until: None, left_s: None })).level, Level::Warn);
+        let impaired = |level: &str| Impaired {
+            check: "sandbox".into(),
+            level: level.into(),
+            what: "no marker can be seen".into(),
+            hint: Some("remove it".into()),
+        };
+        let blind = runs(|s| s.impaired = vec![impaired("warn"), impaired("fail")]);
+        assert_eq!((blind.level, blind.hint.as_deref()), (Level::Fail, Some("remove it")));
+        assert_eq!(runs(|s| s.impaired = vec![impaired("warn")]).level, Level::Ok);
+    }
+
+    #[test]
+    fn none_is_fine_and_a_silent_one_is_not() {
+        assert_eq!(check(&Found::Nobody).level, Level::Ok);
+        assert_eq!(check(&Found::Silent("timed out".into())).level, Level::Fail);
+        assert_eq!(check(&Found::Hidden("permission denied".into())).level, Level::Skipped);
+    }
+}

@@ -1,0 +1,38 @@
+//! Changes to the stage's view of the file system. Only on a stage: its mount namespace is private.
+
+use std::io;
+use std::path::Path;
+
+use nix::mount::{MntFlags, MsFlags};
+
+/// A new file system in memory at this directory, with options such as `size=64k,mode=0700`.
+pub fn memory(at: &Path, options: &str) -> io::Result<()> {
+    mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some(options))
+}
+
+/// Makes a mount point read-only.
+pub fn read_only(at: &Path) -> io::Result<()> {
+    mount(None, at, None, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None)
+}
+
+/// Shows `what` at the place of `at` as well.
+pub fn bind(what: &Path, at: &Path) -> io::Result<()> {
+    let what = what.to_str().ok_or(io::ErrorKind::InvalidInput)?;
+    mount(Some(what), at, None, MsFlags::MS_BIND, None)
+}
+
+/// Takes the topmost mount at this place away.
+pub fn take_away(at: &Path) -> io::Result<()> {
+    nix::mount::umount2(at, MntFlags::MNT_DETACH).map_err(io::Error::from)
+}
+
+fn mount(
+    source: Option<&str>,
+    at: &Path,
+    kind: Option<&str>,
+    flags: MsFlags,
+    data: Option<&str>,
+) -> io::Result<()> {
+    assert!(Path::new("/run/stage/init").is_dir(), "the machine's own mounts are not to be touched");
+    nix::mount::mount(source, at, kind, flags, data).map_err(io::Error::from)
+}

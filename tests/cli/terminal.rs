@@ -1,0 +1,51 @@
+//! The question on a terminal: what it says before it takes a yes. What becomes of the answers is the matter of
+//! `tests/findings`.
+
+use reaper_testkit::{Alive, Stage, Terminal, Troupe, here, play};
+
+use crate::common::Reaper;
+
+/// A marked orphan with a child, and `reaper LINE` on a terminal.
+fn asked(troupe: &Troupe, line: &str) -> (Terminal, [Alive; 2]) {
+    let agent = |name: &str| troupe.actor(name).env("SPROUT_MANAGED_AGENT", "1");
+    let root = agent("goose").orphan_of_dead_leader();
+    let child = agent("my-tool").under(&root);
+    let reaper = Reaper::new(&troupe.directory().join("home"), line.split(' ')).env("TERM", "xterm");
+    let mut terminal = Terminal::run(reaper.command(), 120).unwrap();
+    terminal.wait_for("[y/N] ");
+    (terminal, [root, child])
+}
+
+#[test]
+fn the_question_names_the_whole_extent() {
+    play(&Stage::new().systemd(), here!(), || {
+        for (grace, said) in [("0s", ")? [y/N]"), ("1h", "), once grace is over? [y/N]")] {
+            let troupe = Troupe::new();
+            let (mut terminal, actors) = asked(&troupe, &format!("scan --grace {grace}"));
+            terminal.press("n\n");
+            let (status, shown) = terminal.finish();
+            assert!(
+                shown.contains("End 1 orphan, 2 processes in all (about ") && shown.contains(said),
+                "{shown}"
+            );
+            assert!(status.success() && actors.iter().all(Alive::is_alive));
+        }
+    });
+}
+
+#[test]
+fn nobody_is_asked_about_what_was_not_shown() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let (mut terminal, actors) = asked(&troupe, "scan --grace 0s --format json");
+        terminal.wait_for("goose +1");
+        terminal.press("n\n");
+        let (status, shown) = terminal.finish();
+        assert!(shown.find("goose +1") < shown.find("[y/N]"), "{shown}");
+        assert!(
+            shown.contains("\"schema\":\"reaper.scan/1\""),
+            "no answer is left without its document: {shown}"
+        );
+        assert!(status.success() && actors.iter().all(Alive::is_alive));
+    });
+}

@@ -1,0 +1,59 @@
+//! What most findings share: a marked agent, a home, and the command in the form that a scene reads best.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use reaper_testkit::{Actor, Troupe};
+use serde_json::Value;
+
+use crate::common::{Ran, Reaper};
+
+/// The marker of the agents in these scenes.
+pub const MARK: &str = "SPROUT_MANAGED_AGENT";
+
+/// An agent of this name, with a launcher's marker.
+pub fn agent(troupe: &Troupe, name: &str) -> Actor {
+    troupe.actor(name).env(MARK, "1")
+}
+
+/// The home that the scene's runs share.
+pub fn home(troupe: &Troupe) -> PathBuf {
+    troupe.directory().join("home")
+}
+
+/// Any command, at home.
+pub fn reaper(troupe: &Troupe, args: &[&str]) -> Reaper {
+    Reaper::new(&home(troupe), args.iter().copied())
+}
+
+/// A line for bash in which `"$0"` is the command, at home.
+pub fn shell(troupe: &Troupe, line: &str) -> Command {
+    let mut bash = Command::new("bash");
+    bash.args(["-c", line]);
+    reaper(troupe, &[]).through(bash)
+}
+
+/// A dry run that lists everything.
+pub fn look(troupe: &Troupe) -> Reaper {
+    reaper(troupe, &["scan", "--dry-run", "--grace", "0s", "--all", "--format", "json"])
+}
+
+/// A run that ends what it finds at once, and does not wait for long.
+pub fn act(troupe: &Troupe) -> Reaper {
+    let act = reaper(troupe, &["scan", "--yes", "--grace", "0s", "--all", "--format", "json"]);
+    act.env("REAPER_TERM_TIMEOUT", "1s").env("REAPER_KILL_TIMEOUT", "1s")
+}
+
+/// What `explain` says of one gate: its answer and the evidence.
+pub fn finding(ran: &Ran, gate: &str) -> (String, String) {
+    let all = ran.json();
+    let findings = all["judgement"]["findings"].as_array().cloned().unwrap_or_default();
+    let found = findings.iter().find(|finding| finding["gate"] == gate).expect("every gate is listed");
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&found["answer"]), text(&found["evidence"]))
+}
+
+/// The names of verdict and deciding gate, for comparisons.
+pub fn verdict(verdict: &str, gate: &str) -> (String, String) {
+    (verdict.to_owned(), gate.to_owned())
+}

@@ -1,0 +1,264 @@
+//! Containers: PID 1 is often no init, its children are often no orphans, and some parents are outside.
+
+use std::path::Path;
+
+use reaper_testkit::{Shape, Stage, Troupe, here, play, skip};
+use serde_json::Value;
+
+use crate::common::{Ran, Reaper};
+use crate::moments::next_tick;
+use crate::pods::{Inmate, Pod};
+use crate::support::{
+    ACT, act, dead_lease, doubted, ended, home, lease, marked, only, program, spared, untouched,
+};
+
+/// Starts a container, or says why not.
+macro_rules! pod {
+    ($troupe:expr, $command:expr, $init:expr) => {
+        match Pod::start($troupe, $command, $init) {
+            Ok(pod) => pod,
+            Err(reason) => return skip(here!(), &reason),
+        }
+    };
+}
+
+/// Fails unless this was the judgement of a process in a container.
+#[track_caller]
+fn judged(judgement: &Value, verdict: &str, gate: &str, words: &str) {
+    crate::support::decided(judgement, verdict, gate, words);
+}
+
+/// Fails unless this gate spared it.
+#[track_caller]
+fn inside_spared(ran: &Ran, one: &Inmate, verdict: &str, gate: &str, words: &str) {
+    let judgement = ran.judgement(one.pid).unwrap_or_else(|| panic!("{one:?} is not listed\n{}", ran.stdout));
+    judged(&judgement, verdict, gate, words);
+    assert!(one.alive.is_alive() && ran.outcome(one.pid).is_empty(), "{}", ran.stdout);
+}
+
+#[track_caller]
+fn inside_ended(ran: &Ran, one: &Inmate) {
+    assert_eq!(ran.outcome(one.pid), "exited", "{one:?}\n{}", ran.stdout);
+    assert!(!one.alive.is_alive());
+}
+
+fn of_pid_1(pod: &Pod<'_>) -> Value {
+    pod.reaper(&["explain", "1", "--format", "json"]).expect_code(0).json()["judgement"].clone()
+}
+
+/// Leaves an agent behind in a container: its shell led a session, and has ended.
+fn leave(pod: &Pod<'_>, env: &str, path: &Path) -> Inmate {
+    let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+    drop(pod.exec(&format!("{env} setsid bash -c '{} acp &'", path.display())));
+    pod.find(&name, |one| one.ppid == 1)
+}
+
+#[test]
+fn w22_the_one_command_of_a_containers_init_is_no_orphan() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let (goose, codex) = (program(&troupe, "goose"), program(&troupe, "codex"));
+        for init in ["tini", "dumb-init", "docker-init", "podman-init", "catatonit"] {
+            // It forks its command and goes on as the init.
+            let exec = format!("exec -a {init} {} -- goose acp", program(&troupe, init).display());
+            let pod = pod!(&troupe, &format!("{} acp & {exec}", goose.display()), init);
+            let main = pod.find("goose", |one| one.ppid == 1);
+            let orphan = leave(&pod, "", &codex);
+            let ran = pod.act().expect_code(0);
+            let words = format!("pid {} is the one command of the container's init", main.pid);
+            inside_spared(&ran, &main, "spare", "unsupervised", &words);
+            inside_ended(&ran, &orphan);
+        }
+    });
+}
+
+#[test]
+fn w22_what_a_shell_as_pid_1_started_is_no_orphan_by_that() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let (goose, codex) = (program(&troupe, "goose"), program(&troupe, "codex"));
+        let run = goose.display();
+        let of_leader = ("spare", "unclaimed", "the leader of its session, pid 1, is marked and no orphan");
+        let unproven = ("unknown", "orphan", "its parent `bash` (pid 1) may have started it");
+        for (command, code, (verdict, gate, words)) in [
+            (format!("{run} acp & wait"), 0, of_leader),
+            (format!("set -m; {run} acp & wait"), 0, of_leader),
+            (format!("setsid {run} acp & wait"), 4, unproven),
+        ] {
+            let pod = pod!(&troupe, &command, "bash");
+            let main = pod.find("goose", |one| one.ppid == 1);
+            let orphan = leave(&pod, "", &codex);
+            let ran = pod.act().expect_code(code);
+            inside_spared(&ran, &main, verdict, gate, words);
+            inside_ended(&ran, &orphan);
+        }
+    });
+}
+
+#[test]
+fn w22_an_agent_that_is_pid_1_is_no_orphan_and_neither_are_its_children() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let (goose, codex) = (program(&troupe, "goose"), program(&troupe, "codex"));
+        let claude = program(&troupe, "claude");
+        // The children are there before the shell becomes the agent: a plain one, and one that made a session.
+        let children = format!("{0} & setsid {0} apart &", claude.display());
+        let pod = pod!(&troupe, &format!("{children} exec -a goose {} acp", goose.display()), "goose");
+        let main = pod.find("goose", |one| one.pid == 1);
+        let child = pod.find("claude", |one| one.ppid == 1 && one.alive.sid() != one.alive.pid);
+        let apart = pod.find("claude", |one| one.ppid == 1 && one.alive.sid() == one.alive.pid);
+        let orphan = leave(&pod, &format!("REAPER_OWNER={}", somebody_dead(&pod)), &codex);
+        let ran = pod.act().expect_code(4);
+        let words = "the leader of its session, pid 1, is marked and no orphan";
+        inside_spared(&ran, &child, "spare", "unclaimed", words);
+        inside_spared(&ran, &apart, "unknown", "orphan", "its parent `goose` (pid 1) may have started it");
+        judged(&of_pid_1(&pod), "spare", "orphan", "it is PID 1, which has no parent here");
+        inside_ended(&ran, &orphan);
+        assert!(main.alive.is_alive());
+    });
+}
+
+/// A lease of somebody who was there, and is not any more.
+fn somebody_dead(pod: &Pod<'_>) -> String {
+    let init = pod.find("goose", |one| one.pid == 1);
+    lease(&init.alive).replacen(&init.alive.pid.to_string(), "30000", 1)
+}
+
+#[test]
+fn w22_an_owner_outside_the_container_cannot_be_called_dead_inside() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let (goose, opencode) = (program(&troupe, "goose"), program(&troupe, "opencode"));
+        // A launcher on the host stamps what it starts, and starts it in a container: its number means nothing there.
+        let launcher = troupe.actor("launcher").own_session().child();
+        next_tick();
+        let stamp = format!("export REAPER_MANAGED=1 REAPER_OWNER={}", lease(&launcher));
+        let command = format!("{stamp}; setsid {} acp & wait", goose.display());
+        let pod = pod!(&troupe, &command, "bash");
+        let main = pod.find("goose", |one| one.ppid == 1);
+        let left = leave(&pod, &format!("REAPER_MANAGED=1 REAPER_OWNER={}", lease(&launcher)), &opencode);
+        let plain = leave(&pod, "", &program(&troupe, "codex"));
+        let ran = pod.act().expect_code(4);
+        inside_spared(&ran, &main, "unknown", "orphan", "may have started it");
+        inside_spared(&ran, &left, "unknown", "unclaimed", "its owner, pid");
+        inside_ended(&ran, &plain);
+    });
+}
+
+fn parents_outside() {
+    let troupe = Troupe::new();
+    let (goose, codex) = (program(&troupe, "goose"), program(&troupe, "codex"));
+    let claude = program(&troupe, "claude");
+    let pod = pod!(&troupe, &format!("exec -a pause {}", program(&troupe, "pause").display()), "pause");
+    // A pod container's first process, one behind a shell, and one whose `docker exec` client has gone.
+    drop(pod.exec(&format!("exec {} acp", goose.display())));
+    let first = pod.find("goose", |one| one.ppid == 0);
+    drop(pod.exec(&format!("{} acp; exit", claude.display())));
+    let behind_a_shell = pod.find("claude", |one| one.ppid > 1);
+    let client = pod.exec(&format!("exec -a gemini {} acp", program(&troupe, "gemini").display()));
+    let disconnected = pod.find("gemini", |one| one.ppid == 0);
+    client.kill();
+    let orphan = leave(&pod, "", &codex);
+    // Its session and its group are those of its starter outside: in here they have no number.
+    drop(pod.exec(&format!("{} acp & exit", program(&troupe, "opencode").display())));
+    let of_no_session = pod.find("opencode", |one| one.ppid == 1);
+    let ran = pod.act().expect_code(0);
+    inside_ended(&ran, &orphan);
+    inside_ended(&ran, &of_no_session);
+    for one in [&first, &behind_a_shell, &disconnected] {
+        assert!(one.alive.is_alive(), "{one:?}\n{}", ran.stdout);
+        let args = ["explain", &one.pid.to_string(), "--format", "json"];
+        let judgement = pod.reaper(&args).expect_code(0).json()["judgement"].clone();
+        judged(&judgement, "spare", "orphan", "outside our PID namespace");
+    }
+}
+
+#[test]
+fn w23_a_parent_outside_the_namespace_has_not_died() {
+    play(&Stage::new().systemd(), here!(), parents_outside);
+}
+
+#[test]
+fn w23_a_parent_outside_the_namespace_has_not_died_for_an_ordinary_user() {
+    play(&Stage::new().systemd().as_user(1000), here!(), parents_outside);
+}
+
+#[test]
+fn w14_a_sidecar_touches_what_is_marked_and_nothing_else_of_the_host() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let init = troupe.init();
+        let services =
+            ["sshd", "dbus-daemon", "cron", "containerd-shim-runc-v2", "postgres", "claude", "node"]
+                .map(|name| troupe.actor(name).own_session().under(&init));
+        let orphan = crate::support::orphan(&troupe);
+        let ran = act(&troupe).run().expect_code(0);
+        for service in &services {
+            spared(&ran, service, "marker", "in its environment");
+        }
+        ended(&ran, &orphan);
+    });
+}
+
+#[test]
+fn w14_a_child_of_a_pid_1_that_is_no_init_is_no_orphan_by_that_alone() {
+    for name in ["supervisor", "node", "bash", "containerd", "s6-overlay-suexec", "initd", "mytini"] {
+        play(&Stage::new().init(name, &[name, "run"]), here!(), || {
+            let troupe = Troupe::new();
+            let init = troupe.init();
+            let started = marked(&troupe, "goose").under(&init);
+            let detached = marked(&troupe, "goose").own_session().under(&init);
+            let wrapper = marked(&troupe, "sh").own_session().under(&init);
+            let wrapped = marked(&troupe, "goose").under(&wrapper);
+            let proven = marked(&troupe, "goose").orphan_of_dead_leader();
+            let ran = act(&troupe).run().expect_code(4);
+            for one in [&started, &detached, &wrapped] {
+                doubted(&ran, one, "orphan", "may have started it");
+                only(&troupe, one, "orphan");
+            }
+            assert!(wrapper.is_alive());
+            ended(&ran, &proven);
+        });
+    }
+}
+
+#[test]
+fn w14_a_dead_owner_proves_it_where_the_session_cannot() {
+    play(&Stage::new().init("supervisor", &["supervisor"]), here!(), || {
+        let troupe = Troupe::new();
+        let dead = dead_lease(&troupe);
+        let leased = marked(&troupe, "goose").env("REAPER_OWNER", &dead).orphan_in_session();
+        let unproven = marked(&troupe, "goose").orphan_in_session();
+        // The owner is the very process that may have started it, and lives.
+        let of_init = marked(&troupe, "goose").env("REAPER_OWNER", lease(&troupe.init()));
+        let of_init = of_init.spawn(Shape::OrphanOfDeadLeader).unwrap();
+        let ran = act(&troupe).run().expect_code(4);
+        ended(&ran, &leased);
+        doubted(&ran, &unproven, "orphan", "may have started it");
+        spared(&ran, &of_init, "unclaimed", "its owner, pid 1 in REAPER_OWNER, is alive");
+    });
+}
+
+#[test]
+fn w14_a_namespace_below_ours_is_not_ours() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = program(&troupe, "goose");
+        // From the host, a container's processes are there to be seen, as a user's who shares the uid.
+        let command = format!("exec -a pause {}", program(&troupe, "pause").display());
+        let pod = pod!(&troupe, &command, "pause");
+        let inside = leave(&pod, "", &goose);
+        // The runtime has gone, so the container's first process is with the host's init.
+        let detached = program(&troupe, "claude");
+        drop(pod.exec(&format!("exec {}", detached.display())));
+        let first = pod.find("claude", |one| one.ppid == 0);
+        let client = reaper_testkit::Alive::pin(first.alive.ppid()).unwrap();
+        client.kill();
+        assert!(first.alive.wait_until(|first| first.ppid() == 1));
+        let orphan = crate::support::orphan(&troupe);
+        let ran = Reaper::new(&home(&troupe), ACT).run().expect_code(0);
+        ended(&ran, &orphan);
+        spared(&ran, &first.alive, "user", "in another PID namespace");
+        untouched(&ran, &inside.alive);
+    });
+}

@@ -1,0 +1,237 @@
+//! Daemons that were started on purpose inside a marked session, and what people run in them.
+
+use std::path::Path;
+
+use reaper_testkit::{Actor, Alive, Stage, Troupe, here, play, skip};
+
+use crate::common::{Reaper, set_mode};
+use crate::support::{
+    ACT, MARK, act, dead_lease, decided, ended, explain, home, left_alone, marked, only, orphan, spared,
+    until,
+};
+
+/// All that could be held against a process: both launchers' markers, and an owner that is provably dead.
+fn doomed(troupe: &Troupe, dead: &str, name: &str) -> Actor {
+    marked(troupe, name).env("REAPER_MANAGED", "1").env("REAPER_OWNER", dead)
+}
+
+#[test]
+fn w03_daemons_that_serve_the_whole_session_are_never_touched() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let dead = dead_lease(&troupe);
+        let daemon = |name: &str, argv: &[&str]| {
+            doomed(&troupe, &dead, name).argv(argv.iter().copied()).orphan_double_fork()
+        };
+        let java = "org.gradle.launcher.daemon.bootstrap.GradleDaemon";
+        let daemons = [
+            daemon("tmux", &["tmux: server", "new-session"]),
+            daemon("tmux", &["/usr/bin/tmux", "-L", "x", "new", "-d"]),
+            doomed(&troupe, &dead, "tmux").behave("comm=tmux: server").orphan_double_fork(),
+            daemon("screen", &["SCREEN", "-S", "work"]),
+            daemon("screen-4.9.0", &["SCREEN"]),
+            daemon("zellij", &["zellij", "--server", "/run/user/1000/zellij/0.40.1/x"]),
+            daemon("mosh-server", &["mosh-server", "new"]),
+            daemon("ssh-agent", &["ssh-agent", "-s"]),
+            daemon("gpg-agent", &["gpg-agent", "--homedir", "/home/a/.gnupg", "--daemon"]),
+            daemon("scdaemon", &["scdaemon", "--multi-server"]),
+            daemon("dbus-daemon", &["dbus-daemon", "--session", "--fork"]),
+            daemon("java", &["/opt/jdk/bin/java", "-cp", "/opt/gradle/lib/gradle-launcher.jar", java, "8.5"]),
+            daemon("java", &["bazel(project)", "-jar", "/home/a/.cache/bazel/A-server.jar"]),
+            daemon("sccache", &["sccache"]),
+            daemon("watchman", &["watchman", "--foreground", "--logfile=/tmp/log"]),
+            daemon("git", &["git", "gc", "--auto", "--quiet"]),
+            daemon("git", &["git", "maintenance", "run", "--auto", "--detach"]),
+            daemon("git", &["git", "fsmonitor--daemon", "run", "--detach"]),
+            daemon("adb", &["adb", "-L", "tcp:5037", "fork-server", "server"]),
+            daemon("chrome_crashpad_handler", &["chrome_crashpad_handler", "--monitor-self"]),
+        ];
+        let unprotected = daemon("anything", &["anything", "--server"]);
+        let ran = act(&troupe).run().expect_code(0);
+        for one in &daemons {
+            spared(&ran, one, "unprotected", "is never touched");
+            only(&troupe, one, "unprotected");
+        }
+        ended(&ran, &unprotected);
+    });
+}
+
+#[test]
+fn w03_what_runs_below_an_orphaned_multiplexer_is_its_own() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let tmux = marked(&troupe, "tmux").behave("comm=tmux: server").orphan_double_fork();
+        // A pane's shell is a wrapper by its name; the climb must end at the server all the same.
+        let shell = marked(&troupe, "bash").argv(["-bash"]).own_session().under(&tmux);
+        let claude = marked(&troupe, "claude").under(&shell);
+        let helper = marked(&troupe, "mcp-server-files").own_session().under(&claude);
+        let direct = marked(&troupe, "goose").own_session().under(&tmux);
+        let orphan = orphan(&troupe);
+        let ran = act(&troupe).run().expect_code(0);
+        ended(&ran, &orphan);
+        for alive in [&tmux, &shell, &claude, &helper, &direct] {
+            assert!(alive.is_alive(), "{} has ended\n{}", alive.pid, ran.stdout);
+        }
+        decided(&explain(&troupe, &claude), "spare", "orphan", "is alive through `bash`");
+        decided(&explain(&troupe, &direct), "spare", "orphan", "its parent `tmux");
+    });
+}
+
+#[test]
+fn w03_a_multiplexer_inside_an_orphans_tree_keeps_what_it_holds() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let orphan = orphan(&troupe);
+        // `screen -D -m` stays in the foreground.
+        let screen = marked(&troupe, "screen").argv(["SCREEN", "-D", "-m"]).own_session().under(&orphan);
+        let shell = marked(&troupe, "bash").own_session().under(&screen);
+        let claude = marked(&troupe, "claude").under(&shell);
+        let tool = marked(&troupe, "node").args(["/srv/tool.js"]).under(&orphan);
+        let ran = act(&troupe).run().expect_code(0);
+        ended(&ran, &orphan);
+        ended(&ran, &tool);
+        left_alone(&ran, &screen, "is never touched");
+        assert!(shell.is_alive() && claude.is_alive());
+        let again = act(&troupe).run().expect_code(0);
+        spared(&again, &screen, "marker", "REAPER_MANAGED is not in its environment");
+        assert!(shell.is_alive() && claude.is_alive());
+    });
+}
+
+#[test]
+fn w03_a_real_tmux_and_its_panes_survive() {
+    let tmux = Path::new("/usr/bin/tmux");
+    if !tmux.exists() {
+        return skip(here!(), "no tmux here");
+    }
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let orphan = orphan(&troupe);
+        let socket = troupe.directory().join("tmux");
+        let command = crate::support::program(&troupe, "claude");
+        let client = marked(&troupe, "tmux").foreign(tmux).env("HOME", "/").env("SHELL", "/bin/sh");
+        let client = client.args(["-f".as_ref(), "/dev/null".as_ref(), "-S".as_ref(), socket.as_os_str()]);
+        drop(client.args(["new-session", "-d", command.to_str().unwrap()]).child());
+        let mut pane = None;
+        until("the pane is there", || {
+            pane = processes("claude").into_iter().find(|p| p.environ().is_ok_and(|e| contains(&e, MARK)));
+            pane.is_some()
+        });
+        let pane = pane.unwrap();
+        let shell = Alive::pin(pane.ppid()).unwrap();
+        let server = if shell.comm() == "sh" { Alive::pin(shell.ppid()).unwrap() } else { shell };
+        assert_eq!((server.ppid(), server.comm()), (1, "tmux: server".into()));
+        let ran = act(&troupe).run().expect_code(0);
+        ended(&ran, &orphan);
+        assert!(server.is_alive() && pane.is_alive(), "{}", ran.stdout);
+        let judged = explain(&troupe, &server);
+        assert_eq!(crate::support::finding(&judged, "unprotected").unwrap()["answer"], "no", "{judged:#}");
+        decided(&explain(&troupe, &pane), "spare", "orphan", "is alive");
+    });
+}
+
+fn contains(block: &[u8], word: &str) -> bool {
+    block.windows(word.len()).any(|part| part == word.as_bytes())
+}
+
+fn processes(comm: &str) -> Vec<Alive> {
+    let numbers = std::fs::read_dir("/proc").unwrap().flatten();
+    let pids = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(|pid| Alive::pin(pid).ok()).filter(|one| one.comm() == comm).collect()
+}
+
+#[test]
+fn w05_no_terminal_is_no_reason() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let orphan = orphan(&troupe);
+        // Started by an editor, by a script, and in somebody's own session: none has a terminal.
+        let editor = troupe.actor("code").own_session().orphan_double_fork();
+        let in_an_editor = marked(&troupe, "claude").under(&editor);
+        let script = troupe.actor("zsh").args(["nightly.sh"]).own_session().orphan_double_fork();
+        let in_a_script = marked(&troupe, "codex").own_session().under(&script);
+        let shell = troupe.actor("bash").args(["nightly.sh"]).own_session().orphan_double_fork();
+        let in_a_shell = marked(&troupe, "goose").under(&shell);
+        let nohup = troupe.actor("claude").own_session().orphan_in_session();
+        let ran = act(&troupe).run().expect_code(0);
+        for alive in [&in_an_editor, &in_a_script, &in_a_shell, &nohup] {
+            assert_eq!(alive.stat(7).as_deref(), Some("0"), "no terminal");
+        }
+        ended(&ran, &orphan);
+        spared(&ran, &nohup, "marker", "in its environment");
+        for (alive, parent) in [(&in_an_editor, "`code`"), (&in_a_script, "`zsh`"), (&in_a_shell, "`bash`")] {
+            assert!(alive.is_alive());
+            decided(&explain(&troupe, alive), "spare", "orphan", &format!("its parent {parent}"));
+            only(&troupe, alive, "orphan");
+        }
+    });
+}
+
+#[test]
+fn w13_who_asks_to_be_kept_is_kept() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let kept = ["1", "yes", "because", "true"]
+            .map(|value| marked(&troupe, "goose").env("REAPER_KEEP", value).orphan_of_dead_leader());
+        let twice = marked(&troupe, "goose").env("REAPER_KEEP", "0").env_raw("REAPER_KEEP=1");
+        let twice = twice.orphan_of_dead_leader();
+        let orphan = orphan(&troupe);
+        let server = marked(&troupe, "vite").env("REAPER_KEEP", "1").own_session().under(&orphan);
+        let worker = marked(&troupe, "esbuild").under(&server);
+        let ran = act(&troupe).run().expect_code(0);
+        for one in kept.iter().chain([&twice]) {
+            spared(&ran, one, "unprotected", "REAPER_KEEP is set: it asked to be kept");
+            only(&troupe, one, "unprotected");
+        }
+        ended(&ran, &orphan);
+        left_alone(&ran, &server, "REAPER_KEEP is set: it asked to be kept");
+        assert!(worker.is_alive(), "what hangs below it is its own\n{}", ran.stdout);
+    });
+}
+
+#[test]
+fn w13_daemons_that_agents_start_on_purpose_are_kept() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let daemon =
+            |name: &str, args: &[&str]| marked(&troupe, name).args(args.iter().copied()).orphan_double_fork();
+        let daemons = [
+            daemon("claude", &["daemon", "run", "--origin", "transient"]),
+            daemon("claude", &["--bg-pty-host", "/tmp/x"]),
+            daemon("claude", &["--bg-spare"]),
+            daemon("codex", &["app-server", "--listen", "unix:///run/x", "--managed-daemon"]),
+            daemon("codex", &["app-server", "--listen=unix:///run/x"]),
+            daemon("codex", &["app-server", "daemon", "pid-update-loop"]),
+            daemon("cline", &["--cline-hub-daemon"]),
+            marked(&troupe, "cline").env("CLINE_RUN_AS_HUB_DAEMON", "1").orphan_double_fork(),
+        ];
+        let orphan = orphan(&troupe);
+        let below = marked(&troupe, "claude").args(["daemon", "run"]).own_session().under(&orphan);
+        let ran = act(&troupe).run().expect_code(0);
+        for one in &daemons {
+            spared(&ran, one, "unsupervised", "a daemon that was started on purpose");
+            only(&troupe, one, "unsupervised");
+        }
+        ended(&ran, &orphan);
+        left_alone(&ran, &below, "a daemon that was started on purpose");
+    });
+}
+
+#[test]
+fn w13_a_profile_names_the_arguments_of_its_own_daemons() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let config = troupe.directory().join("keep.toml");
+        let text = "[[profile]]\nname = \"mine\"\nmarkers = [\"MY_AGENT_RUN\"]\nprograms = [\"my-agent\"]\n\
+                    keep-args = [\"--daemon\"]\n";
+        std::fs::write(&config, text).unwrap();
+        set_mode(&config, 0o600);
+        let agent = troupe.actor("my-agent").env("MY_AGENT_RUN", "1");
+        let daemon = agent.clone().args(["--daemon"]).orphan_double_fork();
+        let plain = agent.args(["serve"]).orphan_double_fork();
+        let args = ACT.into_iter().chain(["--config", config.to_str().unwrap()]);
+        let ran = Reaper::new(&home(&troupe), args).run().expect_code(0);
+        spared(&ran, &daemon, "unsupervised", "`--daemon` among its arguments");
+        ended(&ran, &plain);
+    });
+}

@@ -1,0 +1,211 @@
+//! Reaper among its own targets: run by an agent, from a hook, or twice at once.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use reaper_testkit::{Alive, Stage, Troupe, here, play};
+use serde_json::Value;
+
+use crate::common::Ran;
+use crate::support::{
+    ACT, LONG, Running, act, ended, finding, home, left_alone, marked, ordinary_user, orphan, records,
+    spared, wait_for_intent,
+};
+
+const REAPER: &str = env!("CARGO_BIN_EXE_reaper");
+
+/// Lets `by` run reaper the way hooks do, through `sh -c` in `sh -c`, and gives what it said and the shells.
+fn hook(troupe: &Troupe, by: &Alive, reaper: &Path) -> Ran {
+    let out = troupe.directory().join("hook");
+    let command = format!("{} {}", reaper.display(), ACT.join(" "));
+    // What follows the command keeps each shell there while it runs.
+    let inner = format!("{command} >{0}.out 2>{0}.err; echo $? >{0}.code; exit 0", out.display());
+    let outer = format!("sh -c \"{}\"; exit $?", inner.replace('$', "\\$"));
+    let shell = marked(troupe, "sh").foreign("/bin/sh").args(["-c", &outer]).env("HOME", home(troupe));
+    let shell = shell.under(by);
+    assert!(shell.wait_gone(LONG), "the hook does not end");
+    let read = |what: &str| fs::read_to_string(out.with_extension(what)).unwrap_or_default();
+    let code = read("code").trim().parse().unwrap_or(-1);
+    Ran { code, stdout: read("out"), stderr: read("err") }.expect_code(0)
+}
+
+const SELF: &str = "is this reaper or one of its ancestors";
+
+fn a_hook_of_an_orphaned_agent() {
+    let troupe = Troupe::new();
+    let agent = orphan(&troupe);
+    let busy = marked(&troupe, "esbuild").under(&agent);
+    let another = orphan(&troupe);
+    let ran = hook(&troupe, &agent, Path::new(REAPER));
+    spared(&ran, &agent, "unprotected", SELF);
+    assert!(busy.is_alive(), "what our ancestor started is not ours to end");
+    ended(&ran, &another);
+}
+
+#[test]
+fn w12_a_hook_does_not_end_the_agent_that_runs_it() {
+    play(&Stage::new().systemd(), here!(), a_hook_of_an_orphaned_agent);
+}
+
+#[test]
+fn w12_a_hook_does_not_end_the_agent_that_runs_it_for_an_ordinary_user() {
+    play(&ordinary_user(), here!(), a_hook_of_an_orphaned_agent);
+}
+
+#[test]
+fn w12_nor_what_wraps_that_agent() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let npx = marked(&troupe, "npm").argv(["npm exec claude-agent-acp"]).orphan_of_dead_leader();
+        let shell = marked(&troupe, "sh").args(["-c", "claude-agent-acp"]).under(&npx);
+        let agent = marked(&troupe, "claude-agent-acp").under(&shell);
+        let sibling = marked(&troupe, "goose").under(&shell);
+        let another = orphan(&troupe);
+        let ran = hook(&troupe, &agent, Path::new(REAPER));
+        spared(&ran, &agent, "unprotected", SELF);
+        // Its wrappers are ours too, so a sibling cannot be ended with the whole chain above it.
+        spared(&ran, &sibling, "unprotected", SELF);
+        assert!(npx.is_alive() && shell.is_alive());
+        ended(&ran, &another);
+    });
+}
+
+#[test]
+fn w12_nor_a_shell_that_is_all_that_is_left_of_it() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let shell = marked(&troupe, "bash").orphan_of_dead_leader();
+        let fellow = marked(&troupe, "claude").own_session().under(&shell);
+        let another = orphan(&troupe);
+        let ran = hook(&troupe, &shell, Path::new(REAPER));
+        spared(&ran, &fellow, "unprotected", SELF);
+        assert!(shell.is_alive());
+        ended(&ran, &another);
+    });
+}
+
+#[test]
+fn w27_an_ancestor_is_not_ended_as_a_member_of_anothers_tree() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let launcher = marked(&troupe, "sprout-acp").own_session().child();
+        let agent = marked(&troupe, "goose").under(&launcher);
+        let fellow = marked(&troupe, "claude").under(&launcher);
+        launcher.kill();
+        assert!(launcher.wait_collected(LONG) && fellow.wait_until(|fellow| fellow.ppid() == 1));
+        assert_eq!(agent.pgid(), fellow.pgid());
+        let ran = hook(&troupe, &agent, Path::new(REAPER));
+        ended(&ran, &fellow);
+        left_alone(&ran, &agent, SELF);
+        spared(&ran, &agent, "unprotected", SELF);
+    });
+}
+
+/// A copy under a name that is an agent's: only its place in the tree can save it then.
+fn disguised(troupe: &Troupe) -> PathBuf {
+    let copy = troupe.directory().join("goose-cleaner");
+    fs::copy(REAPER, &copy).unwrap();
+    copy
+}
+
+#[test]
+fn w27_it_spares_itself_by_what_it_is_and_not_by_its_name() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let launcher = marked(&troupe, "sprout-acp").own_session().child();
+        let fellow = marked(&troupe, "claude").under(&launcher);
+        let (go, out) = (troupe.directory().join("go"), troupe.directory().join("out"));
+        let command = format!("exec {} {} >{}", disguised(&troupe).display(), ACT.join(" "), out.display());
+        let script = format!("while [ ! -e {} ]; do sleep 0.01; done; {command}", go.display());
+        let reaper =
+            marked(&troupe, "sh").foreign("/bin/sh").args(["-c", &script]).env("HOME", home(&troupe));
+        let reaper = reaper.under(&launcher);
+        launcher.kill();
+        assert!(launcher.wait_collected(LONG) && fellow.wait_until(|fellow| fellow.ppid() == 1));
+        fs::write(&go, "").unwrap();
+        // Now it is an orphan itself, marked, called like an agent, and in the group of another orphan.
+        assert!(reaper.wait_gone(LONG));
+        let ran = Ran { code: 0, stdout: fs::read_to_string(&out).unwrap(), stderr: String::new() };
+        let own = ran.judgement(reaper.pid).unwrap();
+        assert_eq!(own["ppid"], 1, "{own:#}");
+        assert_eq!(finding(&own, "program").unwrap()["answer"], "yes", "{own:#}");
+        assert_eq!((&own["decided_by"], &own["verdict"]), (&"unprotected".into(), &"spare".into()));
+        assert!(own["reason"].as_str().unwrap().contains(SELF));
+        ended(&ran, &fellow);
+        let left: Vec<Value> = ran.json()["left_alone"].as_array().unwrap().clone();
+        assert!(left.iter().any(|one| one["pid"] == reaper.pid), "{left:?}");
+    });
+}
+
+#[test]
+fn w27_an_agent_below_the_users_shell_runs_it() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let shell = troupe.actor("zsh").own_session().child();
+        let agent = marked(&troupe, "claude").under(&shell);
+        let another = orphan(&troupe);
+        let ran = hook(&troupe, &agent, Path::new(REAPER));
+        assert!(agent.is_alive() && shell.is_alive());
+        ended(&ran, &another);
+    });
+}
+
+#[test]
+fn w15_two_reapers_do_not_work_on_one_target() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let home = home(&troupe);
+        let deaf = marked(&troupe, "goose").behave("ignore-term").orphan_of_dead_leader();
+        let first = Running::start(act(&troupe).env("REAPER_TERM_TIMEOUT", "1500ms"));
+        wait_for_intent(&home, &deaf, "TERM");
+        let second = act(&troupe).env("REAPER_TERM_TIMEOUT", "1ms").run().expect_code(4);
+        assert!(second.stderr.contains("another reaper is ending processes right now"), "{}", second.stderr);
+        assert!(second.stdout.is_empty() && deaf.is_alive(), "{}", second.stdout);
+        let first = first.finish().expect_code(0);
+        assert_eq!(first.outcome(deaf.pid), "killed");
+        let all = records(&home);
+        let events: Vec<(&Value, &Value)> = all.iter().map(|r| (&r["event"], &r["signal"])).collect();
+        let (intent, outcome, none) = ("intent".into(), "outcome".into(), Value::Null);
+        assert_eq!(events, [(&intent, &"TERM".into()), (&intent, &"KILL".into()), (&outcome, &none)]);
+        // The lock is free again.
+        let next = orphan(&troupe);
+        ended(&act(&troupe).run().expect_code(0), &next);
+    });
+}
+
+#[test]
+fn w15_a_reaper_that_was_killed_holds_no_lock() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let deaf = marked(&troupe, "goose").behave("ignore-term").orphan_of_dead_leader();
+        let first = Running::start(act(&troupe).env("REAPER_TERM_TIMEOUT", "1h"));
+        wait_for_intent(&home(&troupe), &deaf, "TERM");
+        first.kill();
+        let second = act(&troupe).env("REAPER_TERM_TIMEOUT", "50ms").run().expect_code(0);
+        assert_eq!(second.outcome(deaf.pid), "killed");
+    });
+}
+
+#[test]
+fn w15_agents_of_another_running_app_are_not_ours_to_end() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        // Two apps run at once, each with an agent at work and a helper that it put into the background.
+        let of_run = |name: &str, nonce: &str| {
+            let actor = troupe.actor(name).env("BUZZ_MANAGED_AGENT", "xyz.block.buzz.app");
+            actor.env("BUZZ_MANAGED_AGENT_START_NONCE", nonce)
+        };
+        let runs = ["first", "second"].map(|nonce| {
+            let agent = of_run("claude", nonce).own_session().child();
+            (agent, of_run("goose", nonce).orphan_of_dead_leader())
+        });
+        let of_dead_run = of_run("goose", "third").orphan_of_dead_leader();
+        let ran = act(&troupe).run().expect_code(0);
+        for (agent, helper) in &runs {
+            let words = format!("pid {}, which is no orphan, holds the same owner value", agent.pid);
+            spared(&ran, helper, "unclaimed", &words);
+            assert!(agent.is_alive());
+        }
+        ended(&ran, &of_dead_run);
+    });
+}

@@ -17,6 +17,8 @@ mod inside;
 mod scanners;
 #[path = "side_by_side/table.rs"]
 mod table;
+#[path = "common/usage.rs"]
+mod usage;
 
 use common::{Args, Stage, machine, obstacle, too_big};
 use std::process::ExitCode;

@@ -16,6 +16,8 @@ mod baselines;
 mod common;
 #[path = "termination/inside.rs"]
 mod inside;
+#[path = "common/usage.rs"]
+mod usage;
 
 use common::{Args, Stage, machine, median, obstacle, too_big};
 use inside::{Figures, TERM_TIMEOUT};

@@ -42,6 +42,8 @@ pub struct Census {
     pub adopters: Vec<Pid>,
     /// Their children in scope; of a later look, only those that were not known before.
     pub candidates: Vec<Pid>,
+    /// Their children out of scope, as far as they were not known before.
+    pub foreigners: Vec<Pid>,
     /// All their children, known ones and those out of scope included, in order.
     pub children: Vec<Pid>,
     /// How many processes were looked at.
@@ -147,6 +149,7 @@ fn by_children<H: Host>(host: &H, scope: Scope, known: &Known<'_>) -> Fact<Censu
         method: Method::Children,
         adopters: if is_later { known.adopters.to_vec() } else { vec![Pid::INIT] },
         candidates: Vec::new(),
+        foreigners: Vec::new(),
         children: Vec::new(),
         examined: 0,
         unreadable: 0,
@@ -190,6 +193,7 @@ fn by_children<H: Host>(host: &H, scope: Scope, known: &Known<'_>) -> Fact<Censu
                 census.adopters.push(child);
             }
             if !scope.holds(uid) {
+                census.foreigners.push(child);
                 continue;
             }
             if is_new && adopter == Pid::INIT && hint.is_none() && is_manager(host, child, uid) {
@@ -256,6 +260,7 @@ fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope, known: &Known<'_>) 
         method: Method::Walk,
         adopters,
         candidates: children.iter().copied().filter(is_new).collect(),
+        foreigners: Vec::new(),
         children,
         examined: walk.examined,
         unreadable: walk.unreadable,

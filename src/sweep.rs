@@ -227,7 +227,7 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
     }
     // Who was in its place meanwhile must be seen orphaned for the whole grace anew.
     for spared in survey.judgements.iter().filter(|j| j.verdict == Verdict::Spare) {
-        sightings.clear(&spared.id);
+        sightings.clear(&spared.id, &clock);
     }
     sightings.retain(|pid| ground.host.exists(pid) != Ok(false));
 }

@@ -35,6 +35,10 @@ pub fn read<H: Host>(
     if roots.is_empty() {
         return Vec::new();
     }
+    // Many orphans can share a group. Those that are to be ended for their own sake are nobody's members, and
+    // whoever is in one's tree need not be read again for the others.
+    let due = judged.iter().filter(|j| j.verdict == Verdict::Reap).map(|j| j.id.pid);
+    let mut taken: HashSet<Pid> = due.chain(roots.iter().map(|root| root.id.pid)).collect();
     let reader = Reader::new(ground, census.clone(), judged, limit);
     let groups = groups(ground, census, roots);
     roots
@@ -59,12 +63,13 @@ pub fn read<H: Host>(
                 .into_iter()
                 .flatten()
                 .copied()
-                .filter(|pid| known.insert(*pid))
+                .filter(|pid| !taken.contains(pid) && known.insert(*pid))
                 .collect();
             let mut fellows = reader.judge(fellows, Role::GroupMember, 0, tree.kin());
             // It may have left the group since the groups were read.
             fellows.retain(|s| s.member.group == root.stat.pgrp);
             let passing = fellows.iter().map(|s| &s.member).filter(|m| m.standing == Standing::Passes);
+            taken.extend(passing.clone().map(|m| m.id.pid));
             let parents = std::iter::once((root.id, 0)).chain(passing.map(|m| (m.id, 0))).collect();
             tree.members.extend(fellows.into_iter().map(|s| s.member));
             reader.descend(&mut tree, &mut known, parents);
@@ -143,7 +148,8 @@ fn itself(root: &Judgement) -> Member {
     }
 }
 
-/// The adopters' children by process group, for the groups of the roots.
+/// The adopters' children by process group, for the groups of the roots. Known ones count, too: a later census
+/// has only new ones among its candidates.
 ///
 /// A member of an orphan's group whose own parent lives outside the tree is left out: it is no orphan.
 fn groups<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement]) -> HashMap<Pid, Vec<Pid>> {

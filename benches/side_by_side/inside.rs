@@ -1,9 +1,10 @@
 //! The measuring, as an ordinary user inside the population. One line per row goes to the benchmark outside; see
 //! [`Row::to_line`](crate::table::Row::to_line).
 
-use crate::common::{Args, Usage, beside, doing, median, usage};
+use crate::common::{Args, beside, doing, median};
 use crate::scanners::{Found, Scanner, all};
 use crate::table::{Group, Row};
+use crate::usage::{Usage, usage};
 use rustix::time::{ClockId, clock_gettime};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -1,7 +1,8 @@
 //! One run inside a population: the observer watches the marked orphans, the command ends them.
 
 use crate::baselines;
-use crate::common::{Args, beside, doing, usage};
+use crate::common::{Args, beside, doing};
+use crate::usage::usage;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, getrlimit, pidfd_open, setrlimit};

@@ -57,6 +57,8 @@ impl Executions {
         judged: Vec<Judgement>,
         sightings: Sightings,
     ) -> Result<(), StateError> {
+        // Somebody may have removed the directory.
+        self.state.restore()?;
         let lock = self.lock()?;
         let history = History::open(&self.state)?;
         let plan = Arc::clone(plan);
@@ -110,9 +112,9 @@ impl Executions {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// No more signals: what has not ended is handed back.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
+    /// No more signals for what is being ended now: what has not ended is handed back.
+    pub fn hand_back(&mut self) {
+        std::mem::take(&mut self.stop).store(true, Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,7 @@
 //! an ordered list of targets comes out. Leaves come first: ending a root first would hand its children to
 //! init in the middle of the work.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use reaper_platform::{Pid, ProcId, Uid};
 
@@ -134,6 +134,12 @@ pub struct Plan {
 /// then it is begun from its leaves.
 #[must_use]
 pub fn plan(trees: &[Tree], reach: Reach, max_targets: usize) -> Plan {
+    plan_beside(trees, reach, max_targets, &HashSet::new())
+}
+
+/// The same while others are still being ended: they count against the cap, and are nobody's targets.
+#[must_use]
+pub fn plan_beside(trees: &[Tree], reach: Reach, max_targets: usize, busy: &HashSet<ProcId>) -> Plan {
     let mut plan = Plan::default();
     let mut taken: HashSet<Pid> = HashSet::new();
     for tree in trees {
@@ -146,7 +152,7 @@ pub fn plan(trees: &[Tree], reach: Reach, max_targets: usize) -> Plan {
         let mut own: Vec<&Member> = Vec::new();
         for member in members {
             match &member.standing {
-                Standing::Passes if taken.contains(&member.id.pid) => {}
+                Standing::Passes if taken.contains(&member.id.pid) || busy.contains(&member.id) => {}
                 Standing::Passes => own.push(member),
                 Standing::LeftAlone(reason) => plan.left_alone.push(LeftAlone {
                     pid: member.id.pid,
@@ -156,7 +162,7 @@ pub fn plan(trees: &[Tree], reach: Reach, max_targets: usize) -> Plan {
                 }),
             }
         }
-        let room = max_targets.saturating_sub(plan.targets.len());
+        let room = max_targets.saturating_sub(plan.targets.len() + busy.len());
         if own.len() > room {
             if room == 0 || own.len() <= max_targets {
                 plan.deferred.push(tree.root);
@@ -180,6 +186,13 @@ pub fn plan(trees: &[Tree], reach: Reach, max_targets: usize) -> Plan {
         }
     }
     plan.left_alone.retain(|l| !taken.contains(&l.pid));
+    // A wrapper can have several orphans below it, each with a tree of its own.
+    let mut above: HashMap<Pid, i32> = HashMap::new();
+    for wrapper in trees.iter().flat_map(|t| &t.members).filter(|m| m.role == Role::Wrapper) {
+        let height = above.entry(wrapper.id.pid).or_default();
+        *height = (*height).max(-wrapper.depth);
+    }
+    plan.targets.sort_by_key(|t| above.get(&t.id.pid).copied().unwrap_or(0));
     plan
 }
 
@@ -221,6 +234,14 @@ mod tests {
     }
 
     #[test]
+    fn r09_a_wrapper_of_several_orphans_comes_after_all_of_them() {
+        let one = tree(vec![member(20, 0, true), member(10, -1, true)]);
+        let two =
+            tree(vec![member(30, 0, true), member(40, 1, true), member(15, -1, true), member(10, -2, true)]);
+        assert_eq!(pids(&plan(&[one, two], Reach::Tree, 9)), [20, 40, 30, 15, 10]);
+    }
+
+    #[test]
     fn a_narrow_reach_takes_the_process_and_its_wrappers() {
         let tree = tree(vec![member(20, 0, true), member(10, -1, true), member(30, 1, true)]);
         assert_eq!(pids(&plan(&[tree], Reach::Process, 9)), [20, 10]);
@@ -246,6 +267,18 @@ mod tests {
         let large = tree((0..9).map(|n| member(10 + n, n, true)).collect());
         let begun = plan(&[large], Reach::Tree, 4);
         assert_eq!((pids(&begun), begun.deferred), (vec![18, 17, 16, 15], vec![id(10)]));
+    }
+
+    #[test]
+    fn those_who_are_being_ended_count_and_are_nobodys_targets() {
+        let trees = [
+            tree(vec![member(1, 0, true), member(2, 1, true)]),
+            tree(vec![member(3, 0, true)]),
+            tree(vec![member(4, 0, true)]),
+        ];
+        let busy = HashSet::from([id(2), id(9)]);
+        let beside = plan_beside(&trees, Reach::Tree, 4, &busy);
+        assert_eq!((pids(&beside), beside.deferred), (vec![1, 3], vec![id(4)]));
     }
 
     proptest! {

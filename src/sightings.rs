@@ -28,6 +28,14 @@ pub struct Sightings {
 struct Sighting {
     since: Option<Duration>,
     ties: Ties,
+    /// When it was last seen not to be an orphan: no earlier time counts, whoever remembers it.
+    not_before: Option<Duration>,
+}
+
+impl Sighting {
+    fn is_worth_keeping(&self) -> bool {
+        self.since.is_some() || self.ties != Ties::default()
+    }
 }
 
 /// Whose a process was before it became an orphan, as far as somebody watched.
@@ -121,8 +129,8 @@ impl Sightings {
     }
 
     /// A process was seen not to be an orphan: its grace begins anew when it becomes one.
-    pub fn clear(&mut self, id: &ProcId) {
-        self.change(id, |seen| seen.since = None);
+    pub fn clear(&mut self, id: &ProcId, clock: &Clock) {
+        self.change(id, |seen| (seen.since, seen.not_before) = (None, Some(clock.monotonic)));
     }
 
     /// Remembers whose a process is or was, by the same rule as [`Sightings::note`].
@@ -135,7 +143,7 @@ impl Sightings {
     fn change(&mut self, id: &ProcId, change: impl FnOnce(&mut Sighting)) {
         let mut seen = self.seen.get(id).copied().unwrap_or_default();
         change(&mut seen);
-        if seen == Sighting::default() {
+        if !seen.is_worth_keeping() {
             self.seen.remove(id);
         } else {
             self.seen.insert(*id, seen);
@@ -151,13 +159,20 @@ impl Sightings {
     pub fn merge(&mut self, other: Self) {
         for (id, theirs) in other.seen {
             let ours = self.seen.entry(id).or_default();
-            ours.since = match (ours.since, theirs.since) {
+            let counts = |at: &Duration| ours.not_before.is_none_or(|earliest| *at >= earliest);
+            ours.since = match (ours.since, theirs.since.filter(counts)) {
                 (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
                 (one, other) => one.or(other),
             };
             ours.ties.dead_parent = ours.ties.dead_parent.or(theirs.ties.dead_parent);
             ours.ties.agent = ours.ties.agent.or(theirs.ties.agent);
         }
+    }
+
+    /// Whether anything is remembered here that is not remembered there, or otherwise.
+    #[must_use]
+    pub fn has_more_than(&self, other: &Self) -> bool {
+        self.seen.iter().any(|(id, seen)| other.seen.get(id) != Some(seen))
     }
 
     /// How many are remembered.
@@ -190,8 +205,8 @@ impl Sightings {
                     agent: entry.agent.as_ref().map(Id::parse).transpose()?,
                 };
                 let since = entry.since_ns.map(Duration::from_nanos).filter(|at| *at <= clock.monotonic);
-                let sighting = Sighting { since, ties };
-                if sighting != Sighting::default() {
+                let sighting = Sighting { since, ties, not_before: None };
+                if sighting.is_worth_keeping() {
                     let Entry { pid, start_ticks, generation, .. } = entry;
                     seen.insert(Id { pid, start_ticks, generation }.parse()?, sighting);
                 }
@@ -364,8 +379,31 @@ mod tests {
         let here = fake::here();
         let mut seen = Sightings::default();
         seen.note(id(7, 100, None), &at(1000), &here);
-        seen.clear(&id(7, 100, None));
+        seen.clear(&id(7, 100, None), &at(1010));
         assert!(seen.is_empty());
+    }
+
+    #[test]
+    fn a_time_that_was_cleared_does_not_come_back_from_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let here = fake::here();
+        let uid = reaper_platform::Uid(std::os::unix::fs::MetadataExt::uid(
+            &std::fs::metadata(dir.path()).unwrap(),
+        ));
+        let state = StateDir::create(&dir.path().join("s"), uid).unwrap();
+        let mut seen = Sightings::default();
+        let ties = Ties { dead_parent: Pid::new(5), agent: None };
+        seen.tie(id(7, 100, None), ties, &at(1000), &here);
+        seen.note(id(7, 100, None), &at(1000), &here);
+        seen.save(&state, &here, &at(1000)).unwrap();
+        seen.clear(&id(7, 100, None), &at(1010));
+        seen.save(&state, &here, &at(1010)).unwrap();
+        let (loaded, _) = Sightings::load(&state, &here, &at(1020), true);
+        assert_eq!(loaded.past(&id(7, 100, None), &at(1020)), Past { seen_for: Duration::ZERO, ties });
+        seen.note(id(7, 100, None), &at(1030), &here);
+        seen.save(&state, &here, &at(1030)).unwrap();
+        let (loaded, _) = Sightings::load(&state, &here, &at(1040), true);
+        assert_eq!(loaded.seen_for(&id(7, 100, None), &at(1040)), Duration::from_secs(10));
     }
 
     #[test]

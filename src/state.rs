@@ -70,6 +70,14 @@ impl StateDir {
         Self::open(path, uid)?.ok_or_else(|| io(io::Error::from(io::ErrorKind::NotFound)))
     }
 
+    /// Makes the directory again after somebody removed it.
+    ///
+    /// # Errors
+    /// As [`StateDir::create`].
+    pub fn restore(&self) -> Result<(), StateError> {
+        Self::create(&self.path, self.uid).map(drop)
+    }
+
     /// Opens the directory for reading; `None` when it is not there.
     ///
     /// # Errors

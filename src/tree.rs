@@ -35,6 +35,10 @@ pub fn read<H: Host>(
     if roots.is_empty() {
         return Vec::new();
     }
+    // Many orphans can share a group. Those that are to be ended for their own sake are nobody's members, and
+    // whoever is in one's tree need not be read again for the others.
+    let due = judged.iter().filter(|j| j.verdict == Verdict::Reap).map(|j| j.id.pid);
+    let mut taken: HashSet<Pid> = due.chain(roots.iter().map(|root| root.id.pid)).collect();
     let reader = Reader::new(ground, census.clone(), judged, limit);
     let groups = groups(ground, census, roots);
     roots
@@ -59,10 +63,13 @@ pub fn read<H: Host>(
                 .into_iter()
                 .flatten()
                 .copied()
-                .filter(|pid| known.insert(*pid))
+                .filter(|pid| !taken.contains(pid) && known.insert(*pid))
                 .collect();
-            let fellows = reader.judge(fellows, Role::GroupMember, 0, tree.kin());
+            let mut fellows = reader.judge(fellows, Role::GroupMember, 0, tree.kin());
+            // It may have left the group since the groups were read.
+            fellows.retain(|s| s.member.group == root.stat.pgrp);
             let passing = fellows.iter().map(|s| &s.member).filter(|m| m.standing == Standing::Passes);
+            taken.extend(passing.clone().map(|m| m.id.pid));
             let parents = std::iter::once((root.id, 0)).chain(passing.map(|m| (m.id, 0))).collect();
             tree.members.extend(fellows.into_iter().map(|s| s.member));
             reader.descend(&mut tree, &mut known, parents);
@@ -118,7 +125,7 @@ pub fn leftovers<H: Host>(
         let mut tree =
             Tree { root: owner.root, profiles: owner.profiles.clone(), uid: owner.uid, members: Vec::new() };
         let seen = reader.judge(vec![*pid], Role::GroupMember, 0, owner.kin());
-        tree.members = seen.into_iter().map(|s| s.member).collect();
+        tree.members = seen.into_iter().map(|s| s.member).filter(|m| m.group == stat.pgrp).collect();
         if tree.members.iter().all(|m| m.standing == Standing::Passes && !done.contains(&m.id)) {
             let top = tree.members.iter().map(|m| (m.id, 0)).collect();
             reader.descend(&mut tree, &mut known, top);
@@ -141,7 +148,8 @@ fn itself(root: &Judgement) -> Member {
     }
 }
 
-/// The adopters' children by process group, for the groups of the roots.
+/// The adopters' children by process group, for the groups of the roots. Known ones count, too: a later census
+/// has only new ones among its candidates.
 ///
 /// A member of an orphan's group whose own parent lives outside the tree is left out: it is no orphan.
 fn groups<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement]) -> HashMap<Pid, Vec<Pid>> {
@@ -255,6 +263,7 @@ fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &W
     let stat = looker.host.glance(pid).ok();
     let start = stat.as_ref().map_or(reaper_platform::StartTime(0), |s| s.start);
     let parent = stat.as_ref().and_then(|s| s.ppid);
+    let group = stat.as_ref().and_then(|s| s.pgrp);
     Member {
         id: ProcId { pid, start, generation: None },
         role,
@@ -263,7 +272,7 @@ fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &W
         program: stat.map(|s| s.comm).unwrap_or_default(),
         parent,
         rss_bytes: 0,
-        group: None,
+        group,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What both benchmarks stand on: a stage where the programs to measure are at hand for an ordinary user, populations
+//! What the benchmarks stand on: a stage where the programs to measure are at hand for an ordinary user, populations
 //! to run them in, and the reasons why this machine may not be able to.
 
 use std::ffi::OsString;
@@ -136,37 +136,6 @@ fn build_population() -> Result<PathBuf, String> {
         message.get("executable")?.as_str().map(PathBuf::from)
     };
     messages.lines().find_map(executable).ok_or_else(|| "cannot build `population`".into())
-}
-
-/// What one command cost, as `population usage` tells it.
-pub struct Usage {
-    pub cpu_us: u64,
-    pub peak_kib: u64,
-    pub status: u64,
-    /// On the monotonic clock: just before its start, and just after its collection.
-    pub start_ns: u64,
-    pub end_ns: u64,
-}
-
-impl Usage {
-    pub fn wall_ms(&self) -> f64 {
-        self.end_ns.saturating_sub(self.start_ns) as f64 / 1e6
-    }
-}
-
-/// Runs one command under the stop-watch of the stage this process was started from.
-pub fn usage(program: &Path, args: &[&str]) -> Result<Usage, String> {
-    let mut watch = Command::new(beside("population")?);
-    watch.args(["usage", "--"]).arg(program).args(args).stderr(Stdio::inherit());
-    let output = doing("run the stop-watch", watch.output())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let fields: Vec<u64> = text.split_whitespace().filter_map(|w| w.parse().ok()).collect();
-    match *fields.as_slice() {
-        [cpu_us, peak_kib, status, start_ns, end_ns] => {
-            Ok(Usage { cpu_us, peak_kib, status, start_ns, end_ns })
-        }
-        _ => Err(format!("no usage of {}: `{}`", program.display(), text.trim())),
-    }
 }
 
 /// A program of the stage, for the benchmark inside.

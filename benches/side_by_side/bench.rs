@@ -15,6 +15,8 @@ mod common;
 mod inside;
 mod scanners;
 mod table;
+#[path = "../common/usage.rs"]
+mod usage;
 
 use common::{Args, Stage, machine, obstacle, too_big};
 use std::process::ExitCode;

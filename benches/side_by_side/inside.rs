@@ -1,9 +1,10 @@
 //! The measuring, as an ordinary user inside the population. One line per row goes to the benchmark outside; see
 //! [`Row::to_line`](super::table::Row::to_line).
 
-use super::common::{Args, Usage, beside, doing, median, usage};
+use super::common::{Args, beside, doing, median};
 use super::scanners::{Found, Scanner, all};
 use super::table::{Group, Row};
+use super::usage::{Usage, usage};
 use rustix::time::{ClockId, clock_gettime};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

@@ -15,6 +15,8 @@ mod baselines;
 #[path = "../common/mod.rs"]
 mod common;
 mod inside;
+#[path = "../common/usage.rs"]
+mod usage;
 
 use common::{Args, Stage, machine, median, obstacle, too_big};
 use inside::{Figures, TERM_TIMEOUT};

@@ -1,7 +1,8 @@
 //! One run inside a population: the observer watches the marked orphans, the command ends them.
 
 use super::baselines;
-use super::common::{Args, beside, doing, usage};
+use super::common::{Args, beside, doing};
+use super::usage::usage;
 use rustix::event::epoll;
 use rustix::fd::OwnedFd;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, getrlimit, pidfd_open, setrlimit};

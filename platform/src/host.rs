@@ -234,4 +234,10 @@ pub trait Waiter<P> {
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }
+
+    /// Makes [`Waiter::descriptor`] readable at this moment of the monotonic clock, too; an earlier such wish is
+    /// forgotten. Says whether it will be: where it is not, the event loop needs a clock of its own.
+    fn wake_at(&mut self, _at: Duration) -> bool {
+        false
+    }
 }

@@ -9,6 +9,7 @@ use crate::config::ConfigError;
 use crate::service::ServiceError;
 use crate::service::lock::LockError;
 use crate::state::StateError;
+use crate::terminate::Trouble;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +114,15 @@ impl From<HostError> for CommandError {
             "a sandbox may be in the way; run reaper outside of it"
         };
         Self::new(Exit::Failed, e, hint)
+    }
+}
+
+impl From<Trouble> for CommandError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Account(e) => e.into(),
+            Trouble::Wait(e) => Self::new(Exit::Failed, e, "what was signalled by then is in the history"),
+        }
     }
 }
 

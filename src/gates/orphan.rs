@@ -91,6 +91,12 @@ pub fn kind(elder: &Elder, uid: Option<Uid>, policy: &Policy, systemd_booted: bo
     }
 }
 
+/// Whether a process only wraps another (`npm`, `sh`) and carries a marker itself.
+#[must_use]
+pub fn is_marked_wrapper(facts: &Facts, policy: &Policy) -> bool {
+    matches!(wrapping(facts, policy), Some(Ok(())))
+}
+
 /// Whether a process only wraps another (`npm`, `sh`) and carries a marker itself, or may carry one for all that
 /// can be read.
 #[must_use]

@@ -47,12 +47,13 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
         Err(why) => return Finding::unknown(GATE, could_not("its cgroup", why)),
     }
     let Some(finalist) = case.finalist else { return Finding::not_asked(GATE) };
-    let mut others = Vec::new();
+    let (mut others, mut unsure) = (Vec::new(), None);
     for unit in &finalist.units {
         let unit = match unit {
             Ok(unit) => unit,
             Err(why) => {
-                return Finding::unknown(GATE, format!("its service's main process is not known: {why}"));
+                unsure.get_or_insert(why);
+                continue;
             }
         };
         let own = |pid: &Option<Pid>| pid.filter(|p| line.contains(p));
@@ -63,10 +64,7 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
         let main = unit.main.map_or_else(|| "none".to_owned(), |p| format!("pid {p}"));
         others.push(format!("the main process of {name} is another: {main}"));
     }
-    let jobs = match &finalist.jobs {
-        Ok(jobs) => jobs,
-        Err(why) => return Finding::unknown(GATE, format!("whether it is a job is not known: {why}")),
-    };
+    let jobs = finalist.jobs.as_ref().map_or(&[][..], |jobs| jobs);
     let named = |job: &UnitMain| escape(job.unit.name.as_bytes());
     let is_main = |job: &&UnitMain| job.main.is_some_and(|pid| line.contains(&pid));
     if let Some((job, pid)) = jobs.iter().find(is_main).and_then(|job| Some((job, job.main?))) {
@@ -76,6 +74,12 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
     if let Some(job) = jobs.iter().find(|job| label == Some(job.unit.name.as_bytes())) {
         let main = job.main.map_or_else(|| "not running".to_owned(), |pid| format!("pid {pid}"));
         others.push(format!("the job below which it was started, {}, is another: {main}", named(job)));
+    }
+    if let Some(why) = unsure {
+        return Finding::unknown(GATE, format!("its service's main process is not known: {why}"));
+    }
+    if let Err(why) = &finalist.jobs {
+        return Finding::unknown(GATE, format!("whether it is a job is not known: {why}"));
     }
     if others.is_empty() {
         Finding::yes(GATE, "it is in no service")

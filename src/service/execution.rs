@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use reaper_platform::{Host, HostError};
+use reaper_platform::Host;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::logs;
@@ -57,6 +57,8 @@ impl Executions {
         judged: Vec<Judgement>,
         sightings: Sightings,
     ) -> Result<(), StateError> {
+        // Somebody may have removed the directory.
+        self.state.restore()?;
         let lock = self.lock()?;
         let history = History::open(&self.state)?;
         let plan = Arc::clone(plan);
@@ -64,11 +66,11 @@ impl Executions {
         let done = self.done.clone();
         let work = move || {
             let mut journal = Journal { history, intents: HashMap::new() };
-            let result =
+            let (ended, trouble) =
                 sweep::end(&ground, &plan, &judged, &sightings, &mut journal, &mut onlooker, patience::LIMIT);
             onlooker.progress(0, 0);
             drop(lock);
-            let (ended, trouble) = outcome(result);
+            let trouble = trouble.map(|e| e.to_string());
             // The receiver is gone only when the service has stopped waiting for us.
             let _ = done.send(Done { plan, ended, trouble });
         };
@@ -110,16 +112,9 @@ impl Executions {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// No more signals: what has not ended is handed back.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-}
-
-fn outcome(result: Result<(Vec<Ended>, Option<StateError>), HostError>) -> (Vec<Ended>, Option<String>) {
-    match result {
-        Ok((ended, trouble)) => (ended, trouble.map(|e| e.to_string())),
-        Err(e) => (Vec::new(), Some(e.to_string())),
+    /// No more signals for what is being ended now: what has not ended is handed back.
+    pub fn hand_back(&mut self) {
+        std::mem::take(&mut self.stop).store(true, Ordering::Relaxed);
     }
 }
 

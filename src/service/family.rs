@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use reaper_platform::{Host, Pid, ProcId, StartTime, Walk};
 
+use super::pace::Pace;
 use crate::look::{Ground, Judgement};
 use crate::sightings::Ties;
 
-/// Between two walks over all processes.
-const WALK: Duration = Duration::from_secs(3600);
-/// Between two visits to the launchers and trees that are known.
-const VISIT: Duration = Duration::from_secs(60);
+/// A walk over all processes may take 1/18,000 of the time: 0.2 s an hour.
+const WALK: u32 = 18_000;
+/// A visit to the launchers and trees that are known may take 1/36,000.
+const VISIT: u32 = 36_000;
 /// Most processes that one visit looks at.
 const MAX_VISITED: usize = 2_000;
 /// Longest line of parents that is climbed to find an agent.
@@ -35,8 +36,8 @@ struct Member {
 pub struct Family<H: Host> {
     members: HashMap<ProcId, Member>,
     elders: HashMap<ProcId, H::Pinned>,
-    next_walk: Duration,
-    next_visit: Duration,
+    walks: Pace,
+    visits: Pace,
     /// When the last walk was: who started later was not seen by it.
     walked_at: StartTime,
 }
@@ -47,20 +48,37 @@ impl<H: Host> Family<H> {
         Self {
             members: HashMap::new(),
             elders: HashMap::new(),
-            next_walk: Duration::ZERO,
-            next_visit: Duration::ZERO,
+            walks: Pace::new(WALK),
+            visits: Pace::new(VISIT),
             walked_at: StartTime(0),
         }
     }
 
     /// Whether a walk over all processes is due.
     pub fn is_walk_due(&self, now: Duration) -> bool {
-        now >= self.next_walk
+        self.walks.is_due(now)
+    }
+
+    /// The next walk looks at everybody again, as after a change of what an agent is.
+    pub fn walk_anew(&mut self) {
+        self.walked_at = StartTime(0);
+    }
+
+    /// What a walk that began at `began`, and the looks at those that it found, have cost.
+    pub fn walked(&mut self, began: Duration, now: Duration) {
+        self.walks.done(began, now);
+        // A walk finds all that a visit would.
+        self.visits.done(now, now);
+    }
+
+    /// The same of a visit.
+    pub fn visited(&mut self, began: Duration, now: Duration) {
+        self.visits.done(began, now);
     }
 
     /// Whether a visit to those that are known is due.
     pub fn is_visit_due(&self, now: Duration) -> bool {
-        now >= self.next_visit && !self.members.is_empty()
+        self.visits.is_due(now) && !self.members.is_empty()
     }
 
     /// How many handles are held.
@@ -75,17 +93,21 @@ impl<H: Host> Family<H> {
 
     /// Takes in a listing of all processes; returns those that nobody has looked at yet.
     pub fn walk(&mut self, ground: &Ground<H>, walk: &Walk) -> Vec<Pid> {
-        let clock = ground.host.clock();
-        (self.next_walk, self.next_visit) = (clock.monotonic + WALK, clock.monotonic + VISIT);
         let there: HashSet<(Pid, StartTime)> =
             walk.entries.iter().map(|e| (e.stat.pid, e.stat.start)).collect();
-        self.members.retain(|id, _| there.contains(&(id.pid, id.start)));
+        self.keep(|id| there.contains(&(id.pid, id.start)));
+        let known: HashSet<Pid> = self.members.keys().map(|id| id.pid).collect();
+        let since = self.walked_at;
+        self.walked_at = ground.host.here().start_clock.now(&ground.host.clock());
+        let fresh = walk.entries.iter().filter(|e| e.stat.start >= since && !e.stat.state.is_dead());
+        fresh.map(|e| e.stat.pid).filter(|pid| !known.contains(pid)).collect()
+    }
+
+    /// Forgets members that are no more, and lets go of the elders that nobody depends on any more.
+    fn keep(&mut self, is_there: impl Fn(&ProcId) -> bool) {
+        self.members.retain(|id, _| is_there(id));
         let needed: HashSet<Pid> = self.members.values().flat_map(Member::needs).collect();
         self.elders.retain(|id, _| needed.contains(&id.pid));
-        let since = self.walked_at;
-        self.walked_at = ground.host.here().start_clock.now(&clock);
-        let fresh = walk.entries.iter().filter(|e| e.stat.start >= since && !e.stat.state.is_dead());
-        fresh.map(|e| e.stat.pid).filter(|pid| !self.knows(*pid)).collect()
     }
 
     /// The adopters' children of a listing: what their own lists should have held.
@@ -96,7 +118,8 @@ impl<H: Host> Family<H> {
 
     /// Looks for new processes below the launchers and agents that are known.
     pub fn visit(&mut self, ground: &Ground<H>, orphans: impl Iterator<Item = Pid>) -> Vec<Pid> {
-        self.next_visit = ground.host.clock().monotonic + VISIT;
+        self.keep(|id| ground.host.glance(id.pid).is_ok_and(|s| s.start == id.start && !s.state.is_dead()));
+        let known: HashSet<Pid> = self.members.keys().map(|id| id.pid).collect();
         let launchers = self.members.values().flat_map(|m| m.line.iter().copied());
         let mut below: Vec<Pid> =
             launchers.chain(self.members.keys().map(|id| id.pid)).chain(orphans).collect();
@@ -110,11 +133,8 @@ impl<H: Host> Family<H> {
                 }
             }
         }
+        strangers.retain(|pid| !known.contains(pid));
         strangers
-    }
-
-    fn knows(&self, pid: Pid) -> bool {
-        self.members.keys().any(|id| id.pid == pid)
     }
 
     /// Remembers an agent that is in its place.
@@ -132,13 +152,14 @@ impl<H: Host> Family<H> {
         for (id, member) in self.members.iter_mut().filter(|(_, m)| !m.is_settled) {
             let mut at = member.parent;
             for _ in 0..MAX_CLIMB {
-                let Some(pid) = at else { break };
-                if let Some(agent) = agents.get(&pid) {
+                let Some(stat) = at.and_then(|pid| ground.host.glance(pid).ok()) else { break };
+                // A member may have died since, and its number be another's.
+                if let Some(agent) = agents.get(&stat.pid).filter(|agent| agent.start == stat.start) {
                     member.agent = Some(*agent);
                     ties.push((*id, Ties { dead_parent: None, agent: Some(*agent) }));
                     break;
                 }
-                at = ground.host.glance(pid).ok().and_then(|stat| stat.ppid);
+                at = stat.ppid;
             }
             member.is_settled = true;
         }

@@ -5,31 +5,29 @@
 //! looked at again now and then, because `exec` can make an agent of anyone. The keeper decides nothing by
 //! itself: each judgement is the gates', and equals what a single `reaper scan` would say with the same memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reaper_platform::{Clock, Host, HostError, Pid, Pinned as _, ProcId, Waiter as _, Why};
 
+use super::compare::{Difference, Differences};
 use super::family::Family;
+use super::innocents::{Innocents, Sort, longer};
 use crate::census::{self, Census, Known, Method};
-use crate::escalation::Outcome;
 use crate::facts::Fact;
 use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
-use crate::plan::{Plan, plan};
 use crate::sightings::{self, Sightings};
 use crate::sweep::{self, Look, Sight};
-use crate::terminate::Ended;
-use crate::tree;
 use crate::verdict::{Answer, Gate, Verdict};
 
-/// When somebody of no interest is looked at again.
-const INNOCENT: Duration = Duration::from_secs(60);
-/// When a process that could not be ended is tried again.
-const STUBBORN: Duration = Duration::from_secs(600);
+mod turns;
+
 /// When a process is seen again that started in the very tick of the first look: two ticks at 100 a second.
 const NEWBORN: Duration = Duration::from_millis(20);
+/// Most processes that are looked at in one go: whoever asks on the socket waits for no longer than that takes.
+const BATCH: usize = 256;
 /// Of all processes that can be held at once, the share that is kept free for ending some.
 const HELD_SHARE: usize = 4;
 
@@ -59,17 +57,16 @@ struct Tracked<H: Host> {
     /// `None` when too many are held already; then it is pinned anew each time.
     process: Option<Arc<H::Pinned>>,
     judgement: Judgement,
+    /// When it was judged.
+    judged: Duration,
     /// Whether its environment could not be read at all, when it was first looked at.
     is_unreadable: bool,
     /// When it is to be judged again, on the monotonic clock.
     next: Duration,
-    /// Whether it is being ended right now.
-    is_ending: bool,
-}
-
-struct Innocent {
-    next: Duration,
-    is_unreadable: bool,
+    /// How long the last attempts to judge it made us wait; `None` when the last one succeeded.
+    failing: Option<Duration>,
+    /// Whether it is to be ended as soon as fewer others are being ended.
+    is_deferred: bool,
 }
 
 /// Whom a handle in the waiter belongs to.
@@ -85,14 +82,22 @@ pub struct Keeper<H: Host> {
     /// What is remembered, across restarts too.
     pub sightings: Sightings,
     census: Census,
-    innocents: HashMap<Pid, Innocent>,
+    innocents: Innocents,
+    /// Who is to be looked at as soon as there is time.
+    pending: BTreeSet<Pid>,
     tracked: BTreeMap<Pid, Tracked<H>>,
+    /// How many of them are held by a handle.
+    held: usize,
+    /// Who is being ended right now.
+    busy: HashSet<ProcId>,
     family: Family<H>,
     waiter: H::Waiter,
+    alarm: Option<Duration>,
     watched: HashMap<u64, Watch>,
     last_token: u64,
     limit: Duration,
     events: Vec<Event>,
+    differences: Differences,
 }
 
 impl<H: Host> Keeper<H> {
@@ -106,17 +111,25 @@ impl<H: Host> Keeper<H> {
         let mut keeper = Self {
             family: Family::new(),
             sightings,
-            innocents: HashMap::new(),
+            innocents: Innocents::default(),
+            pending: BTreeSet::new(),
             tracked: BTreeMap::new(),
+            held: 0,
+            busy: HashSet::new(),
             waiter,
+            alarm: None,
             watched: HashMap::new(),
             last_token: 0,
             limit,
             events: Vec::new(),
+            differences: Differences::default(),
             census,
             ground,
         };
-        keeper.look_at(keeper.census.candidates.clone());
+        keeper.pending.extend(&keeper.census.candidates);
+        while !keeper.pending.is_empty() {
+            keeper.look_at_pending();
+        }
         keeper.meet_families()?;
         Ok(keeper)
     }
@@ -124,14 +137,15 @@ impl<H: Host> Keeper<H> {
     /// Takes other settings; what is remembered stays, and everything is looked at again.
     ///
     /// # Errors
-    /// When processes cannot be listed.
+    /// When processes cannot be listed. The settings are the old ones then.
     pub fn reload(&mut self, ground: Ground<H>) -> Result<(), HostError> {
+        self.census = census::take(&*ground.host, &ground.policy, ground.us.scope)?;
         self.ground = ground;
-        self.census = census::take(&*self.ground.host, &self.ground.policy, self.ground.us.scope)?;
         self.innocents.clear();
+        self.family.walk_anew();
         let now = self.clock().monotonic;
-        for tracked in self.tracked.values_mut().filter(|t| !t.is_ending) {
-            tracked.next = now;
+        for tracked in self.tracked.values_mut() {
+            (tracked.next, tracked.is_deferred) = (now, false);
         }
         self.look_again();
         self.look_at(self.new_candidates());
@@ -146,24 +160,34 @@ impl<H: Host> Keeper<H> {
         let now = self.clock().monotonic;
         let tracked = &self.tracked;
         let innocents = &self.innocents;
-        let is_known =
-            |pid: Pid| tracked.contains_key(&pid) || innocents.get(&pid).is_some_and(|i| i.next > now);
+        let is_known = |pid: Pid| tracked.contains_key(&pid) || innocents.is_known(pid, now);
         let known = Known { adopters: &self.census.adopters, is_known: &is_known };
         self.census = census::again(&*self.ground.host, &self.ground.policy, self.ground.us.scope, &known)?;
         // Only the innocent may be forgotten because a list lacks them: the lists are not atomic.
-        let children = &self.census.children;
-        self.innocents.retain(|pid, _| children.binary_search(pid).is_ok());
+        self.innocents.retain_among(&self.census.children);
+        self.file_foreigners();
         let mut candidates = self.new_candidates();
         candidates.extend(self.wrapped());
         self.look_at(candidates);
         self.look_again();
+        let now = self.clock().monotonic;
         if self.family.is_walk_due(now) {
             self.meet_families()?;
         } else if self.family.is_visit_due(now) {
             let strangers = self.family.visit(&self.ground, self.tracked.keys().copied());
             self.meet(strangers);
+            self.drop_watches();
+            self.family.visited(now, self.clock().monotonic);
         }
         Ok(())
+    }
+
+    /// Whose process somebody is can change, but rarely does.
+    fn file_foreigners(&mut self) {
+        let (now, interval) = (self.clock().monotonic, self.ground.policy.interval());
+        for pid in &self.census.foreigners {
+            self.innocents.file(*pid, Sort::Foreign, now, interval);
+        }
     }
 
     fn new_candidates(&self) -> Vec<Pid> {
@@ -172,22 +196,33 @@ impl<H: Host> Keeper<H> {
 
     /// What hangs below marked wrappers: their orphans are not the adopters' own children.
     fn wrapped(&self) -> Vec<Pid> {
-        let wrappers = self.tracked.values().filter(|t| t.judgement.is_wrapper && !t.is_ending);
+        let wrappers =
+            self.tracked.values().filter(|t| t.judgement.is_wrapper && !self.busy.contains(&t.judgement.id));
         let below =
             wrappers.filter_map(|t| self.census.children(&*self.ground.host, t.judgement.id.pid).ok());
         below.flatten().filter(|pid| !self.tracked.contains_key(pid)).collect()
     }
 
+    /// Looks at processes, at once unless they are very many.
+    fn look_at(&mut self, pids: Vec<Pid>) {
+        self.pending.extend(pids);
+        self.look_at_pending();
+    }
+
     /// Reads and judges processes, and follows marked wrappers down.
-    fn look_at(&mut self, mut pids: Vec<Pid>) {
-        while !pids.is_empty() {
-            pids.sort_unstable();
-            pids.dedup();
-            let looks = self.looks(std::mem::take(&mut pids));
-            for (pid, look) in looks {
+    fn look_at_pending(&mut self) {
+        let mut room = BATCH;
+        while room > 0 && !self.pending.is_empty() {
+            let pids: Vec<Pid> = self.pending.iter().copied().take(room).collect();
+            for pid in &pids {
+                self.pending.remove(pid);
+            }
+            room -= pids.len();
+            for (pid, look) in self.looks(pids) {
                 if self.file(pid, look) {
                     let children = self.census.children(&*self.ground.host, pid).unwrap_or_default();
-                    pids.extend(children.into_iter().filter(|child| !self.tracked.contains_key(child)));
+                    let fresh = children.into_iter().filter(|child| !self.tracked.contains_key(child));
+                    self.pending.extend(fresh);
                 }
             }
         }
@@ -211,29 +246,24 @@ impl<H: Host> Keeper<H> {
 
     /// Files what a look at a process found; says whether what is below it must be looked at, too.
     fn file(&mut self, pid: Pid, look: Fact<Look>) -> bool {
-        let now = self.clock().monotonic;
-        match look {
+        let why = match look {
             Ok(Look::Judged(judgement, sight)) if judgement.is_notable() || judgement.is_wrapper => {
-                self.innocents.remove(&pid);
-                self.track(*judgement, sight == Sight::None)
+                self.innocents.remove(pid);
+                return self.track(*judgement, sight == Sight::None);
             }
-            Ok(Look::Judged(..) | Look::Nothing | Look::Zombie(_)) => {
-                self.innocents.insert(pid, Innocent { next: now + INNOCENT, is_unreadable: false });
-                false
-            }
-            Err(Why::Gone) => false,
-            Err(_) => {
-                self.innocents.insert(pid, Innocent { next: now + INNOCENT, is_unreadable: true });
-                false
-            }
-        }
+            Ok(Look::Judged(..) | Look::Nothing | Look::Zombie(_)) => None,
+            Err(Why::Gone) => return false,
+            Err(why) => Some(why),
+        };
+        let (now, interval) = (self.clock().monotonic, self.ground.policy.interval());
+        self.innocents.file(pid, Sort::of(why.as_ref()), now, interval);
+        false
     }
 
     fn track(&mut self, judgement: Judgement, is_unreadable: bool) -> bool {
         let id = judgement.id;
         let is_wrapper = judgement.is_wrapper;
-        let held = self.tracked.values().filter(|t| t.process.is_some()).count() + self.family.held();
-        let process = if held < self.ground.host.pin_limit() / HELD_SHARE {
+        let process = if self.held + self.family.held() < self.ground.host.pin_limit() / HELD_SHARE {
             match self.ground.host.pin(id.pid) {
                 Ok(process) if process.id() == id => {
                     self.watch(&process, Watch::Tracked(id)).then(|| Arc::new(process))
@@ -244,16 +274,21 @@ impl<H: Host> Keeper<H> {
         } else {
             None
         };
-        self.tracked.insert(
+        let now = self.clock().monotonic;
+        self.held += usize::from(process.is_some());
+        let before = self.tracked.insert(
             id.pid,
             Tracked {
                 process,
                 judgement: judgement.clone(),
                 is_unreadable,
-                next: Duration::ZERO,
-                is_ending: false,
+                judged: now,
+                next: now,
+                failing: None,
+                is_deferred: false,
             },
         );
+        self.held -= usize::from(before.is_some_and(|before| before.process.is_some()));
         self.take_in(judgement, true);
         is_wrapper
     }
@@ -271,20 +306,22 @@ impl<H: Host> Keeper<H> {
     fn take_in(&mut self, judgement: Judgement, is_new: bool) {
         let (clock, interval) = (self.clock(), self.ground.policy.interval());
         let Some(tracked) = self.tracked.get_mut(&judgement.id.pid) else { return };
+        (tracked.judged, tracked.failing) = (clock.monotonic, None);
         tracked.next = match judgement.verdict {
             Verdict::Wait(left) => clock.monotonic + left,
             Verdict::Reap => clock.monotonic,
-            Verdict::Spare | Verdict::Unknown => clock.monotonic + interval,
+            // The next tick does it; no need to wake for it alone.
+            Verdict::Spare | Verdict::Unknown => clock.monotonic + interval / 2,
         };
         if judgement.is_orphan() {
             let here = self.ground.host.here();
             self.sightings.note(judgement.id, &clock, here);
-            if sightings::is_newborn(&judgement.id, &clock, here) {
+            if sightings::is_newborn(&judgement.id, &clock, here) && judgement.verdict != Verdict::Reap {
                 // It could not be remembered yet, and its grace must not begin a whole grace later.
                 tracked.next = clock.monotonic + NEWBORN;
             }
         } else if judgement.verdict == Verdict::Spare {
-            self.sightings.clear(&judgement.id);
+            self.sightings.clear(&judgement.id, &clock);
         }
         let before = &tracked.judgement;
         let is_news = is_new
@@ -296,14 +333,16 @@ impl<H: Host> Keeper<H> {
         }
     }
 
-    /// Judges again whoever is due, through the handle that holds it.
+    /// Judges again whoever is due, through the handle that holds it; the rest of very many at the next call.
     pub fn look_again(&mut self) {
+        self.look_at_pending();
         let now = self.clock().monotonic;
         let due: Vec<(Pid, Option<Arc<H::Pinned>>)> = self
             .tracked
             .iter()
-            .filter(|(_, t)| t.next <= now && !t.is_ending)
+            .filter(|(_, t)| t.next <= now && !t.is_deferred && !self.busy.contains(&t.judgement.id))
             .map(|(pid, t)| (*pid, t.process.clone()))
+            .take(BATCH)
             .collect();
         if due.is_empty() {
             return;
@@ -327,10 +366,11 @@ impl<H: Host> Keeper<H> {
                 Ok(j) if same(&j) && (j.is_notable() || j.is_wrapper) => self.take_in(j, false),
                 // It is somebody else now, or of no interest any more.
                 Ok(_) | Err(Why::Gone) => self.forget(pid),
-                Err(_) => {
-                    let next = now + self.ground.policy.interval();
+                Err(why) => {
+                    let interval = self.ground.policy.interval();
                     if let Some(tracked) = self.tracked.get_mut(&pid) {
-                        tracked.next = next;
+                        let wait = longer(tracked.failing, interval, Sort::of(Some(&why))).max(interval);
+                        (tracked.failing, tracked.next) = (Some(wait), now + wait);
                     }
                 }
             }
@@ -339,7 +379,8 @@ impl<H: Host> Keeper<H> {
 
     fn forget(&mut self, pid: Pid) {
         if let Some(tracked) = self.tracked.remove(&pid) {
-            self.sightings.clear(&tracked.judgement.id);
+            self.held -= usize::from(tracked.process.is_some());
+            self.sightings.clear(&tracked.judgement.id, &self.ground.host.clock());
             self.events.push(Event::Gone(tracked.judgement.id));
         }
     }
@@ -366,7 +407,12 @@ impl<H: Host> Keeper<H> {
                     Watch::Elder(id) => bereaved.extend(self.bereave(&id)),
                 }
             }
-            self.look_at(bereaved);
+            self.look_at(bereaved.clone());
+            // Whoever has another parent that lives is in its place again.
+            bereaved.retain(|pid| !self.tracked.contains_key(pid) && !self.pending.contains(pid));
+            if !bereaved.is_empty() {
+                self.meet(bereaved);
+            }
             self.look_again();
         }
     }
@@ -380,7 +426,7 @@ impl<H: Host> Keeper<H> {
             match self.tracked.get_mut(&id.pid) {
                 Some(tracked) => tracked.next = clock.monotonic,
                 None => {
-                    self.innocents.remove(&id.pid);
+                    self.innocents.remove(id.pid);
                     look_at.push(id.pid);
                 }
             }
@@ -390,19 +436,29 @@ impl<H: Host> Keeper<H> {
 
     /// Walks over all processes, for agents in their place and for orphans that the lists lack.
     fn meet_families(&mut self) -> Result<(), HostError> {
+        let began = self.clock().monotonic;
         let walk = self.ground.host.walk(self.ground.us.scope)?;
         let strangers = self.family.walk(&self.ground, &walk);
-        self.meet(strangers);
         let stray = self.family.strays(&walk, &self.census.adopters);
+        drop(walk);
+        for some in strangers.chunks(BATCH) {
+            self.meet(some.to_vec());
+        }
         self.look_at(stray.into_iter().filter(|pid| !self.tracked.contains_key(pid)).collect());
+        self.drop_watches();
+        let host = Arc::clone(&self.ground.host);
+        self.sightings.retain(|pid| host.exists(pid) != Ok(false));
+        self.family.walked(began, self.clock().monotonic);
+        Ok(())
+    }
+
+    /// Forgets whose handles are closed: those never tell anything any more.
+    fn drop_watches(&mut self) {
         let (tracked, family) = (&self.tracked, &self.family);
         self.watched.retain(|_, watch| match watch {
             Watch::Tracked(id) => tracked.get(&id.pid).is_some_and(|t| t.judgement.id == *id),
             Watch::Elder(id) => family.holds(id),
         });
-        let host = Arc::clone(&self.ground.host);
-        self.sightings.retain(|pid| host.exists(pid) != Ok(false));
-        Ok(())
     }
 
     /// Judges strangers, and remembers those who are agents in their place.
@@ -426,70 +482,10 @@ impl<H: Host> Keeper<H> {
         }
     }
 
-    /// What is to be ended now, at most one sweep's worth; its orphans count as being ended from now on.
-    pub fn plan(&mut self) -> Plan {
-        let reap = |t: &&Tracked<H>| t.judgement.verdict == Verdict::Reap && !t.is_ending;
-        let roots: Vec<&Judgement> = self.tracked.values().filter(reap).map(|t| &t.judgement).collect();
-        if roots.is_empty() {
-            return Plan::default();
-        }
-        let judged = self.judged();
-        let trees = tree::read(&self.ground, &self.census, &roots, &judged, self.limit);
-        let policy = &self.ground.policy;
-        let plan = plan(&trees, policy.reach(), policy.max_targets().get());
-        for root in plan.targets.iter().map(|t| t.root) {
-            if let Some(tracked) = self.tracked.get_mut(&root.pid).filter(|t| t.judgement.id == root) {
-                tracked.is_ending = true;
-            }
-        }
-        plan
-    }
-
-    /// Takes in what became of a plan's targets.
-    pub fn ended(&mut self, plan: &Plan, ended: &[Ended]) {
-        let now = self.clock().monotonic;
-        let interval = self.ground.policy.interval();
-        for root in plan.targets.iter().map(|t| t.root) {
-            let outcome = ended.iter().find(|e| e.target.id == root).map(|e| e.outcome);
-            let Some(tracked) = self.tracked.get_mut(&root.pid).filter(|t| t.judgement.id == root) else {
-                continue;
-            };
-            tracked.is_ending = false;
-            tracked.next = now;
-            match outcome {
-                Some(Outcome::Exited | Outcome::Killed | Outcome::Gone) => self.forget(root.pid),
-                Some(Outcome::Denied | Outcome::Survived) => tracked.next = now + STUBBORN,
-                Some(Outcome::Spared) | None => tracked.next = now + interval,
-                Some(Outcome::Interrupted) => {}
-            }
-        }
-    }
-
-    /// Puts off everybody who would be ended now: nothing is ended while the service is paused.
-    pub fn put_off(&mut self, until: Duration) {
-        let reap = |t: &&mut Tracked<H>| t.judgement.verdict == Verdict::Reap && !t.is_ending;
-        for tracked in self.tracked.values_mut().filter(reap) {
-            tracked.next = until;
-        }
-    }
-
-    /// Everybody who was put off is due again.
-    pub fn due_at(&mut self, now: Duration) {
-        for tracked in self.tracked.values_mut().filter(|t| t.judgement.verdict == Verdict::Reap) {
-            tracked.next = now;
-        }
-    }
-
     /// What was made of each process of interest by itself, when it was last looked at.
     #[must_use]
     pub fn judged(&self) -> Vec<Judgement> {
         self.judgements().cloned().collect()
-    }
-
-    /// When somebody is to be judged again, on the monotonic clock.
-    #[must_use]
-    pub fn next(&self) -> Option<Duration> {
-        self.tracked.values().filter(|t| !t.is_ending).map(|t| t.next).min()
     }
 
     /// What happened since this was last asked.
@@ -511,9 +507,9 @@ impl<H: Host> Keeper<H> {
     /// How well the last look could see.
     #[must_use]
     pub fn view(&self) -> View {
-        let hidden = self.innocents.values().filter(|i| i.is_unreadable).count();
+        let (innocents, hidden) = self.innocents.count();
         let unread = hidden + self.tracked.values().filter(|t| t.is_unreadable).count();
-        let read = self.innocents.len() + self.tracked.len() - unread;
+        let read = innocents + self.tracked.len() - unread;
         View {
             method: Some(self.census.method),
             examined: self.census.examined,
@@ -534,30 +530,34 @@ impl<H: Host> Keeper<H> {
         &self.waiter
     }
 
-    /// Where a stateless look with the same memory comes to another verdict. Empty when all is well; a process
-    /// that changes in between can be a difference too.
+    /// Lets the waiter's descriptor tell when a moment of the monotonic clock has come; says whether it will.
+    pub fn wake_at(&mut self, at: Duration) -> bool {
+        // One that has come already was told already, and is told again only when it is set again.
+        let is_set = (self.alarm == Some(at) && at > self.clock().monotonic) || self.waiter.wake_at(at);
+        self.alarm = is_set.then_some(at);
+        is_set
+    }
+
+    /// Where a stateless look with the same memory comes to another verdict, and goes on doing so.
     ///
     /// # Errors
     /// When processes cannot be listed.
     pub fn differences(&mut self) -> Result<Vec<String>, HostError> {
         let survey = sweep::survey(&self.ground, &self.sightings, false, self.limit)?;
         let said = |j: &Judgement| (j.verdict.name(), j.decided_by);
-        let mut differences = Vec::new();
-        let mut theirs: BTreeMap<Pid, &Judgement> = BTreeMap::new();
-        for judgement in survey.judgements.iter().filter(|j| j.is_notable()) {
-            theirs.insert(judgement.id.pid, judgement);
+        let mut found: BTreeMap<Pid, Difference> = BTreeMap::new();
+        for j in survey.judgements.iter().filter(|j| j.is_notable() && !self.busy.contains(&j.id)) {
+            let looked_at = self.innocents.filed_at(j.id.pid);
+            found.insert(j.id.pid, Difference { ours: None, theirs: Some(said(j)), looked_at });
         }
-        for (pid, tracked) in self.tracked.iter().filter(|(_, t)| !t.is_ending && t.judgement.is_notable()) {
-            let ours = said(&tracked.judgement);
-            match theirs.remove(pid).map(said) {
-                Some(other) if other == ours || tracked.next <= self.clock().monotonic => {}
-                Some(other) => differences.push(format!("pid {pid}: {ours:?} here, {other:?} there")),
-                None => differences.push(format!("pid {pid}: {ours:?} here, nothing there")),
+        for (pid, tracked) in &self.tracked {
+            let ours = Some(said(&tracked.judgement)).filter(|_| tracked.judgement.is_notable());
+            let theirs = found.remove(pid).and_then(|difference| difference.theirs);
+            if ours != theirs && !self.busy.contains(&tracked.judgement.id) {
+                found.insert(*pid, Difference { ours, theirs, looked_at: Some(tracked.judged) });
             }
         }
-        let unseen = theirs.values().filter(|j| !self.tracked.contains_key(&j.id.pid));
-        differences.extend(unseen.map(|j| format!("pid {}: nothing here, {:?} there", j.id.pid, said(j))));
-        Ok(differences)
+        Ok(self.differences.take_in(&found, self.clock().monotonic))
     }
 
     fn clock(&self) -> Clock {

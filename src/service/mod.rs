@@ -4,21 +4,25 @@
 //! request on the socket, a signal. [`warden`] says what each of them leads to, [`keeper`] what is known;
 //! [`execution`] ends processes on threads of its own.
 
+mod compare;
 pub mod control;
 mod desktop;
 mod execution;
 mod family;
 mod http;
+mod innocents;
 pub mod keeper;
 pub mod lock;
 pub mod logs;
 pub mod metrics;
 mod notify;
 mod outputs;
+mod pace;
 mod pause;
 pub mod readings;
 mod status;
 mod textfile;
+mod troubles;
 pub mod warden;
 
 use std::io;
@@ -105,10 +109,12 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
         if let Some(served) = http.follow(warden.listen()) {
             warden.served(served);
         }
-        let wake = instant(&warden, warden.next_wake());
-        let wake = http.next().map_or(wake, |again| wake.min(again));
+        let wake = warden.next_wake();
+        // One timer of our own: tokio's wakes us up to three times on its way to a moment seconds ahead.
+        let sleep = if warden.wake_at(wake) { None } else { Some(instant(&warden, wake)) };
+        let sleep = [sleep, http.next()].into_iter().flatten().min();
         tokio::select! {
-            () = sleep_until(wake) => warden.wake(),
+            () = at(sleep) => warden.wake(),
             () = readable(exits.as_ref()) => warden.exits(),
             Some(done) = done.recv() => warden.done(&done),
             Some((request, answer)) = calls.recv() => {
@@ -128,6 +134,8 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
         }
     }
     http.stop();
+    // Clients are told that we stop instead of being left to wait.
+    drop(calls);
     stop(warden, done).await;
     Ok(())
 }
@@ -155,6 +163,13 @@ async fn stop<H: Host>(mut warden: Warden<H>, mut done: mpsc::UnboundedReceiver<
     info!("stopped");
 }
 
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// When the monotonic clock will show `at`.
 fn instant<H: Host>(warden: &Warden<H>, at: Duration) -> Instant {
     Instant::now() + at.saturating_sub(warden.clock().monotonic)
@@ -169,7 +184,7 @@ fn exit_descriptor<H: Host>(warden: &Warden<H>) -> Result<Option<AsyncFd<OwnedFd
     watched.map(Some).map_err(|source| ServiceError::Io { what: "wait for processes".into(), source, hint })
 }
 
-/// Resolves when a watched process has exited. Readiness is cleared before the exits are taken in, so that none
+/// Resolves when a watched process has exited, or it is time to wake. Readiness is cleared before the exits are taken in, so that none
 /// is lost in between.
 async fn readable(exits: Option<&AsyncFd<OwnedFd>>) {
     match exits {

@@ -70,7 +70,7 @@ impl<H: Host> Warden<H> {
         }
         let text = self.metrics().map(|text| classic(&text)).unwrap_or_default();
         if let Some(trouble) = self.outputs.textfile.write(&text, now) {
-            self.trouble(trouble);
+            self.trouble(&trouble);
         }
     }
 
@@ -95,7 +95,7 @@ impl<H: Host> Warden<H> {
             Ok(None) => None,
             Err(error) => {
                 if self.outputs.listen_error.as_ref() != Some(&error) {
-                    self.trouble(error.clone());
+                    self.trouble(&error);
                 }
                 Some(error)
             }

@@ -1,6 +1,5 @@
 //! The service without its event loop: what each event leads to. Nothing here waits.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,17 +11,16 @@ use super::execution::{Done, Executions};
 use super::keeper::{Event, Keeper};
 use super::outputs::Outputs;
 use super::pause::Pause;
+use super::troubles::Troubles;
 use super::{logs, notify, status};
 use crate::config::{ConfigError, Policy};
 use crate::doctor::{Check, Level};
 use crate::escalation::Outcome;
 use crate::look::Ground;
-use crate::report::status::{Totals, Trouble};
+use crate::report::status::Totals;
 use crate::sightings::Sightings;
 use crate::state::StateDir;
 
-/// How many troubles are remembered for `reaper status`.
-const TROUBLES: usize = 10;
 /// When to try again after another reaper was ending processes, or the history could not be written.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -73,7 +71,7 @@ pub struct Warden<H: Host> {
     pub(super) config_error: Option<String>,
     pub(super) looks: Looks,
     pub(super) totals: Totals,
-    pub(super) troubles: VecDeque<Trouble>,
+    pub(super) troubles: Troubles,
     pub(super) pause: Option<Pause>,
     pub(super) outputs: Outputs,
     pub(super) next_tick: Duration,
@@ -81,6 +79,7 @@ pub struct Warden<H: Host> {
     retry_at: Duration,
     is_stopping: bool,
     saved: Sightings,
+    save_again_at: Duration,
     status: String,
 }
 
@@ -92,7 +91,7 @@ impl<H: Host> Warden<H> {
     pub fn new(setup: Setup<H>, executions: Option<Executions>) -> Result<Self, HostError> {
         let (host, here) = (Arc::clone(&setup.host), setup.host.here());
         let started = host.clock();
-        let mut troubles = VecDeque::new();
+        let mut troubles = Troubles::default();
         setup.checks.iter().for_each(complain);
         let mut sightings = Sightings::default();
         if let Some(state) = &setup.state {
@@ -100,7 +99,7 @@ impl<H: Host> Warden<H> {
             sightings = loaded;
             if let Some(what) = warning {
                 warn!("{what}");
-                note(&mut troubles, what, &started);
+                troubles.note(&what, &started);
             }
         }
         let pause = setup.runtime.as_ref().and_then(|runtime| Pause::load(runtime, here, &started));
@@ -129,6 +128,7 @@ impl<H: Host> Warden<H> {
             retry_at: Duration::ZERO,
             is_stopping: false,
             saved: sightings,
+            save_again_at: Duration::ZERO,
             status: String::new(),
             executions,
             keeper,
@@ -141,7 +141,7 @@ impl<H: Host> Warden<H> {
     pub fn next_wake(&self) -> Duration {
         let mut wake = self.next_tick;
         if let Some(next) = self.keeper.next() {
-            wake = wake.min(next.max(self.retry_at));
+            wake = wake.min(next);
         }
         if let Some(Pause::Until(end)) = self.pause {
             wake = wake.min(end);
@@ -150,6 +150,11 @@ impl<H: Host> Warden<H> {
             wake = wake.min(due);
         }
         wake
+    }
+
+    /// Lets the descriptor of the keeper's waiter tell when it is time to wake; says whether it will.
+    pub fn wake_at(&mut self, at: Duration) -> bool {
+        self.keeper.wake_at(at)
     }
 
     /// Does what is due.
@@ -190,9 +195,7 @@ impl<H: Host> Warden<H> {
             }
             Err(e) => {
                 self.looks.failed += 1;
-                if !self.looks.failing {
-                    self.trouble(format!("{e}; nothing is ended before a look succeeds"));
-                }
+                self.trouble(&format!("{e}; nothing is ended before a look succeeds"));
                 self.looks.failing = true;
             }
         }
@@ -202,19 +205,23 @@ impl<H: Host> Warden<H> {
         match self.keeper.differences() {
             Ok(differences) => {
                 for difference in differences {
-                    self.trouble(format!("a stateless look comes to another verdict: {difference}"));
+                    self.trouble(&format!("a stateless look comes to another verdict: {difference}"));
                 }
             }
-            Err(e) => self.trouble(e.to_string()),
+            Err(e) => self.trouble(&e.to_string()),
         }
     }
 
-    /// Takes in that watched processes have ended.
+    /// Takes in that watched processes have ended, or that it is time to wake.
     pub fn exits(&mut self) {
         if let Err(e) = self.keeper.exits() {
-            self.trouble(e.to_string());
+            self.trouble(&e.to_string());
         }
-        self.settle();
+        if self.next_wake() <= self.clock().monotonic {
+            self.wake();
+        } else {
+            self.settle();
+        }
     }
 
     /// Takes in what became of a plan.
@@ -239,10 +246,13 @@ impl<H: Host> Warden<H> {
             }
         }
         if let Some(what) = &done.trouble {
-            self.trouble(what.clone());
+            self.trouble(what);
             self.retry_at = self.clock().monotonic + RETRY;
         }
         self.keeper.ended(&done.plan, &done.ended);
+        if done.trouble.is_some() {
+            self.keeper.put_off(self.retry_at);
+        }
         self.keeper.look_again();
         self.settle();
     }
@@ -270,20 +280,28 @@ impl<H: Host> Warden<H> {
         self.publish();
     }
 
-    /// Remembers on the disk what must survive us; complains once while that fails.
+    /// Remembers on the disk what must survive us. What is no more can wait for the next tick: that it is
+    /// remembered for a while longer harms nobody.
     fn save(&mut self) {
         let Some(state) = &self.setup.state else { return };
-        if self.keeper.sightings == self.saved {
+        let (clock, here) = (self.clock(), self.setup.host.here());
+        let sightings = &self.keeper.sightings;
+        let is_due = sightings.has_more_than(&self.saved) || clock.monotonic >= self.save_again_at;
+        if *sightings == self.saved || !is_due {
             return;
         }
-        let (clock, here) = (self.clock(), self.setup.host.here());
-        match self.keeper.sightings.save(state, here, &clock) {
-            Ok(()) => self.saved = self.keeper.sightings.clone(),
+        self.save_again_at = clock.monotonic + self.keeper.ground().policy.interval();
+        // Somebody may have removed the directory.
+        let saved = sightings.save(state, here, &clock).or_else(|e| {
+            state.restore().map_err(|_| e)?;
+            sightings.save(state, here, &clock)
+        });
+        match saved {
+            Ok(()) => self.saved = sightings.clone(),
             Err(e) => {
-                let what = format!("{e}\n(a restart would count every orphan as seen for the first time)");
-                if self.troubles.back().is_none_or(|last| last.what != what) {
-                    self.trouble(what);
-                }
+                self.trouble(&format!(
+                    "{e}\n(a restart would count every orphan as seen for the first time)"
+                ));
             }
         }
     }
@@ -291,26 +309,30 @@ impl<H: Host> Warden<H> {
     fn act(&mut self) {
         let now = self.clock().monotonic;
         let is_held = self.pause.is_some() || self.is_stopping || self.looks.failing;
-        let policy = &self.keeper.ground().policy;
         if self.executions.is_none() || is_held || self.setup.host.here().cannot_signal.is_some() {
-            self.keeper.put_off(now + policy.interval());
+            self.keeper.put_off(now + self.keeper.ground().policy.interval());
             return;
         }
         if now < self.retry_at {
+            self.keeper.put_off(self.retry_at);
             return;
         }
         let plan = Arc::new(self.keeper.plan());
         if plan.targets.is_empty() {
             return;
         }
+        let waiting = self.keeper.deferred();
+        if waiting > 0 {
+            info!("ending {} now; {waiting} wait for them (max-targets)", plan.targets.len());
+        }
         let (ground, sightings) = (self.keeper.ground().clone(), self.keeper.sightings.clone());
         let judged = self.keeper.judged();
         let Some(executions) = &mut self.executions else { return };
         if let Err(e) = executions.start(ground, &plan, judged, sightings) {
             self.keeper.ended(&plan, &[]);
-            self.keeper.put_off(now + RETRY);
             self.retry_at = now + RETRY;
-            self.trouble(e.to_string());
+            self.keeper.put_off(self.retry_at);
+            self.trouble(&e.to_string());
         }
     }
 
@@ -324,6 +346,7 @@ impl<H: Host> Warden<H> {
                     Ok(time) => {
                         let pause = Pause::from(time, &self.clock());
                         info!("paused: nothing is ended");
+                        self.hand_back();
                         self.set_pause(Some(pause))
                     }
                     Err(e) => Some(format!("for_s: {e}")),
@@ -390,7 +413,8 @@ impl<H: Host> Warden<H> {
                 logs::warnings(&policy);
             }
             Some(e) => {
-                self.trouble(format!("the new config is refused, and the old one stays in force: {e}"))
+                let what = format!("the new config is refused, and the old one stays in force: {e}");
+                self.trouble(&what);
             }
         }
         self.settle();
@@ -403,10 +427,10 @@ impl<H: Host> Warden<H> {
         self.is_stopping = true;
     }
 
-    /// Hands back what is being ended.
-    pub fn hand_back(&self) {
-        if let Some(executions) = &self.executions {
-            executions.stop();
+    /// Hands back what is being ended: it gets no more signals.
+    pub fn hand_back(&mut self) {
+        if let Some(executions) = &mut self.executions {
+            executions.hand_back();
         }
     }
 
@@ -422,10 +446,11 @@ impl<H: Host> Warden<H> {
         !self.looks.failing && self.looks.last_success.is_some_and(|last| age(last) <= allowed)
     }
 
-    pub(super) fn trouble(&mut self, what: String) {
-        error!("{what}");
+    pub(super) fn trouble(&mut self, what: &str) {
         let clock = self.clock();
-        note(&mut self.troubles, what, &clock);
+        if self.troubles.note(what, &clock) {
+            error!("{what}");
+        }
     }
 
     pub(super) fn clock(&self) -> Clock {
@@ -442,11 +467,4 @@ fn complain(check: &Check) {
         Level::Warn => warn!(check = name, "{name}: {what}\nhint: {hint}"),
         Level::Ok | Level::Skipped => debug!(check = name, "{name}: {what}"),
     }
-}
-
-fn note(troubles: &mut VecDeque<Trouble>, what: String, clock: &Clock) {
-    if troubles.len() == TROUBLES {
-        troubles.pop_front();
-    }
-    troubles.push_back(Trouble { at: crate::report::words::time(clock.realtime), what });
 }

@@ -51,6 +51,11 @@ pub struct Behaviour {
     pub desk: Option<PathBuf>,
     /// `alarm=MS`: exits by itself after so long.
     pub alarm_ms: Option<u64>,
+    /// `churn=RATE`: gives its own parent so many children a second, each of which ends by itself soon.
+    pub churn: Option<u32>,
+    /// `deaths=FILE`: writes `PID STATUS TIME` of each child that ends to the end of FILE: the status as `wait` has
+    /// it, the time in nanoseconds of the monotonic clock.
+    pub deaths: Option<PathBuf>,
 }
 
 impl Behaviour {
@@ -84,6 +89,8 @@ impl Behaviour {
                 b"ready" => it.ready = Some(value.into()),
                 b"desk" => it.desk = Some(value.into()),
                 b"alarm" => it.alarm_ms = Some(number(&value)?),
+                b"churn" => it.churn = Some(number(&value)?),
+                b"deaths" => it.deaths = Some(value.into()),
                 _ => {
                     let message = format!("unknown word in {VARIABLE}: {}", String::from_utf8_lossy(word));
                     return Err(io::Error::new(io::ErrorKind::InvalidInput, message));

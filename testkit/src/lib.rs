@@ -6,6 +6,7 @@
 pub mod actors;
 pub mod alive;
 pub mod behaviour;
+pub mod churn;
 mod fifo;
 mod fuse;
 pub mod hang;
@@ -27,6 +28,6 @@ pub use hang::Swamp;
 pub use pty::Terminal;
 pub use recipe::Shape;
 pub use reuse::recycle_pid;
-pub use scene::{play, skip};
+pub use scene::{measured, play, skip};
 pub use stage::{Hidepid, IdMap, Stage, Unavailable};
 pub use troupe::Troupe;

@@ -39,20 +39,28 @@ pub fn play(stage: &Stage, name: &str, direct: impl FnOnce()) {
     }
 }
 
+/// What a scene says to whoever runs the tests, even when all is well.
+const TOLD: [&str; 2] = ["skipped: ", "measured: "];
+
 /// Says loudly that a test was skipped, and why; past the harness's capture of output.
 pub fn skip(name: &str, reason: &str) {
-    skip_line(&format!("skipped: {name}: {reason}"));
+    tell(&format!("skipped: {name}: {reason}"));
 }
 
-fn skip_line(line: &str) {
+/// Tells a figure that was measured; past the harness's capture of output, from on the stage too.
+pub fn measured(what: &str) {
+    tell(&format!("measured: {what}"));
+}
+
+fn tell(line: &str) {
     use std::io::Write as _;
     drop(writeln!(std::io::stderr(), "{line}"));
 }
 
 fn judge(name: &str, output: &Output) {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    for line in err.lines().filter(|line| line.starts_with("skipped: ")) {
-        skip_line(line);
+    for line in err.lines().filter(|line| TOLD.iter().any(|prefix| line.starts_with(prefix))) {
+        tell(line);
     }
     // A name that matches no test would "pass" as well.
     let played = out.contains("1 passed");

@@ -86,6 +86,12 @@ impl Stage {
         self.init("systemd", &["/usr/lib/systemd/systemd", "--system"])
     }
 
+    /// Adds words to what PID 1 does (see [`Behaviour`](crate::behaviour::Behaviour)).
+    #[must_use]
+    pub fn init_behaves(self, words: impl AsRef<OsStr>) -> Self {
+        self.option("--init-behaviour", words)
+    }
+
     /// Mounts `/proc` with this option. Its effect shows to an ordinary user only.
     #[must_use]
     pub fn hidepid(self, mode: Hidepid) -> Self {

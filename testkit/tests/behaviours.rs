@@ -152,3 +152,38 @@ fn pids_are_recycled() {
         }
     });
 }
+
+#[test]
+fn deaths_are_recorded_by_whoever_collects() {
+    let file = "/run/stage/deaths";
+    play(&Stage::new().init_behaves(format!("deaths={file}")), here!(), || {
+        fs::write(file, "").unwrap();
+        let troupe = Troupe::new();
+        let parent = troupe.actor("sh").behave(format!("deaths={file}")).child();
+        let (killed, ended) = (troupe.actor("goose").under(&parent), troupe.actor("goose").orphan());
+        killed.kill();
+        ended.signal(libc::SIGTERM).unwrap();
+        assert!(killed.wait_collected(LONG) && ended.wait_collected(LONG));
+        let deaths = fs::read_to_string(file).unwrap();
+        for (pid, status) in [(killed.pid, libc::SIGKILL), (ended.pid, libc::SIGTERM)] {
+            assert!(deaths.lines().any(|line| line.starts_with(&format!("{pid} {status} "))), "{deaths}");
+        }
+    });
+}
+
+#[test]
+fn a_churn_gives_children_to_its_parent_and_takes_them_away() {
+    play(&Stage::new(), here!(), || {
+        let troupe = Troupe::new();
+        let init = troupe.init();
+        let last =
+            || fs::read_to_string("/proc/loadavg").unwrap().trim().rsplit(' ').next().map(str::to_owned);
+        let before: i32 = last().unwrap().parse().unwrap();
+        let churn = troupe.actor("forker").behave("churn=500").by(&init).child();
+        let many = |_: &reaper_testkit::Alive| last().unwrap().parse::<i32>().unwrap() > before + 500;
+        assert!(churn.wait_until(many));
+        churn.kill();
+        let children = || fs::read_to_string("/proc/1/task/1/children").unwrap().split_whitespace().count();
+        assert!(init.wait_until(|_| children() <= 2), "they end by themselves");
+    });
+}

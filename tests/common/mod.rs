@@ -40,6 +40,12 @@ impl Reaper {
         self
     }
 
+    /// Runs as this user and group, in somebody else's home.
+    pub fn uid_only(mut self, uid: u32) -> Self {
+        self.command.uid(uid).gid(uid);
+        self
+    }
+
     /// The command, for what this helper does not do.
     pub fn command(self) -> Command {
         self.command

@@ -165,6 +165,7 @@ impl Host for LinuxHost {
         facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())
     }
 
+    /// The number is 0 when the leader is outside our PID namespace, and for a moment when the process exits.
     fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
         // 0 stands for one outside our PID namespace, where `docker exec` leaves it.
         let ours = |id: nix::unistd::Pid| Pid::new(id.as_raw());

@@ -32,6 +32,7 @@ fn main() {
 struct Options {
     init: OsString,
     init_argv: Vec<OsString>,
+    /// What else PID 1 is told by `STAND_IN`.
     init_behaviour: String,
     hidepid: Option<String>,
     /// `root` or `self`: a user namespace that maps this user to root or to itself.
@@ -64,7 +65,10 @@ impl Options {
             match flag.to_str() {
                 Some("--init") => it.init = value,
                 Some("--init-arg") => it.init_argv.push(value),
-                Some("--init-behaviour") => it.init_behaviour = text.unwrap_or_default(),
+                Some("--init-behaviour") => {
+                    it.init_behaviour.push_str(text.as_deref().unwrap_or_default());
+                    it.init_behaviour.push(';');
+                }
                 Some("--hidepid") => it.hidepid = text,
                 Some("--user-ns") => it.user_ns = text,
                 Some("--uid") => it.uid = text.and_then(|text| text.parse().ok()),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use reaper_testkit::behaviour::{Behaviour, VARIABLE};
 use reaper_testkit::recipe::Recipe;
-use reaper_testkit::{hang, launch, memory, sys};
+use reaper_testkit::{churn, hang, launch, memory, sys};
 
 fn main() {
     let words = std::env::var_os(VARIABLE).unwrap_or_default();
@@ -72,6 +72,9 @@ impl Actor {
         }
         if let Some(file) = &self.behaviour.open {
             drop(fs::File::open(file));
+        }
+        if let Some(rate) = self.behaviour.churn {
+            return churn::churn(rate);
         }
         // PID 1 has its director since before its exec: what that one asked for, or that it ended, may have been
         // told before these signals were blocked, and is lost then.
@@ -143,6 +146,12 @@ impl Actor {
             (true, None) => return,
         };
         while let Ok(Some((pid, status))) = sys::wait(whom, libc::WNOHANG) {
+            if let Some(file) = &self.behaviour.deaths {
+                // One write, so that the lines of many parents do not mix.
+                let line = format!("{pid} {status} {}\n", sys::monotonic_ns());
+                let file = fs::OpenOptions::new().append(true).open(file);
+                drop(file.and_then(|mut file| file.write_all(line.as_bytes())));
+            }
             if self.behaviour.exit_with == Some(pid) {
                 std::process::exit(sys::exit_code(status));
             }

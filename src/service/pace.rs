@@ -1,0 +1,54 @@
+//! How often something is done whose cost depends on the machine: as often as its share of the time allows.
+//!
+//! What takes 10 ms on a small machine and 300 ms on a large one is done often on the one and rarely on the
+//! other, and costs both the same.
+
+use std::time::Duration;
+
+/// However cheap it is, no more often than this.
+const SHORTEST: Duration = Duration::from_secs(60);
+/// However dear it is, no less often than this.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// Something that is done again and again.
+#[derive(Debug)]
+pub struct Pace {
+    /// It may take one of so many parts of the time.
+    parts: u32,
+    next: Duration,
+}
+
+impl Pace {
+    /// Due at once, and afterwards such that it takes one of `parts` of the time.
+    pub const fn new(parts: u32) -> Self {
+        Self { parts, next: Duration::ZERO }
+    }
+
+    /// Whether it is to be done.
+    pub fn is_due(&self, now: Duration) -> bool {
+        now >= self.next
+    }
+
+    /// It was done, from `began` until `now`.
+    pub fn done(&mut self, began: Duration, now: Duration) {
+        let wait = now.saturating_sub(began).saturating_mul(self.parts).clamp(SHORTEST, LONGEST);
+        self.next = now.saturating_add(wait);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_costs_more_is_done_less_often() {
+        let at = Duration::from_millis;
+        let mut pace = Pace::new(18_000);
+        assert!(pace.is_due(Duration::ZERO));
+        for (cost, wait_s) in [(0, 60), (2, 60), (10, 180), (100, 1800), (5_000, 3600)] {
+            pace.done(at(1_000), at(1_000 + cost));
+            let next = at(1_000 + cost) + Duration::from_secs(wait_s);
+            assert!(pace.is_due(next) && !pace.is_due(next - at(1)), "{cost} ms");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Who was who in a soak, who died when and of what, and whether each death was right. It knows nothing of the
+//! service's own reasoning: births are what the director ordered, deaths what the parents collected.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use reaper_testkit::Alive;
+
+/// A process as it was ordered.
+#[derive(Clone)]
+pub struct Birth {
+    pub alive: Alive,
+    pub name: &'static str,
+    /// Whose child it was made, and whether its parent left it at once.
+    pub parent: usize,
+    pub is_left: bool,
+    /// Carries a marker that counts.
+    pub is_marked: bool,
+    /// Its name is an agent's.
+    pub is_agent: bool,
+    /// Opted out, or of a program that is never touched.
+    pub is_protected: bool,
+    /// `sh` or `npm`, and marked.
+    pub is_wrapper: bool,
+    pub group: i32,
+    pub session: i32,
+    pub born_ns: u64,
+}
+
+impl std::fmt::Display for Birth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} (pid {}, group {}, session {}", self.name, self.alive.pid, self.group, self.session)?;
+        let traits = [(self.is_left, "left"), (self.is_marked, "marked"), (self.is_protected, "protected")];
+        for (_, word) in traits.into_iter().filter(|(is_so, _)| *is_so) {
+            write!(f, ", {word}")?;
+        }
+        write!(f, ")")
+    }
+}
+
+/// A death as it was collected.
+#[derive(Clone, Copy, Debug)]
+struct Death {
+    at_ns: u64,
+    status: i32,
+}
+
+/// All of them. The first one is PID 1.
+#[derive(Default)]
+pub struct Ledger {
+    pub births: Vec<Birth>,
+    /// Whom the director ended itself.
+    pub ours: Vec<bool>,
+    deaths: Vec<Option<Death>>,
+}
+
+impl Ledger {
+    /// Enters a birth; its number.
+    pub fn enter(&mut self, birth: Birth) -> usize {
+        self.births.push(birth);
+        self.ours.push(false);
+        self.births.len() - 1
+    }
+
+    /// Takes in the record: `PID STATUS TIME` a line, of processes that are not in the ledger, too.
+    pub fn read(&mut self, record: &str) {
+        let mut of_pid: HashMap<i32, Vec<Death>> = HashMap::new();
+        for line in record.lines() {
+            let fields: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
+            let [pid, status, at_ns] = fields[..] else { panic!("the record is damaged: {line}") };
+            let death = Death { at_ns, status: i32::try_from(status).unwrap() };
+            of_pid.entry(i32::try_from(pid).unwrap()).or_default().push(death);
+        }
+        let death_of = |birth: &Birth| {
+            let of_number = of_pid.get(&birth.alive.pid)?;
+            of_number
+                .iter()
+                .filter(|death| death.at_ns >= birth.born_ns)
+                .min_by_key(|death| death.at_ns)
+                .copied()
+        };
+        self.deaths = self.births.iter().map(death_of).collect();
+    }
+
+    fn is_alive(&self, who: usize, at_ns: u64) -> bool {
+        self.births[who].born_ns <= at_ns && self.deaths[who].is_none_or(|death| death.at_ns > at_ns)
+    }
+
+    /// Whether its parent has died, or the orphaned wrapper above it makes it an orphan.
+    fn is_orphan(&self, who: usize, at_ns: u64) -> bool {
+        let birth = &self.births[who];
+        let parent = birth.parent;
+        who != 0
+            && (birth.is_left
+                || !self.is_alive(parent, at_ns)
+                || (self.births[parent].is_wrapper && self.is_orphan(parent, at_ns)))
+    }
+
+    /// May be ended at all.
+    fn may_end(&self, who: usize) -> bool {
+        self.births[who].is_marked && !self.births[who].is_protected
+    }
+
+    /// An orphaned agent: what a tree is ended for.
+    fn is_root(&self, who: usize, at_ns: u64) -> bool {
+        self.may_end(who) && self.births[who].is_agent && self.is_orphan(who, at_ns)
+    }
+
+    /// A live process in its place that leads its group or session and is marked.
+    fn claimed_by(&self, who: usize, at_ns: u64) -> Option<usize> {
+        let birth = &self.births[who];
+        (1..self.births.len()).find(|&other| {
+            let pid = self.births[other].alive.pid;
+            other != who
+                && (pid == birth.group || pid == birth.session)
+                && self.births[other].is_marked
+                && self.is_alive(other, at_ns)
+                && !self.is_orphan(other, at_ns)
+        })
+    }
+
+    /// A live agent in its place above it, as it was born.
+    fn agent_above(&self, who: usize, at_ns: u64) -> Option<usize> {
+        let mut at = self.births[who].parent;
+        while at != 0 {
+            let is_owner = self.births[at].is_agent && self.births[at].is_marked;
+            if is_owner && self.is_alive(at, at_ns) && !self.is_orphan(at, at_ns) {
+                return Some(at);
+            }
+            at = self.births[at].parent;
+        }
+        None
+    }
+
+    /// Whether some orphaned agent's tree may have had it: by birth, as its wrapper, or as an orphan by the group or
+    /// session of one that is in such a tree.
+    fn belongs_to_a_root(&self, who: usize, at_ns: u64) -> bool {
+        let birth = &self.births[who];
+        let is_orphan = self.is_orphan(who, at_ns);
+        let shares = |other: usize| {
+            let it = &self.births[other];
+            is_orphan && self.may_end(other) && (it.group == birth.group || it.alive.pid == birth.session)
+        };
+        let all = 1..self.births.len();
+        all.clone().filter(|&root| self.is_root(root, at_ns)).any(|root| {
+            let in_tree = |other: usize| other == root || self.descends(other, root);
+            in_tree(who)
+                || self.descends(root, who)
+                || all.clone().any(|other| in_tree(other) && shares(other))
+        })
+    }
+
+    fn descends(&self, who: usize, from: usize) -> bool {
+        let mut at = who;
+        while at != 0 {
+            at = self.births[at].parent;
+            if at == from {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What is wrong with the deaths, in words. `grace` is how long a claim must have been over.
+    pub fn wrong_deaths(&self, grace: Duration) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for who in 1..self.births.len() {
+            let (Some(death), false) = (self.deaths[who], self.ours[who]) else { continue };
+            let mut accuse = |what: &str| {
+                let above = &self.births[self.births[who].parent];
+                wrong
+                    .push(format!("{what}: {}, child of {above}, status {}", self.births[who], death.status));
+            };
+            let earlier = death.at_ns.saturating_sub(u64::try_from(grace.as_nanos()).unwrap() * 9 / 10);
+            if !self.births[who].is_marked {
+                accuse("an unmarked one died");
+            } else if self.births[who].is_protected {
+                accuse("a protected one died");
+            } else if !self.belongs_to_a_root(who, death.at_ns) {
+                accuse("one in its place died");
+            } else if self.is_orphan(who, death.at_ns)
+                && let Some(owner) = self.claimed_by(who, death.at_ns).or(self.claimed_by(who, earlier))
+            {
+                accuse(&format!("one died that {} claimed", self.births[owner]));
+            }
+        }
+        wrong
+    }
+
+    /// Orphaned agents that nobody claims and that live all the same.
+    pub fn forgotten(&self, now_ns: u64) -> Vec<String> {
+        let is_forgotten = |who: &usize| {
+            self.is_alive(*who, now_ns)
+                && self.is_root(*who, now_ns)
+                && self.claimed_by(*who, now_ns).is_none()
+                && self.agent_above(*who, now_ns).is_none()
+        };
+        (1..self.births.len()).filter(is_forgotten).map(|who| self.births[who].to_string()).collect()
+    }
+
+    /// How many were born, ended by the director, and ended by the service.
+    pub fn counts(&self) -> [usize; 3] {
+        let ours = self.ours.iter().filter(|ours| **ours).count();
+        let died =
+            (1..self.births.len()).filter(|&who| self.deaths[who].is_some() && !self.ours[who]).count();
+        [self.births.len() - 1, ours, died]
+    }
+}

@@ -1,0 +1,135 @@
+//! The control socket under clients that mean no good, or know no better.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use reaper_testkit::{Stage, Troupe, here, play};
+use serde_json::{Value, json};
+
+use crate::common::set_mode;
+use crate::running::{Running, SOON, Service};
+
+/// Sends bytes and reads to the end, whatever becomes of it.
+fn say(service: &Running, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = UnixStream::connect(service.socket()).expect("it listens");
+    stream.set_read_timeout(Some(SOON)).unwrap();
+    stream.set_write_timeout(Some(SOON)).unwrap();
+    // It may hang up in the middle.
+    drop(stream.write_all(bytes));
+    let mut reply = Vec::new();
+    drop(stream.read_to_end(&mut reply));
+    reply
+}
+
+fn error_in(reply: &[u8]) -> String {
+    let reply: Value = serde_json::from_slice(reply)
+        .unwrap_or_else(|error| panic!("{error}: `{}`", String::from_utf8_lossy(reply)));
+    assert_eq!(reply["schema"], "reaper.control/1");
+    reply["error"].as_str().expect("it was refused").to_owned()
+}
+
+#[test]
+fn garbage_and_huge_requests_are_refused_in_words() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let service = Service::new(&troupe.directory().join("home")).start();
+        let deep = [b"[".repeat(4000), b"\n".to_vec()].concat();
+        let endless = b"x".repeat(1 << 20);
+        let other = br#"{"schema":"reaper.control/9","command":"status"}"#;
+        let requests: [&[u8]; 6] =
+            [b"\n", b"\0\xff\x1b[2J\n", b"GET / HTTP/1.1\r\n\r\n", &deep, &endless, other];
+        for request in requests {
+            let mut line = request.to_vec();
+            line.push(b'\n');
+            let why = error_in(&say(&service, &line));
+            assert!(!why.is_empty() && !why.contains(['\x1b', '\0', '\n']), "{why:?}");
+        }
+        assert_eq!(service.status()["schema"], "reaper.status/1");
+        let refused = service.ask(&json!({"schema": "reaper.control/1", "command": "pause", "for_s": -1.0}));
+        assert!(refused["error"].as_str().is_some_and(|why| why.contains("for_s")), "{refused}");
+        assert!(service.status()["paused"].is_null());
+        service.stop();
+    });
+}
+
+#[test]
+fn slow_clients_cost_others_a_bounded_time() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let service = Service::new(&troupe.directory().join("home")).start();
+        let mut idle = Vec::new();
+        for n in 0..20 {
+            let mut stream = UnixStream::connect(service.socket()).unwrap();
+            if n % 2 == 0 {
+                stream.write_all(b"{\"schema\":").unwrap();
+            }
+            idle.push(stream);
+        }
+        let asked = Instant::now();
+        assert_eq!(service.status()["schema"], "reaper.status/1");
+        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+        drop(idle);
+        service.stop();
+    });
+}
+
+#[test]
+fn a_hundred_clients_at_once_are_all_answered() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let service = Service::new(&troupe.directory().join("home")).start();
+        std::thread::scope(|scope| {
+            let clients: Vec<_> = (0..100).map(|_| scope.spawn(|| service.status())).collect();
+            for client in clients {
+                assert_eq!(client.join().unwrap()["pid"], service.alive.pid);
+            }
+        });
+        service.stop();
+    });
+}
+
+#[test]
+fn another_user_controls_nothing_even_when_the_socket_is_open_to_all() {
+    play(&Stage::new().systemd().several_users(), here!(), || {
+        let troupe = Troupe::new();
+        let home = troupe.directory().join("home");
+        let service = Service::new(&home).uid(1000).start();
+        let mode = std::fs::metadata(service.socket()).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let as_user = |uid| service.reaper(&["pause"]).env("HOME", "/nowhere").uid_only(uid);
+        assert!(as_user(1001).run().expect_code(4).stderr.contains("Permission denied"));
+        let (stranger, root) = (as_user(1001), as_user(0));
+        for path in [home.clone(), home.join("xdg"), home.join("xdg/reaper"), service.socket()] {
+            set_mode(&path, 0o777);
+        }
+        let refused = stranger.run().expect_code(4);
+        assert!(refused.stderr.contains("uid 1001 may not control"), "{}", refused.stderr);
+        assert!(service.status()["paused"].is_null());
+        root.run().expect_code(0);
+        assert!(service.status()["paused"].is_object(), "root may");
+        service.stop();
+    });
+}
+
+#[test]
+fn a_dead_services_socket_is_replaced_and_anything_else_is_not() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let service = Service::new(&troupe.directory().join("home")).start().crash();
+        assert!(service.socket().exists());
+        let again = service.start();
+        assert_eq!(again.status()["pid"], again.alive.pid);
+        let service = again.crash();
+        std::fs::remove_file(service.socket()).unwrap();
+        std::fs::write(service.socket(), "precious").unwrap();
+        let refused = service.reaper(&["run"]).run().expect_code(4);
+        assert!(
+            refused.stderr.contains("control.sock") && refused.stderr.contains("hint:"),
+            "{}",
+            refused.stderr
+        );
+        assert_eq!(std::fs::read_to_string(service.socket()).unwrap(), "precious");
+    });
+}

@@ -28,9 +28,9 @@ pub struct Survey {
     pub census: Census,
     /// What was decided about each process that is of any interest.
     pub judgements: Vec<Judgement>,
-    /// What would be done.
+    /// What is to be done now.
     pub plan: Plan,
-    /// What would be done besides, were no orphan in grace any more. For showing only.
+    /// What would be done once the orphans in grace have waited long enough. Only ever shown.
     pub later: Plan,
     /// How many processes of ours could not be read.
     pub unreadable: usize,
@@ -174,7 +174,7 @@ pub fn survey<H: Host>(
     let trees = |roots: &[&Judgement]| tree::read(ground, &survey.census, roots, &survey.judgements, limit);
     let (reach, cap) = (ground.policy.reach(), ground.policy.max_targets().get());
     let now = plan(&trees(&due), reach, cap);
-    let later = plan(&trees(&waiting), reach, cap);
+    let later = plan(&trees(&waiting), reach, usize::MAX);
     (survey.plan, survey.later) = (now, later);
     Ok(survey)
 }

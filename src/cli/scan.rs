@@ -16,6 +16,7 @@ use super::{Context, ask, explain, live};
 use crate::config::Overrides;
 use crate::look::{Ground, Judgement};
 use crate::patience;
+use crate::plan::Plan;
 use crate::report::history::History;
 use crate::report::types::{self, CensusReport, JudgementReport};
 use crate::report::{build, table, words};
@@ -194,12 +195,15 @@ fn report(
 ) -> types::Scan {
     let (clock, here) = (ground.host.clock(), ground.host.here());
     let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| is_listed(j, args.all)).collect();
-    let mut targets = build::targets_by_root([&survey.plan, &survey.later]);
+    // Who still waits after a run that acted is of no concern any more.
+    let nobody = Plan::default();
+    let later = if ended.is_empty() { &survey.later } else { &nobody };
+    let mut targets = build::targets_by_root([&survey.plan, later]);
     let judgements: Vec<JudgementReport> = listed
         .iter()
         .map(|j| build::judgement(j, targets.remove(&j.id.pid).unwrap_or_default(), &clock, here))
         .collect();
-    let left_alone = survey.plan.left_alone.iter().chain(&survey.later.left_alone);
+    let left_alone = survey.plan.left_alone.iter().chain(&later.left_alone);
     let warnings = survey.troubles().into_iter().map(str::to_owned).collect();
     types::Scan {
         schema: types::SCAN.to_owned(),
@@ -217,7 +221,7 @@ fn report(
         judgements,
         actions: ended.iter().map(build::action).collect(),
         left_alone: left_alone.map(build::left_alone).collect(),
-        summary: build::summary(&listed, [&survey.plan, &survey.later], ended, args.dry_run),
+        summary: build::summary(&listed, [&survey.plan, later], ended, args.dry_run),
         warnings,
     }
 }

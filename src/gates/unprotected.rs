@@ -27,6 +27,9 @@ pub fn ask(case: &Case<'_>) -> Finding {
         return Finding::no(GATE, format!("{found}, is never touched"));
     }
     match &case.facts.environ {
+        Ok(environ) if environ.condition != Condition::Intact => {
+            Finding::unknown(GATE, "whether it asked to be kept cannot be told: its environment was damaged")
+        }
         Ok(environ) => match environ.get(KEEP.as_bytes()) {
             // It may have asked before its environment was overwritten or cut short.
             None if environ.condition != Condition::Intact => {

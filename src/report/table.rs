@@ -110,14 +110,15 @@ pub fn summary(scan: &Scan) -> String {
     let s = &scan.summary;
     let mut parts = Vec::new();
     if scan.actions.is_empty() {
-        let orphans = s.reap + s.wait;
+        let processes = scan.judgements.iter().map(|j| j.targets.len()).sum();
+        let orphans = words::orphans(s.reap + s.wait, processes);
         let verb = if scan.dry_run { "would be ended" } else { "to be ended" };
-        parts.push(match (orphans, s.reap, s.wait) {
-            (0, _, _) if s.unknown > 0 || !scan.census.complete => "no orphan for certain".to_owned(),
-            (0, _, _) => "no orphaned agents".to_owned(),
-            (_, reap, 0) => format!("{} {verb} now", words::count(reap, "orphan")),
-            (_, 0, wait) => format!("{} in grace", words::count(wait, "orphan")),
-            (_, reap, wait) => format!("{} {verb} now, {wait} in grace", words::count(reap, "orphan")),
+        parts.push(match (s.reap, s.wait) {
+            (0, 0) if s.unknown > 0 || !scan.census.complete => "no orphan for certain".to_owned(),
+            (0, 0) => "no orphaned agents".to_owned(),
+            (_, 0) => format!("{orphans} {verb} now"),
+            (0, _) => format!("{orphans} in grace"),
+            (reap, wait) => format!("{orphans}: {reap} {verb} now, {wait} in grace"),
         });
         if scan.dry_run && s.reclaimed_bytes > 0 {
             parts.push(format!("about {} would come back", words::bytes(s.reclaimed_bytes)));

@@ -52,6 +52,13 @@ pub fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{end}")
 }
 
+/// `2 orphans`, and how many processes those are with what belongs to them: `1 orphan (3 processes)`.
+#[must_use]
+pub fn orphans(n: usize, processes: usize) -> String {
+    let orphans = count(n, "orphan");
+    if processes > n { format!("{orphans} ({})", count(processes, "process")) } else { orphans }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

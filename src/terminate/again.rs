@@ -1,7 +1,7 @@
 //! Judging again, right before a signal: by the gates of each target's role, through the handle that will be
 //! signalled.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,14 @@ use crate::look::Looker;
 use crate::patience;
 use crate::plan::{Role, Target};
 use crate::verdict::{Answer, Finding, Gate, Verdict};
+
+/// How old a judgement may be when the last of its batch is done.
+const FRESH: Duration = Duration::from_millis(250);
+/// How often a batch is judged again for that.
+const MAX_LOOKS: usize = 3;
+
+/// Whom to judge, by which handle, as what.
+type Question<H> = (Option<Arc<<H as Host>::Pinned>>, Target);
 
 /// What a judgement before a signal came to.
 struct Verdicted {
@@ -60,15 +68,11 @@ impl<H: Host> Terminator<'_, H> {
         if asked.is_empty() {
             return;
         }
-        let questions: Vec<(Option<Arc<H::Pinned>>, Target)> = asked
+        let questions: Vec<Question<H>> = asked
             .iter()
             .filter_map(|i| jobs.get(*i).map(|j| (j.process.clone(), j.target.clone())))
             .collect();
-        let (looker, seen_for) = (Looker::new(self.ground), Arc::clone(&self.seen_for));
-        let answers = patience::map(questions, self.limit, move |(process, target)| match process {
-            Some(process) => verdict(&looker, &seen_for, process, target),
-            None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None, unsure: false },
-        });
+        let answers = self.ask(&questions);
         let now = self.now();
         let mut verdicts: HashMap<usize, Verdicted> = HashMap::new();
         for (i, answer) in asked.iter().zip(answers) {
@@ -99,6 +103,29 @@ impl<H: Host> Terminator<'_, H> {
                 job.ended_at.get_or_insert(now);
             }
         }
+    }
+
+    /// Judges a batch. One that hangs holds up all the others, and by then what cleared them for a signal is old: they
+    /// are judged again, without it.
+    fn ask(&self, questions: &[Question<H>]) -> Vec<Result<Verdicted, Why>> {
+        let mut answers = BTreeMap::new();
+        let mut asked: Vec<usize> = (0..questions.len()).collect();
+        for _ in 0..MAX_LOOKS {
+            let started = self.now();
+            let (looker, seen_for) = (Looker::new(self.ground), Arc::clone(&self.seen_for));
+            let batch: Vec<Question<H>> = asked.iter().filter_map(|i| questions.get(*i).cloned()).collect();
+            let judged = patience::map(batch, self.limit, move |(process, target)| match process {
+                Some(process) => verdict(&looker, &seen_for, process, target),
+                None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None, unsure: false },
+            });
+            answers.extend(asked.iter().copied().zip(judged));
+            if self.now().saturating_sub(started) <= FRESH {
+                break;
+            }
+            let is_cleared = |a: &Result<Verdicted, Why>| a.as_ref().is_ok_and(|v| v.event == Event::Cleared);
+            asked.retain(|i| answers.get(i).is_some_and(is_cleared));
+        }
+        answers.into_values().collect()
     }
 }
 

@@ -5,6 +5,7 @@
 //! behind it. That is how real processes on a dead network or FUSE mount behave. The process serves the file
 //! itself, so that its own end releases everybody.
 
+use std::ffi::{CStr, CString};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::AsRawFd as _;
@@ -35,7 +36,7 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
     let page = map(Some(&file))?;
 
     // Both threads exist before the lock is held: to start one needs the lock.
-    let rounds = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
+    let rounds = Arc::new([AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0)]);
     let theirs = Arc::clone(&rounds);
     std::thread::spawn(move || change_map_when_asked(&theirs));
     std::thread::spawn(move || {
@@ -43,11 +44,20 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
         unsafe { std::ptr::read_volatile(page as *const u8) }
     });
     let mut request = vec![0_u8; 1 << 18];
+    while rounds[2].load(Ordering::Acquire) == 0 {
+        std::thread::yield_now();
+    }
+    let changer = CString::new(format!("/proc/self/task/{}/stat", rounds[2].load(Ordering::Acquire)))?;
     for round in 1..=8 {
         // The first faults let go of the lock while they wait; the kernel's last resort does not.
         wait_for_request(&device)?;
         rounds[0].store(round, Ordering::Release);
-        std::thread::sleep(Duration::from_millis(4));
+        // Whether the other thread waits for the lock is asked, since on a busy machine it may only be late.
+        let mut waits = 0;
+        while waits < 3 && rounds[1].load(Ordering::Acquire) != round {
+            std::thread::sleep(Duration::from_millis(1));
+            waits = if is_blocked(&changer) { waits + 1 } else { 0 };
+        }
         if rounds[1].load(Ordering::Acquire) != round {
             return Ok([device, file]);
         }
@@ -57,8 +67,25 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
     Err(io::Error::other("the memory map would not stay locked"))
 }
 
-/// Changes the memory map once for every round asked for in `rounds[0]`, and says so in `rounds[1]`.
-fn change_map_when_asked(rounds: &[AtomicU32; 2]) {
+/// Whether a thread waits in the kernel and cannot be woken by signals. Changes nothing in the memory map.
+fn is_blocked(stat: &CStr) -> bool {
+    let mut line = [0_u8; 256];
+    // SAFETY: the path is valid, and the buffer is as long as is said.
+    let length = unsafe {
+        let fd = libc::open(stat.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        let length = libc::read(fd, line.as_mut_ptr().cast(), line.len());
+        libc::close(fd);
+        length
+    };
+    let line = line.get(..usize::try_from(length).unwrap_or(0)).unwrap_or_default();
+    line.windows(3).any(|part| part == b") D")
+}
+
+/// Changes the memory map once for every round asked for in `rounds[0]`, and says so in `rounds[1]`; says in
+/// `rounds[2]` which thread it is.
+fn change_map_when_asked(rounds: &[AtomicU32; 3]) {
+    // SAFETY: gettid has no preconditions.
+    rounds[2].store(unsafe { libc::gettid() } as u32, Ordering::Release);
     let mut done = 0;
     loop {
         let asked = rounds[0].load(Ordering::Acquire);

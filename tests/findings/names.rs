@@ -8,7 +8,7 @@ use std::process::Stdio;
 use reaper_testkit::{Alive, Stage, Troupe, here, play};
 
 use crate::common::{Ran, set_mode, state_dir};
-use crate::help::{MARK, act, agent, home, look, reaper, verdict};
+use crate::help::{act, agent, home, look, reaper, verdict};
 
 #[test]
 fn m06_a_program_is_known_by_any_of_its_names() {
@@ -130,59 +130,71 @@ fn m10_names_with_spaces_and_parentheses_shift_nothing() {
     });
 }
 
-/// What a terminal would not show as it is: any control but the end of a line.
-fn raw_controls(text: &str) -> Vec<char> {
-    text.chars().filter(|c| c.is_control() && *c != '\n').collect()
+/// Whatever is told of these, by whichever command, is free of controls; gives all of it, JSON and table first.
+/// They end; `left` below one of them stays and is named.
+fn found_and_shown_escaped(troupe: &Troupe, hostile: &[Alive], left: &Alive) -> Vec<String> {
+    let mut shown = Vec::new();
+    for format in [&["--format", "json"][..], &["--format", "table"], &["-v"], &["-v", "--color", "always"]] {
+        let args = [&["scan", "--dry-run", "--all", "--grace", "0s"], format].concat();
+        let text = reaper(troupe, &args).run().expect_code(0).stdout;
+        shown.push(if format.contains(&"always") { without_colours(&text) } else { text });
+    }
+    for one in hostile.iter().chain([left]) {
+        shown.push(reaper(troupe, &["explain", &one.pid.to_string()]).run().expect_code(0).stdout);
+    }
+    let ran = act(troupe).run().expect_code(0);
+    for one in hostile {
+        assert_eq!(ran.outcome(one.pid), "exited", "{}", ran.stdout);
+    }
+    assert_eq!(ran.json()["left_alone"][0]["pid"], left.pid);
+    shown.push(ran.stdout);
+    shown.push(fs::read_to_string(state_dir(&home(troupe)).join("history.jsonl")).unwrap());
+    for text in &shown {
+        let raw: Vec<char> = text.chars().filter(|c| c.is_control() && *c != '\n').collect();
+        assert_eq!(raw, [], "{text:?}");
+        assert!(!text.contains('\u{202e}'), "{text:?}");
+    }
+    shown
 }
 
 #[test]
-fn m15_r08_hostile_paths_names_and_arguments_are_found_and_shown_escaped() {
+fn m15_executables_that_are_gone_replaced_or_oddly_placed() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
-        let base = troupe.directory();
-        let dir = |name: &[u8]| base.join(OsStr::from_bytes(name));
-        let title = b"\x1b]0;owned\x07\x1b[2J\x9b2J\r\n";
-        let hostile = [
-            agent(&troupe, "goose").exe_dir(dir(b"with space/and more")),
-            agent(&troupe, "goose").exe_dir(dir(b"new\nline\r/\x1b[31mred\x07")),
-            agent(&troupe, "goose").exe_dir(dir(b"\xff\xfe not utf-8")),
-            agent(&troupe, "goose-\u{202e}acp\u{1b}[2J"),
-            agent(&troupe, "goose").args([OsStr::from_bytes(title)]).behave("comm=\u{1b}[1mx"),
-            troupe.actor("node").env(MARK, "1").args(["/x\u{1b}]0;y\u{7}/goose-\u{1b}[5m.js"]),
-        ];
-        let hostile: Vec<Alive> = hostile.iter().map(|actor| actor.orphan_of_dead_leader()).collect();
-        let left = troupe.actor("helper\u{1b}[2J\u{9b}1m").under(&hostile[0]);
+        let dir = |name: &[u8]| troupe.directory().join(OsStr::from_bytes(name));
+        let goose = agent(&troupe, "goose");
         let replaced = agent(&troupe, "claude").orphan_of_dead_leader();
         let path = replaced.exe().unwrap();
         fs::copy(&path, path.with_extension("new")).unwrap();
         fs::rename(path.with_extension("new"), &path).unwrap();
+        let hostile = [
+            replaced,
+            goose.clone().exe_dir(dir(b"with space/and more")).orphan_of_dead_leader(),
+            goose.clone().exe_dir(dir(b"new\nline\r/\x1b[31mred\x07")).orphan_of_dead_leader(),
+            goose.clone().exe_dir(dir(b"\xff\xfe not utf-8")).orphan_of_dead_leader(),
+            agent(&troupe, "goose-\u{202e}acp\u{1b}[2J").orphan_of_dead_leader(),
+        ];
+        let left = troupe.actor("helper\u{1b}[2J\u{9b}1m").under(&hostile[0]);
+        let shown = found_and_shown_escaped(&troupe, &hostile, &left);
+        assert!(shown[0].contains(r"new\\nline\\r/\\x1b[31mred\\x07/goose"), "{}", shown[0]);
+        assert!(shown[1].contains(r"helper\x1b[2J\u{9b}1m"), "{}", shown[1]);
+    });
+}
 
-        let mut shown = Vec::new();
-        for format in
-            [&["--format", "json"][..], &["--format", "table"], &["-v"], &["-v", "--color", "always"]]
-        {
-            let args = [&["scan", "--dry-run", "--all", "--grace", "0s"], format].concat();
-            let ran = reaper(&troupe, &args).run().expect_code(0);
-            shown.push((ran.stdout, format.contains(&"always")));
-        }
-        for one in hostile.iter().chain([&left, &replaced]) {
-            let pid = one.pid.to_string();
-            shown.push((reaper(&troupe, &["explain", &pid]).run().expect_code(0).stdout, false));
-        }
-        let ran = act(&troupe).run().expect_code(0);
-        for one in hostile.iter().chain([&replaced]) {
-            assert_eq!(ran.outcome(one.pid), "exited", "{}", ran.stdout);
-        }
-        assert_eq!(ran.json()["left_alone"][0]["pid"], left.pid);
-        shown.push((ran.stdout, false));
-        shown.push((fs::read_to_string(state_dir(&home(&troupe)).join("history.jsonl")).unwrap(), false));
-        for (text, colours) in &shown {
-            let plain = if *colours { without_colours(text) } else { text.clone() };
-            assert_eq!(raw_controls(&plain), [], "{plain:?}");
-            assert!(!plain.contains('\u{202e}'), "{plain:?}");
-        }
-        assert!(shown[1].0.contains(r"helper\x1b[2J\u{9b}1m"), "{}", shown[1].0);
-        assert!(shown[0].0.contains(r"new\\nline\\r/\\x1b[31mred\\x07/goose"), "{}", shown[0].0);
+#[test]
+fn r08_arguments_and_titles_repaint_no_terminal() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let title = OsStr::from_bytes(b"\x1b]0;owned\x07\x1b[2J\x9b2J\r\n");
+        let goose = agent(&troupe, "goose");
+        let hostile = [
+            goose.clone().args([title]).behave("comm=\u{1b}[1mx").orphan_of_dead_leader(),
+            goose.clone().behave("title=goose\u{1b}[2J --x").orphan_of_dead_leader(),
+            agent(&troupe, "node").args(["/x\u{1b}]0;y\u{7}/goose-\u{1b}[5m.js"]).orphan_of_dead_leader(),
+        ];
+        let left = troupe.actor("sleep").argv([title]).behave("comm=\u{1b}c\u{7}").under(&hostile[0]);
+        let shown = found_and_shown_escaped(&troupe, &hostile, &left);
+        assert!(shown[1].contains(r"goose-\x1b[5m"), "{}", shown[1]);
     });
 }
 

@@ -65,6 +65,34 @@ fn bad_nobody_is_ended_before_a_yes_and_everybody_after_it() {
     });
 }
 
+#[test]
+fn bad_a_question_about_one_is_no_question_about_all_that_hangs_below() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = agent(&troupe, "goose").orphan_of_dead_leader();
+        let shell = agent(&troupe, "bash").own_session().under(&goose);
+        let unmarked = troupe.actor("node").under(&shell);
+        // In grace, what would go with it is told all the same, and what would stay.
+        let dry = reaper(&troupe, &["scan", "-n", "--format", "json"]).run().expect_code(0);
+        let judgement = dry.judgement(goose.pid).unwrap();
+        assert_eq!(
+            (&judgement["verdict"], &judgement["targets"]),
+            (&"wait".into(), &[shell.pid, goose.pid].into())
+        );
+        assert_eq!(dry.json()["left_alone"][0]["pid"], unmarked.pid);
+        let table = reaper(&troupe, &["scan", "-n"]).run().expect_code(0).stdout;
+        assert!(table.contains("goose +1") && table.contains("1 orphan (2 processes) in grace"), "{table}");
+        assert!(table.contains(&format!("left alone: node (pid {})", unmarked.pid)), "{table}");
+        let mut terminal = scan(&troupe, &["--grace", "1s"], 100);
+        terminal.wait_for("goose +1");
+        terminal.wait_for("End 1 orphan, 2 processes in all (about ");
+        terminal.press("y\n");
+        let (_, text) = terminal.finish();
+        assert!(text.contains("2 processes ended"), "{text}");
+        assert!(!goose.is_alive() && !shell.is_alive() && unmarked.is_alive());
+    });
+}
+
 /// Ended by the key itself, so that a shell sees it and stops its script.
 fn interrupted(terminal: Terminal) -> String {
     let (status, text) = terminal.finish();

@@ -1,5 +1,7 @@
 //! What a process became after it was looked at.
 
+use std::time::Duration;
+
 use reaper_testkit::{Alive, Stage, Troupe, here, play};
 use rustix::process::Signal;
 
@@ -22,6 +24,24 @@ fn w25_an_exec_between_the_census_and_the_signal() {
         assert!(why.contains("in its environment"), "{why}");
         assert!(scene.last.is_alive());
         ended(&ran, &scene.first);
+    });
+}
+
+#[test]
+fn w25_an_exec_while_others_are_slow_to_be_judged() {
+    let change = |troupe: &Troupe| {
+        let other = program(troupe, "cat");
+        twin(troupe).behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader()
+    };
+    interposed(here!(), change, |scene| {
+        // The first has been cleared for its signal, and the next one's manager takes its time.
+        let ran = scene.act(3, || {
+            become_another(&scene.first, Signal::USR1, |one| one.comm() == "cat");
+            std::thread::sleep(Duration::from_millis(400));
+        });
+        assert_eq!(target(&ran, &scene.first), what("spared", "[]"));
+        assert!(scene.first.is_alive());
+        ended(&ran, &scene.last);
     });
 }
 

@@ -2,10 +2,12 @@
 
 use std::fs;
 
-use reaper_testkit::{IdMap, Shape, Stage, Troupe, here, play};
+use reaper_testkit::{Shape, Stage, Troupe, here, play};
 
 use crate::common::{Reaper, set_mode};
-use crate::support::{ACT, APP, MARK, act, doubted, ended, home, marked, only, orphan, spared, untouched};
+use crate::support::{
+    ACT, APP, MARK, act, doubted, ended, home, marked, only, ordinary_user, orphan, spared, untouched,
+};
 
 #[test]
 fn w01_another_apps_agents_are_not_ours() {
@@ -136,7 +138,7 @@ fn w06_an_environment_that_was_overwritten_proves_nothing() {
 
 #[test]
 fn w06_an_environment_that_may_not_be_read_is_not_guessed() {
-    let user = Stage::new().systemd().as_user(1000).user_namespace(IdMap::Same);
+    let user = ordinary_user();
     play(&user, here!(), || {
         let troupe = Troupe::new();
         let orphan = orphan(&troupe);

@@ -73,7 +73,7 @@ impl Interposed {
         interpose();
         self.units.go_on(n);
         let ran = run.finish();
-        assert_eq!(self.units.asked(), 3, "in two surveys, and before the signal\n{}", ran.stdout);
+        assert!(self.units.asked() >= 3, "in two surveys, and before the signal\n{}", ran.stdout);
         ran
     }
 }

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use reaper_testkit::{Alive, IdMap, Stage, Troupe, here, play};
+use reaper_testkit::{Alive, Stage, Troupe, here, play};
 use serde_json::Value;
 
 use crate::common::Ran;
 use crate::support::{
-    ACT, LONG, Running, act, ended, finding, home, left_alone, marked, orphan, records, spared,
-    wait_for_intent,
+    ACT, LONG, Running, act, ended, finding, home, left_alone, marked, ordinary_user, orphan, records,
+    spared, wait_for_intent,
 };
 
 const REAPER: &str = env!("CARGO_BIN_EXE_reaper");
@@ -49,11 +49,7 @@ fn w12_a_hook_does_not_end_the_agent_that_runs_it() {
 
 #[test]
 fn w12_a_hook_does_not_end_the_agent_that_runs_it_for_an_ordinary_user() {
-    play(
-        &Stage::new().systemd().as_user(1000).user_namespace(IdMap::Same),
-        here!(),
-        a_hook_of_an_orphaned_agent,
-    );
+    play(&ordinary_user(), here!(), a_hook_of_an_orphaned_agent);
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! Who still wants a process that lost its parent.
 
-use reaper_testkit::{Alive, IdMap, Stage, Troupe, here, play};
+use reaper_testkit::{Alive, Stage, Troupe, here, play};
 
 use crate::support::{
-    LONG, act, dead_lease, decided, doubted, ended, explain, lease, marked, only, orphan, spared,
+    LONG, act, dead_lease, decided, doubted, ended, explain, lease, marked, only, ordinary_user, orphan,
+    spared,
 };
 
 const NONCE: &str = "BUZZ_MANAGED_AGENT_START_NONCE";
@@ -41,7 +42,7 @@ fn w02_a_run_that_lives_keeps_its_background_agents() {
 
 #[test]
 fn w02_a_run_that_lives_keeps_its_background_agents_for_an_ordinary_user() {
-    play(&Stage::new().systemd().as_user(1000).user_namespace(IdMap::Same), here!(), a_living_run);
+    play(&ordinary_user(), here!(), a_living_run);
 }
 
 #[test]
@@ -186,7 +187,7 @@ fn w06_an_owners_pid_that_cannot_be_understood_is_not_dead() {
 
 #[test]
 fn w06_an_agent_that_cannot_be_read_may_be_the_owner() {
-    play(&Stage::new().systemd().as_user(1000).user_namespace(IdMap::Same), here!(), || {
+    play(&ordinary_user(), here!(), || {
         let troupe = Troupe::new();
         let closed = of_run(&troupe, "claude", "ab12").behave("non-dumpable").child();
         let perhaps_its = of_run(&troupe, "codex", "ab12").orphan_of_dead_leader();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use reaper_testkit::{Actor, Alive, Troupe};
+use reaper_testkit::{Actor, Alive, IdMap, Stage, Troupe};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -20,6 +20,12 @@ pub const ACT: [&str; 7] = ["scan", "--yes", "--all", "--grace", "0s", "--format
 
 /// Long for anything that happens at once, on a machine that is busy.
 pub const LONG: Duration = Duration::from_secs(20);
+
+/// A stage for a user without any rights: what belongs to others, or is closed, cannot be read.
+pub fn ordinary_user() -> Stage {
+    let stage = Stage::new().systemd().user_namespace(IdMap::Same);
+    if rustix::process::geteuid().is_root() { stage.as_user(1000) } else { stage }
+}
 
 /// The home of the runs of a scene.
 pub fn home(troupe: &Troupe) -> PathBuf {

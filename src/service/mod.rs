@@ -176,7 +176,7 @@ fn instant<H: Host>(warden: &Warden<H>, at: Duration) -> Instant {
 
 fn exit_descriptor<H: Host>(warden: &Warden<H>) -> Result<Option<AsyncFd<OwnedFd>>, ServiceError> {
     let Some(fd) = warden.keeper.waiter().descriptor() else { return Ok(None) };
-    #[expect(deprecated, reason = "for an `OwnedFd` it is as sound as its unsafe successor")]
+    #[expect(deprecated, reason = "for an `OwnedFd` it is as sound as the one that succeeds it")]
     let watched = fd.try_clone_to_owned().and_then(AsyncFd::new);
     let hint = "raise the limit of open files";
     watched.map(Some).map_err(|source| ServiceError::Io { what: "wait for processes".into(), source, hint })

@@ -176,7 +176,7 @@ impl<H: Host> Looker<H> {
             wrappers: wrappers.filter_map(|w| w.facts.as_ref().ok()).map(Wrapper::of).collect(),
             held_by: case.chain.and_then(Chain::end).map(|elder| elder.pid),
             seen_for: case.past.seen_for,
-            is_wrapper: orphan::may_be_marked_wrapper(facts, case.policy),
+            is_wrapper: orphan::may_be_marked_wrapper(facts, case.policy, case.us.scope),
             stat: facts.stat.clone(),
         }
     }

@@ -186,14 +186,32 @@ pub fn plan_beside(trees: &[Tree], reach: Reach, max_targets: usize, busy: &Hash
         }
     }
     plan.left_alone.retain(|l| !taken.contains(&l.pid));
-    // A wrapper can have several orphans below it, each with a tree of its own.
-    let mut above: HashMap<Pid, i32> = HashMap::new();
-    for wrapper in trees.iter().flat_map(|t| &t.members).filter(|m| m.role == Role::Wrapper) {
-        let height = above.entry(wrapper.id.pid).or_default();
-        *height = (*height).max(-wrapper.depth);
-    }
-    plan.targets.sort_by_key(|t| above.get(&t.id.pid).copied().unwrap_or(0));
+    leaves_first(&mut plan.targets, trees);
     plan
+}
+
+/// Each tree is in order by itself. But a wrapper can have several orphans below it, and a member of one tree can
+/// hang below a member of another: whoever is above somebody moves behind him.
+fn leaves_first(targets: &mut [Target], trees: &[Tree]) {
+    let members = trees.iter().flat_map(|t| &t.members);
+    let parents: HashMap<Pid, Pid> = members.filter_map(|m| Some((m.id.pid, m.parent?))).collect();
+    let mut places: HashMap<Pid, (usize, i32)> = HashMap::new();
+    for (place, target) in targets.iter().enumerate() {
+        let mut above = HashSet::new();
+        let mut at = target.id.pid;
+        let mut height = 0;
+        while above.insert(at) {
+            // The later of two below it counts, and of two in one place the higher comes last.
+            let seen = places.entry(at).or_default();
+            *seen = (seen.0.max(place), seen.1.max(height));
+            height += 1;
+            match parents.get(&at) {
+                Some(parent) => at = *parent,
+                None => break,
+            }
+        }
+    }
+    targets.sort_by_key(|t| places.get(&t.id.pid).copied().unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -238,7 +256,13 @@ mod tests {
         let one = tree(vec![member(20, 0, true), member(10, -1, true)]);
         let two =
             tree(vec![member(30, 0, true), member(40, 1, true), member(15, -1, true), member(10, -2, true)]);
-        assert_eq!(pids(&plan(&[one, two], Reach::Tree, 9)), [20, 40, 30, 15, 10]);
+        let mut trees = [one, two];
+        let parents = [(20, 10), (40, 30), (30, 15), (15, 10)];
+        for member in trees.iter_mut().flat_map(|t| &mut t.members) {
+            let parent = parents.iter().find(|(child, _)| *child == member.id.pid.get());
+            member.parent = parent.and_then(|(_, parent)| Pid::new(*parent));
+        }
+        assert_eq!(pids(&plan(&trees, Reach::Tree, 9)), [20, 40, 30, 15, 10]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Generation, Here, Pid, ProcId, StartTime};
+use reaper_platform::{Clock, Generation, Here, Pid, ProcId, StartClock, StartTime};
 use serde::{Deserialize, Serialize};
 
 use crate::state::{StateDir, StateError};
@@ -121,7 +121,8 @@ impl Sightings {
 
     /// Remembers a process as seen orphaned now, unless it is remembered already.
     ///
-    /// A process that another could be mistaken for is not remembered.
+    /// A process is not remembered in the moment in which it started: so no process that reuses its
+    /// pid can have the same start time as a remembered one, even where the kernel has no generations.
     pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) {
         if !is_newborn(&id, clock, here) {
             self.seen.entry(id).or_default().since.get_or_insert(clock.monotonic);
@@ -284,18 +285,18 @@ impl Sightings {
     }
 }
 
-/// Whether a process that comes after this one could still be mistaken for it. Where the kernel has a number of its
-/// own for each process, none can. Elsewhere the moment in which it started must be over: whoever reuses its pid
-/// starts later.
+/// Whether a process started in the moment in which we are, so that whoever reuses its pid could be mistaken for it.
+/// Where start times are the time of day, which can be set back, its generation tells it apart.
 #[must_use]
 pub fn is_newborn(id: &ProcId, clock: &Clock, here: &Here) -> bool {
-    id.generation.is_none() && here.start_clock.now(clock) <= id.start
+    let can_tell = here.start_clock == StartClock::DayMicros && id.generation.is_some();
+    !can_tell && here.start_clock.now(clock) <= id.start
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reaper_platform::{StartClock, fake};
+    use reaper_platform::fake;
 
     fn id(pid: i32, start: u64, generation: Option<u64>) -> ProcId {
         ProcId {

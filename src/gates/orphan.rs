@@ -6,7 +6,7 @@
 //! which may have started the candidate, so that its reparenting must be proven; or anybody else, whose
 //! child is simply not an orphan.
 
-use reaper_platform::{Condition, Pid, Uid, Why};
+use reaper_platform::{Condition, Pid, Scope, Uid, Why};
 
 use super::{Case, Claim, Elder, Life, could_not, marker};
 use crate::config::Policy;
@@ -97,11 +97,12 @@ pub fn is_marked_wrapper(facts: &Facts, policy: &Policy) -> bool {
     matches!(wrapping(facts, policy), Some(Ok(())))
 }
 
-/// Whether a process only wraps another (`npm`, `sh`) and carries a marker itself, or may carry one for all that
-/// can be read.
+/// Whether a process of a user in `scope` only wraps another (`npm`, `sh`) and carries a marker itself, or may carry
+/// one for all that can be read.
 #[must_use]
-pub fn may_be_marked_wrapper(facts: &Facts, policy: &Policy) -> bool {
-    wrapping(facts, policy).is_some()
+pub fn may_be_marked_wrapper(facts: &Facts, policy: &Policy, scope: Scope) -> bool {
+    let is_meant = || facts.ids.as_ref().is_ok_and(|ids| scope.holds(ids.real) && scope.holds(ids.effective));
+    wrapping(facts, policy).is_some_and(|marked| marked.is_ok() || is_meant())
 }
 
 /// For a program that only wraps others: whether it carries a marker. `None` for all that is certainly no marked

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use reaper_platform::{Host, Pid, ProcId, StartTime, Walk};
+use reaper_platform::{Clock, Host, Pid, ProcId, StartClock, StartTime, Walk};
 
 use super::pace::Pace;
 use crate::look::{Ground, Judgement};
@@ -38,8 +38,8 @@ pub struct Family<H: Host> {
     elders: HashMap<ProcId, H::Pinned>,
     walks: Pace,
     visits: Pace,
-    /// When the last walk was: who started later was not seen by it.
-    walked_at: StartTime,
+    /// When the last walk began: who started later may not have been seen by it.
+    walked: Option<Clock>,
 }
 
 impl<H: Host> Family<H> {
@@ -50,7 +50,7 @@ impl<H: Host> Family<H> {
             elders: HashMap::new(),
             walks: Pace::new(WALK),
             visits: Pace::new(VISIT),
-            walked_at: StartTime(0),
+            walked: None,
         }
     }
 
@@ -61,7 +61,7 @@ impl<H: Host> Family<H> {
 
     /// The next walk looks at everybody again, as after a change of what an agent is.
     pub fn walk_anew(&mut self) {
-        self.walked_at = StartTime(0);
+        self.walked = None;
     }
 
     /// What a walk that began at `began`, and the looks at those that it found, have cost.
@@ -91,14 +91,14 @@ impl<H: Host> Family<H> {
         self.elders.contains_key(id)
     }
 
-    /// Takes in a listing of all processes; returns those that nobody has looked at yet.
-    pub fn walk(&mut self, ground: &Ground<H>, walk: &Walk) -> Vec<Pid> {
+    /// Takes in a listing of all processes that was `begun` then; returns those that nobody has looked at yet.
+    pub fn walk(&mut self, start_clock: StartClock, begun: Clock, walk: &Walk) -> Vec<Pid> {
         let there: HashSet<(Pid, StartTime)> =
             walk.entries.iter().map(|e| (e.stat.pid, e.stat.start)).collect();
         self.keep(|id| there.contains(&(id.pid, id.start)));
         let known: HashSet<Pid> = self.members.keys().map(|id| id.pid).collect();
-        let since = self.walked_at;
-        self.walked_at = ground.host.here().start_clock.now(&ground.host.clock());
+        let since =
+            self.walked.replace(begun).map_or(StartTime(0), |last| start_of(start_clock, last, begun));
         let fresh = walk.entries.iter().filter(|e| e.stat.start >= since && !e.stat.state.is_dead());
         fresh.map(|e| e.stat.pid).filter(|pid| !known.contains(pid)).collect()
     }
@@ -212,5 +212,54 @@ impl<H: Host> Family<H> {
 impl Member {
     fn needs(&self) -> impl Iterator<Item = Pid> + '_ {
         self.line.iter().copied().chain(self.agent.map(|agent| agent.pid))
+    }
+}
+
+/// The start of a process that started when the clocks read `then`, as it is told now: start times that are the
+/// time of day seem earlier when that was set back.
+fn start_of(start_clock: StartClock, then: Clock, now: Clock) -> StartTime {
+    let ago = now.boottime.saturating_sub(then.boottime);
+    start_clock.now(&then).min(start_clock.now(&Clock { realtime: now.realtime.saturating_sub(ago), ..then }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reaper_platform::fake::{self, FakeHost, Machine, Process, Script};
+    use reaper_platform::{Here, Scope};
+
+    /// The clocks this long after boot, with this time of day.
+    fn at(since_boot: u64, day: u64) -> Clock {
+        let since_boot = Duration::from_secs(since_boot);
+        Clock { monotonic: since_boot, boottime: since_boot, realtime: Duration::from_secs(day) }
+    }
+
+    /// Whom a walk at `now` finds after one at `last`, of two that started before and after that one.
+    fn fresh(clock: StartClock, last: Clock, now: Clock, starts: [Clock; 2]) -> Vec<i32> {
+        let processes = [1, 2].into_iter().zip(starts);
+        let machine =
+            Machine::of(processes.map(|(n, at)| Process::new(n, "goose").started(clock.now(&at).0)));
+        let host = FakeHost::new(Here { start_clock: clock, ..fake::here() }, machine, Script::new());
+        let walk = host.walk(Scope::Everyone).unwrap();
+        let mut family = Family::<FakeHost>::new();
+        assert_eq!(family.walk(clock, last, &walk).len(), 2, "the first walk looks at everybody");
+        family.walk(clock, now, &walk).into_iter().map(Pid::get).collect()
+    }
+
+    #[test]
+    fn a_walk_finds_who_started_since_the_last_one_began() {
+        for clock in [StartClock::BootTicks { per_second: 100 }, StartClock::DayMicros] {
+            let starts = [at(90, 5_090), at(110, 5_110)];
+            assert_eq!(fresh(clock, at(100, 5_100), at(200, 5_200), starts), [2], "{clock:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_day_that_is_set_hides_nobody_who_started_since() {
+        // Back by 1,000 s before the second started; forward by as much.
+        for day in [4_110, 6_110] {
+            let starts = [at(90, 3_900), at(110, day)];
+            assert_eq!(fresh(StartClock::DayMicros, at(100, 5_100), at(200, day + 90), starts), [2]);
+        }
     }
 }

@@ -20,9 +20,10 @@ use crate::look::{Ground, Judgement, Looker};
 use crate::patience;
 use crate::sightings::{self, Sightings};
 use crate::sweep::{self, Look, Sight};
-use crate::verdict::{Answer, Gate, Verdict};
+use crate::verdict::Verdict;
 
 mod turns;
+mod watching;
 
 /// When a process is seen again that started in the very tick of the first look: two ticks at 100 a second.
 const NEWBORN: Duration = Duration::from_millis(20);
@@ -382,103 +383,6 @@ impl<H: Host> Keeper<H> {
             self.held -= usize::from(tracked.process.is_some());
             self.sightings.clear(&tracked.judgement.id, &self.ground.host.clock());
             self.events.push(Event::Gone(tracked.judgement.id));
-        }
-    }
-
-    /// Takes in which watched processes have ended.
-    ///
-    /// # Errors
-    /// When the system does not say.
-    pub fn exits(&mut self) -> Result<(), HostError> {
-        loop {
-            let tokens = self.waiter.wait(Duration::ZERO)?;
-            if tokens.is_empty() {
-                return Ok(());
-            }
-            let mut bereaved = Vec::new();
-            for token in tokens {
-                let Some(watch) = self.watched.remove(&token) else { continue };
-                match watch {
-                    Watch::Tracked(id) => {
-                        if self.tracked.get(&id.pid).is_some_and(|t| t.judgement.id == id) {
-                            self.forget(id.pid);
-                        }
-                    }
-                    Watch::Elder(id) => bereaved.extend(self.bereave(&id)),
-                }
-            }
-            self.look_at(bereaved.clone());
-            // Whoever has another parent that lives is in its place again.
-            bereaved.retain(|pid| !self.tracked.contains_key(pid) && !self.pending.contains(pid));
-            if !bereaved.is_empty() {
-                self.meet(bereaved);
-            }
-            self.look_again();
-        }
-    }
-
-    /// Remembers what the end of an elder proves about those below it, and returns whom to look at now.
-    fn bereave(&mut self, elder: &ProcId) -> Vec<Pid> {
-        let (clock, here) = (self.clock(), self.ground.host.here().clone());
-        let mut look_at = Vec::new();
-        for (id, ties) in self.family.bury(elder) {
-            self.sightings.tie(id, ties, &clock, &here);
-            match self.tracked.get_mut(&id.pid) {
-                Some(tracked) => tracked.next = clock.monotonic,
-                None => {
-                    self.innocents.remove(id.pid);
-                    look_at.push(id.pid);
-                }
-            }
-        }
-        look_at
-    }
-
-    /// Walks over all processes, for agents in their place and for orphans that the lists lack.
-    fn meet_families(&mut self) -> Result<(), HostError> {
-        let began = self.clock().monotonic;
-        let walk = self.ground.host.walk(self.ground.us.scope)?;
-        let strangers = self.family.walk(&self.ground, &walk);
-        let stray = self.family.strays(&walk, &self.census.adopters);
-        drop(walk);
-        for some in strangers.chunks(BATCH) {
-            self.meet(some.to_vec());
-        }
-        self.look_at(stray.into_iter().filter(|pid| !self.tracked.contains_key(pid)).collect());
-        self.drop_watches();
-        let host = Arc::clone(&self.ground.host);
-        self.sightings.retain(|pid| host.exists(pid) != Ok(false));
-        self.family.walked(began, self.clock().monotonic);
-        Ok(())
-    }
-
-    /// Forgets whose handles are closed: those never tell anything any more.
-    fn drop_watches(&mut self) {
-        let (tracked, family) = (&self.tracked, &self.family);
-        self.watched.retain(|_, watch| match watch {
-            Watch::Tracked(id) => tracked.get(&id.pid).is_some_and(|t| t.judgement.id == *id),
-            Watch::Elder(id) => family.holds(id),
-        });
-    }
-
-    /// Judges strangers, and remembers those who are agents in their place.
-    fn meet(&mut self, strangers: Vec<Pid>) {
-        let room = (self.ground.host.pin_limit() / HELD_SHARE).saturating_sub(self.tracked.len());
-        for (_, look) in self.looks(strangers) {
-            let Ok(Look::Judged(judgement, _)) = look else { continue };
-            if judgement.answer(Gate::Orphan) != Answer::No || judgement.profiles.is_empty() {
-                continue;
-            }
-            self.family.admit(&judgement);
-        }
-        let (clock, here) = (self.clock(), self.ground.host.here().clone());
-        for (id, ties) in self.family.settle(&self.ground) {
-            self.sightings.tie(id, ties, &clock, &here);
-        }
-        for (id, process) in self.family.elders_to_watch(&self.ground, room) {
-            if self.watch(&process, Watch::Elder(id)) {
-                self.family.hold(id, process);
-            }
         }
     }
 

@@ -177,7 +177,7 @@ fn instant<H: Host>(warden: &Warden<H>, at: Duration) -> Instant {
 
 fn exit_descriptor<H: Host>(warden: &Warden<H>) -> Result<Option<AsyncFd<OwnedFd>>, ServiceError> {
     let Some(fd) = warden.keeper.waiter().descriptor() else { return Ok(None) };
-    #[expect(deprecated, reason = "for an `OwnedFd` it is as sound as its unsafe successor")]
+    #[expect(deprecated, reason = "for an `OwnedFd` it is as sound as the one that succeeds it")]
     // For reading only: a kqueue can be watched for nothing else.
     let watched = fd.try_clone_to_owned().and_then(|fd| AsyncFd::with_interest(fd, Interest::READABLE));
     let hint = "raise the limit of open files";

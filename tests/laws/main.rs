@@ -1,9 +1,11 @@
-//! The safety laws of DESIGN.md §3, each with tests that fail when it is broken.
+//! The laws of safety, each with tests that fail when it is broken.
 
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
 mod again;
+#[cfg(test)]
+mod grace;
 #[cfg(test)]
 mod mishaps;
 #[cfg(test)]

@@ -60,17 +60,22 @@ pub fn all(scene: &Scene, calls: &[Call]) -> Vec<Trouble> {
         }
     }
     for (name, what) in &scene.extra {
-        let steps = calls.iter().filter(|c| c.method != Method::Clock).map(|call| call.step);
-        troubles.extend(steps.map(|step| Trouble { name, step, whom: star, what: what.clone() }));
+        let lists =
+            calls.iter().filter(|c| matches!(c.method, Method::Walk | Method::Children | Method::Wait));
+        troubles.extend(lists.map(|c| Trouble { name, step: c.step, whom: star, what: what.clone() }));
     }
     troubles
 }
 
-/// Whether a call could tell that something happened to a process.
+/// Whether a call could tell that something happened to a process: it is about it, about a child that may
+/// have got another parent, or about a list that it may be missing in; or time passes.
 fn notices(call: &Call, process: &Process, scene: &Scene) -> bool {
-    let Some(about) = call.pid else { return call.method != Method::Clock };
+    let Some(about) = call.pid else {
+        return matches!(call.method, Method::Walk | Method::Sleep | Method::Wait);
+    };
     let parent = scene.machine.get(about).and_then(|p| p.ppid);
-    about == process.pid || parent == Some(process.pid) || call.method == Method::Children
+    let lists = call.method == Method::Children && process.ppid == Some(about);
+    about == process.pid || parent == Some(process.pid) || lists
 }
 
 /// What can befall a process at any time.

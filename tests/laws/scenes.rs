@@ -33,7 +33,12 @@ pub fn buzz(number: i32, program: &str, nonce: &str) -> Process {
         .env("BUZZ_MANAGED_AGENT_START_NONCE", nonce)
 }
 
-/// What every scene has: an init, a session, us, and bystanders of all kinds.
+/// An init, a session, us, and whoever else.
+fn quiet(more: impl IntoIterator<Item = Process>) -> Machine {
+    Machine::of([systemd(), manager()].into_iter().chain(us()).chain(more))
+}
+
+/// The same among bystanders of all kinds.
 pub fn world(more: impl IntoIterator<Item = Process>) -> Machine {
     let live = [
         // A live agent under its launcher, and an unmarked program that has lost its parent.
@@ -45,7 +50,7 @@ pub fn world(more: impl IntoIterator<Item = Process>) -> Machine {
         sprout(340, "goose").env("REAPER_KEEP", "1"),
         sprout(350, "goose").uid(1001),
     ];
-    Machine::of([systemd(), manager()].into_iter().chain(us()).chain(live).chain(more))
+    quiet(live.into_iter().chain(more))
 }
 
 /// An orphan, and nothing else to say.
@@ -71,7 +76,7 @@ pub fn wrapped() -> Scene {
     ];
     Scene {
         name: "wrapped",
-        machine: world(line),
+        machine: quiet(line),
         star: 402,
         cast: &[400, 402],
         extra: Vec::new(),
@@ -95,7 +100,7 @@ pub fn tree() -> Scene {
     ];
     Scene {
         name: "tree",
-        machine: world(tree),
+        machine: quiet(tree),
         star: 400,
         cast: &[400, 411, 421],
         extra: Vec::new(),
@@ -112,10 +117,11 @@ pub fn group() -> Scene {
         Process::new(403, "less").group(400).session(91_000),
         // In the group, and its parent lives outside.
         sprout(404, "goose").child_of(300).group(400).session(300),
+        Process::new(300, "sprout-app").child_of(50).leader(),
     ];
     Scene {
         name: "group",
-        machine: world(group),
+        machine: quiet(group),
         star: 400,
         cast: &[400, 401],
         extra: Vec::new(),
@@ -159,7 +165,7 @@ pub fn managed() -> Scene {
         at_home(sprout(403, "goose")).leader().env("SYSTEMD_EXEC_PID", "403"),
         sprout(404, "goose").unit("system.service", None).leader(),
     ];
-    let mut machine = world(units);
+    let mut machine = quiet(units);
     let main = |number| Some(reaper_platform::fake::pid(number));
     let unit = |name: &str, user| RuntimeUnit { name: name.to_owned(), user };
     machine.answer_for(unit("agents.service", Some(Uid(1000))), main(401), None);
@@ -181,7 +187,7 @@ pub fn leased() -> Scene {
         Process::new(number, "worker").leader().env("REAPER_MANAGED", "1").env("REAPER_OWNER", &owner)
     };
     let pod = [
-        Process::new(1, "node").child_of(0).leader().args(&["server.js"]),
+        Process::new(1, "node").child_of(0).leader().started(0).args(&["server.js"]),
         Process::new(90, "launcher").child_of(1).leader(),
         own(400, lease(4_000, 5)),
         own(401, lease(4_000, 5)).child_of(400).session(400).on_term(Reaction::Ignore),

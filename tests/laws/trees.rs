@@ -97,4 +97,30 @@ fn below_a_process_that_cannot_be_read_nothing_is_ended() {
         let run = play(&machine, Script::new().at(unread, Mishap::Fail(Why::Denied)), &policy());
         assert_eq!(run.signalled(), [400], "{method:?}");
     }
+    let mut machine = machine;
+    machine.processes.get_mut(&pid(401)).unwrap().environ.fill(0);
+    assert_eq!(scan(&machine, &policy()).signalled(), [400], "overwritten");
+}
+
+/// A list of children can lack one for a moment. The one command of a container is the oldest child of its
+/// init, whatever list it is missing in.
+#[test]
+fn the_command_of_a_container_is_in_no_plan_whatever_list_lacks_it() {
+    use reaper_platform::fake::{Machine, Method, Mishap, When};
+    let machine = Machine::of([
+        Process::new(1, "tini").child_of(0).leader().started(0).args(&["--", "goose"]),
+        sprout(7, "goose").leader().started(10),
+        Process::new(900, "reaper").child_of(0).leader(),
+        sprout(930, "goose").session(7).group(7),
+    ]);
+    let undisturbed = scan(&machine, &policy());
+    assert_eq!(undisturbed.verdict(7), "spare unsupervised");
+    let lists =
+        undisturbed.log.calls.iter().filter(|c| c.method == Method::Children && c.pid == Some(pid(1)));
+    for call in lists {
+        let run = play(&machine, Script::new().at(When::Step(call.step), Mishap::Miss(pid(7))), &policy());
+        for survey in run.first.iter().chain(&run.last) {
+            assert!(survey.orphans().all(|j| j.id.pid != pid(7)), "missed at step {}", call.step);
+        }
+    }
 }

@@ -12,7 +12,8 @@ use reaper::verdict::{Gate, Verdict};
 use reaper_platform::fake::{Call, Log, Machine, Method, Process, Sent};
 use reaper_platform::{ProcId, Signal};
 
-use crate::paper::oracle::{FAMILIES, Family, Oracle, Root, is_wrapper};
+use crate::paper::oracle::{Oracle, Root};
+use crate::paper::signs::{FAMILIES, Family, is_wrapper};
 use crate::paper::sweep::Run;
 use crate::paper::{GRACE, TERM_TIMEOUT};
 

@@ -1,10 +1,10 @@
 //! W6: a failed look-up is never read as "the owner is gone", nor a partial census as a whole one.
 
-use reaper_platform::fake::{Machine, Method, Mishap, Process, Script, When, pid};
-use reaper_platform::{Pid, Why};
+use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, When, pid};
+use reaper_platform::{Here, Pid, RuntimeUnit, StartTime, Why};
 
-use crate::paper::sweep::{play, scan};
-use crate::paper::{lease, policy};
+use crate::paper::sweep::{Ledger, PATIENT, play, scan, sweep};
+use crate::paper::{lease, policy, whereabouts};
 use crate::scenes::{self, buzz, sprout, world};
 
 fn failure() -> Mishap {
@@ -30,6 +30,24 @@ fn w06_an_owner_that_cannot_be_looked_up_may_be_alive() {
     spares(&leased, Method::Exists, Some(pid(4_000)));
     let owned = Process::new(400, "my-agent").env("MINE", "1").env("MINE_PID", "4000").session(0).group(0);
     spares(&world([owned]), Method::Glance, Some(pid(4_000)));
+}
+
+/// In a container an owner may be outside, where it cannot be seen: it is, if it is older than PID 1.
+#[test]
+fn w06_an_owner_that_may_be_outside_may_be_alive() {
+    let leased = Process::new(400, "worker").env("REAPER_MANAGED", "1").session(0).group(0);
+    let machine = world([leased.env("REAPER_OWNER", &lease(4_000, 5))]);
+    let here = Here { pid_namespace: 7, ..whereabouts() };
+    let sweep = |machine: &Machine, script| {
+        let host = FakeHost::new(here.clone(), machine.clone(), script);
+        sweep(&host, &policy(), PATIENT, &mut Ledger::new(&host)).signalled()
+    };
+    assert_eq!(sweep(&machine, Script::new()), [400]);
+    let unseen = When::Every(Method::Glance, Some(pid(1)));
+    assert_eq!(sweep(&machine, Script::new().at(unseen, failure())), [0; 0]);
+    let mut younger = machine;
+    younger.processes.get_mut(&pid(1)).unwrap().start = StartTime(6);
+    assert_eq!(sweep(&younger, Script::new()), [0; 0]);
 }
 
 #[test]
@@ -58,6 +76,27 @@ fn w06_a_service_manager_that_does_not_answer_may_run_it() {
     machine.answer_for(unit, None, None);
     spares(&machine, Method::UnitMains, None);
     spares(&machine, Method::Unit, Some(pid(400)));
+    // Of two services one answers: it is the other's main process, or it cannot be told.
+    let wrapper = sprout(399, "sh").unit("b.service", None).session(0).group(0);
+    let below = sprout(400, "goose").child_of(399).unit("a.service", None).session(0).group(0);
+    let mut machine = world([wrapper, below]);
+    for name in ["a.service", "b.service"] {
+        let unit = |name: &str| RuntimeUnit { name: name.to_owned(), user: None };
+        machine.units.clear();
+        machine.answer_for(unit(name), None, None);
+        assert_eq!(scan(&machine, &policy()).verdict(400), "unknown unsupervised", "only {name} answers");
+        machine.answer_for(unit(name), Some(pid(399)), None);
+        assert_eq!(scan(&machine, &policy()).verdict(400), "spare unsupervised", "{name} says its own");
+    }
+    machine.answer_for(RuntimeUnit { name: "a.service".to_owned(), user: None }, None, None);
+    machine.answer_for(RuntimeUnit { name: "b.service".to_owned(), user: None }, None, None);
+    assert_eq!(scan(&machine, &policy()).signalled(), [400, 399]);
+    let unread = Script::new().at(When::Every(Method::Unit, Some(pid(399))), failure());
+    assert_eq!(
+        play(&machine, unread, &policy()).signalled(),
+        [0; 0],
+        "nor when a wrapper's service is unknown"
+    );
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! Whole sweeps on a machine on paper, and an oracle that knows DESIGN.md and none of the code.
+//! Whole sweeps on a machine on paper, and an oracle that knows the rules and none of the code.
 
 #![allow(dead_code, reason = "each test binary uses its part of this")]
 
 pub mod oracle;
+pub mod signs;
 pub mod sweep;
 
 use std::sync::Arc;
@@ -64,7 +65,7 @@ pub fn whereabouts() -> Here {
 
 /// PID 1: systemd.
 pub fn systemd() -> Process {
-    Process::new(1, "systemd").child_of(0).leader().uid(0).exe("/usr/lib/systemd/systemd")
+    Process::new(1, "systemd").child_of(0).leader().started(0).uid(0).exe("/usr/lib/systemd/systemd")
 }
 
 /// The user's `systemd --user`.

@@ -1,12 +1,13 @@
-//! What DESIGN.md §2 says, once more and in other words: who may be ended on a machine that can be seen whole.
+//! The eight gates once more and in other words: who may be ended on a machine that can be seen whole.
 //!
 //! It shares no line with the gates. They see a process through reads that can fail; this sees the truth.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use reaper_platform::fake::{Machine, Process, pid};
 use reaper_platform::{Here, Pid};
 
+use super::signs::*;
 use super::{ME, whereabouts};
 
 /// An answer to "does this speak for ending it?".
@@ -18,52 +19,6 @@ pub enum Says {
 }
 
 use Says::{No, Unclear, Yes};
-
-/// A profile, as far as scenes use it. `programs` is what they use of the real list.
-pub struct Family {
-    pub name: &'static str,
-    pub marker: &'static str,
-    pub programs: Option<&'static [&'static str]>,
-    pub needs_lease: bool,
-    pub owner_env: Option<&'static str>,
-    pub owner_pid_env: Option<&'static str>,
-    pub stays_with: &'static [&'static str],
-}
-
-const AGENTS: &[&str] = &["goose", "claude-agent-acp", "claude", "codex"];
-const PLAIN: Family = Family {
-    name: "",
-    marker: "",
-    programs: None,
-    needs_lease: false,
-    owner_env: None,
-    owner_pid_env: None,
-    stays_with: &[],
-};
-/// The profiles in force under [`super::policy`].
-pub const FAMILIES: [Family; 4] = [
-    Family { name: "sprout", marker: "SPROUT_MANAGED_AGENT", programs: Some(AGENTS), ..PLAIN },
-    Family {
-        name: "buzz",
-        marker: "BUZZ_MANAGED_AGENT",
-        programs: Some(AGENTS),
-        owner_env: Some("BUZZ_MANAGED_AGENT_START_NONCE"),
-        ..PLAIN
-    },
-    Family { name: "own", marker: "REAPER_MANAGED", needs_lease: true, ..PLAIN },
-    Family {
-        name: "mine",
-        marker: "MINE",
-        programs: Some(&["my-agent"]),
-        owner_pid_env: Some("MINE_PID"),
-        stays_with: &["--stay"],
-        ..PLAIN
-    },
-];
-const WRAPPERS: [&str; 4] = ["npm", "npx", "sh", "bash"];
-const PROTECTED: [&str; 8] = ["tmux", "screen", "sshd", "systemd", "tini", "dbus-daemon", "reaper", "git"];
-const INITS: [&str; 4] = ["systemd", "tini", "dumb-init", "pause"];
-const ONE_COMMAND: [&str; 2] = ["tini", "dumb-init"];
 
 /// The oracle, before one state of a machine.
 pub struct Oracle<'a> {
@@ -106,7 +61,11 @@ impl<'a> Oracle<'a> {
         !families.is_empty()
             && !p.is_dead()
             && self.is_ours(p)
-            && self.is_orphaned(p, &line, end) == Yes
+            && match self.is_orphaned(p, &line, end) {
+                Yes => true,
+                Unclear => self.lost_its_owner(p, end),
+                No => false,
+            }
             && !self.is_daemon(p, families)
             && self.is_unsupervised(p, &line, end)
             && self.is_unclaimed(p, families, &line)
@@ -124,14 +83,16 @@ impl<'a> Oracle<'a> {
         tree.extend(wrappers.filter(|w| self.may_go_along(w, &families)).map(|w| w.pid));
         let mut tops = vec![root.pid];
         for fellow in self.machine.processes.values().filter(|p| p.group.is_some() && p.group == top.group) {
-            if self.is_adopter(fellow.ppid) && self.fellow(fellow, &root.families) {
+            let is_beside = fellow.pid != root.pid && !root.wrappers.contains(&fellow.pid);
+            if is_beside && self.is_adopter(fellow.ppid) && self.fellow(fellow, &root.families) {
                 tree.insert(fellow.pid);
                 tops.push(fellow.pid);
             }
         }
         while let Some(parent) = tops.pop() {
             for child in self.machine.children(parent) {
-                if !self.is_unprotected(child) {
+                // What hangs below a protected process is its own; one that cannot be read may be one.
+                if !self.is_unprotected(child) || !child.has_memory() || !is_readable(child) {
                     continue;
                 }
                 tops.push(child.pid);
@@ -193,8 +154,12 @@ impl<'a> Oracle<'a> {
         let child = line.last().and_then(|w| self.machine.get(*w)).unwrap_or(p);
         let inherited =
             child.session.is_some_and(|s| s != child.pid && s != end.pid && Some(s) != end.session);
-        let owner_died = self.lease(p).is_some_and(|(owner, alive)| owner != end.pid && alive == No);
-        if inherited || owner_died { Yes } else { Unclear }
+        if inherited { Yes } else { Unclear }
+    }
+
+    /// A dead owner proves it, too.
+    fn lost_its_owner(&self, p: &Process, end: Option<&Process>) -> bool {
+        self.lease(p).is_some_and(|(owner, alive)| end.is_some_and(|e| e.pid != owner) && alive == No)
     }
 
     fn is_daemon(&self, p: &Process, families: &[&Family]) -> bool {
@@ -223,7 +188,10 @@ impl<'a> Oracle<'a> {
 
     /// The pid in `REAPER_OWNER`, and whether that owner lives; `None` when there is no lease.
     fn lease(&self, p: &Process) -> Option<(Pid, Says)> {
-        let value = String::from_utf8(value(p, "REAPER_OWNER")?).ok();
+        if !has(p, "REAPER_OWNER") {
+            return None;
+        }
+        let value = value(p, "REAPER_OWNER").and_then(|v| String::from_utf8(v).ok());
         let parts = value.as_deref().map(|v| v.split(':').collect::<Vec<_>>()).unwrap_or_default();
         let [owner, start, boot] = parts.as_slice() else { return Some((Pid::INIT, Unclear)) };
         let (Ok(owner), Ok(start)) = (owner.parse::<i32>(), start.parse::<u64>()) else {
@@ -283,7 +251,9 @@ impl<'a> Oracle<'a> {
             })
             .collect();
         let unclear = self.machine.processes.values().any(|h| {
-            h.ids.effective == p.ids.real && h.has_memory() && !is_readable(h) && may_be_an_agent(h)
+            let is_torn = has(h, name) && value(h, name).is_none();
+            let is_hidden = !is_readable(h) && may_be_an_agent(h);
+            h.ids.effective == p.ids.real && h.has_memory() && (is_torn || is_hidden)
         });
         let is_top = |h: &Process| !holders.iter().any(|other| Some(other.pid) == h.ppid);
         unclear || holders.iter().any(|h| is_top(h) && self.is_in_place(h))
@@ -310,81 +280,4 @@ impl<'a> Oracle<'a> {
         let keep = !has(p, "REAPER_KEEP") || value(p, "REAPER_KEEP").is_some_and(|v| is_a_no(&v));
         keep && !PROTECTED.iter().any(|name| is_called(p, name)) && !self.our_line().contains(&p.pid)
     }
-}
-
-fn is_readable(p: &Process) -> bool {
-    let intact = p.environ.is_empty() || p.environ.ends_with(b"\0") && !p.environ.starts_with(b"\0");
-    let whole = intact && !p.environ.windows(2).any(|w| w == b"\0\0");
-    p.closed.is_none() && whole && p.environ.len() as u64 == p.environ_len
-}
-
-/// All values of a variable, in an environment that can be read and trusted.
-fn values(p: &Process, name: &str) -> Vec<Vec<u8>> {
-    if !is_readable(p) {
-        return Vec::new();
-    }
-    let mut found = BTreeMap::new();
-    for entry in p.environ.split(|b| *b == 0) {
-        if let Some(value) = entry.strip_prefix(name.as_bytes()).and_then(|rest| rest.strip_prefix(b"=")) {
-            found.insert(value.to_vec(), ());
-        }
-    }
-    found.into_keys().collect()
-}
-
-fn has(p: &Process, name: &str) -> bool {
-    !values(p, name).is_empty()
-}
-
-/// The one value of a variable.
-fn value(p: &Process, name: &str) -> Option<Vec<u8>> {
-    let mut values = values(p, name);
-    if values.len() == 1 { values.pop() } else { None }
-}
-
-fn is_a_no(value: &[u8]) -> bool {
-    ["", "0", "false", "no", "off"].contains(&String::from_utf8_lossy(value).to_ascii_lowercase().as_str())
-}
-
-/// Whether a process has all of a family's marks.
-pub fn carries(p: &Process, family: &Family) -> bool {
-    value(p, family.marker).is_some_and(|v| !is_a_no(&v))
-        && (!family.needs_lease || value(p, "REAPER_OWNER").is_some_and(|v| !is_a_no(&v)))
-}
-
-fn knows(family: &Family, p: &Process) -> bool {
-    family.programs.is_none_or(|programs| programs.iter().any(|name| is_called(p, name)))
-}
-
-/// Whether it only starts another program and waits for it.
-pub fn is_wrapper(p: &Process) -> bool {
-    WRAPPERS.iter().any(|name| is_called(p, name))
-}
-
-fn is_marked_wrapper(p: &Process) -> bool {
-    FAMILIES.iter().any(|f| carries(p, f)) && is_wrapper(p)
-}
-
-fn may_be_an_agent(p: &Process) -> bool {
-    let named = FAMILIES.iter().filter_map(|f| f.programs).flatten().any(|name| is_called(p, name));
-    named || p.comm == b"node"
-}
-
-/// Whether one of a process's names is this one, alone or followed by `-`, `_` or `.`.
-pub fn is_called(p: &Process, name: &str) -> bool {
-    let base = |path: &[u8]| path.rsplit(|b| *b == b'/').next().unwrap_or_default().to_vec();
-    let exe = base(p.exe.strip_suffix(b" (deleted)").unwrap_or(&p.exe));
-    let mut names = vec![exe.clone()];
-    names.extend(p.argv.first().map(|a| base(a)));
-    if p.comm.len() < 15 {
-        names.push(p.comm.clone());
-    }
-    if exe == b"node" {
-        names.retain(|n| n != b"node");
-        names.extend(p.argv.get(1).map(|script| base(script.strip_suffix(b".js").unwrap_or(script))));
-    }
-    names.iter().any(|n| {
-        n.strip_prefix(name.as_bytes())
-            .is_some_and(|rest| rest.first().is_none_or(|b| [b'-', b'_', b'.'].contains(b)))
-    })
 }

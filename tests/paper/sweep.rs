@@ -93,6 +93,9 @@ pub fn play(machine: &Machine, script: Script, policy: &Arc<Policy>) -> Run {
     sweep(&host, policy, PATIENT, &mut Ledger::new(&host))
 }
 
+/// When a sweep counts as hung: longer than any machine is ever busy.
+const HUNG: Duration = Duration::from_secs(60);
+
 /// The same where a read may hang. `None` when the sweep hung with it.
 pub fn play_with_hangs(machine: &Machine, script: Script, policy: &Arc<Policy>) -> Option<Run> {
     const IMPATIENT: Duration = Duration::from_millis(10);
@@ -105,7 +108,7 @@ pub fn play_with_hangs(machine: &Machine, script: Script, policy: &Arc<Policy>) 
             drop(tell.send(run));
         })
     };
-    let run = told.recv_timeout(PATIENT);
+    let run = told.recv_timeout(HUNG);
     host.release();
     sweeper.join().unwrap();
     run.ok()

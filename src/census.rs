@@ -115,15 +115,28 @@ fn look<H: Host>(host: &H, policy: &Policy, scope: Scope, known: &Known<'_>) -> 
 /// Beyond it, children are missed whenever siblings exit meanwhile.
 const SHORT: usize = 500;
 
-/// Two readings and their union. A later census reads a short list once: what it misses, the next one finds.
+/// Two readings and their union: one reading can miss a child when a sibling exits meanwhile, which
+/// happens more often the longer the list is.
+///
+/// # Errors
+/// As [`Host::children`].
+pub fn children_twice<H: Host>(host: &H, pid: Pid) -> Fact<Vec<Pid>> {
+    let mut union = host.children(pid)?;
+    union.extend(host.children(pid)?);
+    union.sort_unstable();
+    union.dedup();
+    Ok(union)
+}
+
+/// A later census reads a short list once: what it misses, the next one finds.
 fn read_list<H: Host>(host: &H, pid: Pid, is_later: bool) -> Fact<Vec<Pid>> {
-    let mut list = host.children(pid)?;
-    if !is_later || list.len() > SHORT {
-        list.extend(host.children(pid)?);
-        list.sort_unstable();
-        list.dedup();
+    if is_later {
+        let list = host.children(pid)?;
+        if list.len() <= SHORT {
+            return Ok(list);
+        }
     }
-    Ok(list)
+    children_twice(host, pid)
 }
 
 fn by_children<H: Host>(host: &H, scope: Scope, known: &Known<'_>) -> Fact<Census> {
@@ -213,6 +226,12 @@ const fn is_roots(uid: Uid) -> bool {
     uid.0 == 0
 }
 
+/// Whether PID 1 is that of WSL. Its arguments are read only if its name fits: any other PID 1 may be stuck, as a
+/// container's one command can be, and must not hold us.
+fn has_relays<H: Host>(host: &H) -> bool {
+    host.glance(Pid::INIT).is_ok_and(|init| init.comm.starts_with(b"init")) && is_relay(host, Pid::INIT)
+}
+
 /// The relays of WSL: `/init` as PID 1 and further `/init` processes beneath it, each a subreaper.
 fn is_relay<H: Host>(host: &H, pid: Pid) -> bool {
     host.glance_argv(pid).is_ok_and(|argv| argv.first().is_some_and(|a| a == b"/init"))
@@ -220,7 +239,7 @@ fn is_relay<H: Host>(host: &H, pid: Pid) -> bool {
 
 fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope, known: &Known<'_>) -> Result<Census, HostError> {
     // Adopters that the config names, and the relays of WSL, may belong to another user.
-    let relays = is_relay(host, Pid::INIT);
+    let relays = has_relays(host);
     let wide = if policy.adopters().is_empty() && !relays { scope } else { Scope::Everyone };
     // As with the lists: a second look for what the first one missed.
     let walk = host.walk(wide)?;

@@ -4,7 +4,7 @@
 //! an ordered list of targets comes out. Leaves come first: ending a root first would hand its children to
 //! init in the middle of the work.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use reaper_platform::{Pid, ProcId, Uid};
 
@@ -186,7 +186,32 @@ pub fn plan_beside(trees: &[Tree], reach: Reach, max_targets: usize, busy: &Hash
         }
     }
     plan.left_alone.retain(|l| !taken.contains(&l.pid));
+    leaves_first(&mut plan.targets, trees);
     plan
+}
+
+/// Each tree is in order by itself. But a wrapper can have several orphans below it, and a member of one tree can
+/// hang below a member of another: whoever is above somebody moves behind him.
+fn leaves_first(targets: &mut [Target], trees: &[Tree]) {
+    let members = trees.iter().flat_map(|t| &t.members);
+    let parents: HashMap<Pid, Pid> = members.filter_map(|m| Some((m.id.pid, m.parent?))).collect();
+    let mut places: HashMap<Pid, (usize, i32)> = HashMap::new();
+    for (place, target) in targets.iter().enumerate() {
+        let mut above = HashSet::new();
+        let mut at = target.id.pid;
+        let mut height = 0;
+        while above.insert(at) {
+            // The later of two below it counts, and of two in one place the higher comes last.
+            let seen = places.entry(at).or_default();
+            *seen = (seen.0.max(place), seen.1.max(height));
+            height += 1;
+            match parents.get(&at) {
+                Some(parent) => at = *parent,
+                None => break,
+            }
+        }
+    }
+    targets.sort_by_key(|t| places.get(&t.id.pid).copied().unwrap_or_default());
 }
 
 #[cfg(test)]
@@ -224,6 +249,20 @@ mod tests {
         let tree =
             tree(vec![member(20, 0, true), member(10, -1, true), member(30, 1, true), member(40, 2, true)]);
         assert_eq!(pids(&plan(&[tree], Reach::Tree, 9)), [40, 30, 20, 10]);
+    }
+
+    #[test]
+    fn r09_a_wrapper_of_several_orphans_comes_after_all_of_them() {
+        let one = tree(vec![member(20, 0, true), member(10, -1, true)]);
+        let two =
+            tree(vec![member(30, 0, true), member(40, 1, true), member(15, -1, true), member(10, -2, true)]);
+        let mut trees = [one, two];
+        let parents = [(20, 10), (40, 30), (30, 15), (15, 10)];
+        for member in trees.iter_mut().flat_map(|t| &mut t.members) {
+            let parent = parents.iter().find(|(child, _)| *child == member.id.pid.get());
+            member.parent = parent.and_then(|(_, parent)| Pid::new(*parent));
+        }
+        assert_eq!(pids(&plan(&trees, Reach::Tree, 9)), [20, 40, 30, 15, 10]);
     }
 
     #[test]

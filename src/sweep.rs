@@ -14,8 +14,7 @@ use crate::patience;
 use crate::plan::{Plan, plan};
 use crate::report::history::Account;
 use crate::sightings::{self, Past, Sightings};
-use crate::state::StateError;
-use crate::terminate::{Ended, Terminator, Watcher};
+use crate::terminate::{Ended, Terminator, Trouble, Watcher};
 use crate::tree;
 use crate::verdict::{Answer, Gate, Verdict};
 
@@ -226,6 +225,7 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
     for orphan in survey.orphans() {
         sightings.note(orphan.id, &clock, here);
     }
+    // Who was in its place meanwhile must be seen orphaned for the whole grace anew.
     for spared in survey.judgements.iter().filter(|j| j.verdict == Verdict::Spare) {
         sightings.clear(&spared.id, &clock);
     }
@@ -233,10 +233,8 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
 }
 
 /// Ends what was planned, then looks again for what was forked or orphaned meanwhile. `judged` is what the look
-/// before the plan made of every process by itself. Beside what became of the targets, it returns why an account could not be written, if one could not.
-///
-/// # Errors
-/// When processes cannot be waited for.
+/// before the plan made of every process by itself. Beside what became of the targets, it returns what kept the work
+/// from being done to its end, if anything did.
 pub fn end<H: Host>(
     ground: &Ground<H>,
     plan: &Plan,
@@ -245,7 +243,7 @@ pub fn end<H: Host>(
     account: &mut dyn Account,
     watcher: &mut dyn Watcher,
     limit: Duration,
-) -> Result<(Vec<Ended>, Option<StateError>), HostError> {
+) -> (Vec<Ended>, Option<Trouble>) {
     let sweep = sweep_id(ground);
     let since = StartTime(sightings::ticks(&ground.host.clock(), ground.host.here()));
     let seen = Arc::new(sightings.clone());
@@ -259,13 +257,13 @@ pub fn end<H: Host>(
         if targets.is_empty() || terminator.trouble.is_some() || terminator.watcher.is_stopped() {
             break;
         }
-        ended.extend(terminator.run(&targets)?);
+        ended.extend(terminator.run(&targets));
         targets = tree::leftovers(ground, &ended, judged, since, limit);
         targets.truncate(room.saturating_sub(ended.len()));
     }
     let trouble = terminator.trouble;
     settle(&*ground.host, &mut ended);
-    Ok((ended, trouble))
+    (ended, trouble)
 }
 
 /// Gives init a moment to collect what has ended: only what is still a zombie then is worth a word.

@@ -4,34 +4,26 @@
 //! disk, and only then the signal goes to that handle. All targets are ended together, with one wait over
 //! all of them; whoever has not ended in time is judged once more before SIGKILL.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+
+mod again;
 
 use reaper_platform::{Clock, Host, HostError, Pid, Pinned, ProcId, Signal, Waiter, Why};
 
 use crate::escalation::{Action, Escalation, Event, Outcome, Timeouts};
-use crate::facts::Fact;
-use crate::gates::{How, all_pass};
-use crate::look::{Ground, Looker};
-use crate::patience;
+use crate::look::Ground;
 use crate::plan::{Role, Target};
 use crate::report::build;
 use crate::report::history::Account;
 use crate::report::types::Record;
 use crate::sightings::Past;
 use crate::state::StateError;
-use crate::verdict::{Answer, Finding, Gate, Verdict};
+use crate::verdict::Finding;
 
 /// How often a wait looks up to see whether it is to stop.
 const PULSE: Duration = Duration::from_millis(100);
-/// How old a judgement may be when the last of its batch is done.
-const FRESH: Duration = Duration::from_millis(250);
-/// How often a batch is judged again for that.
-const MAX_LOOKS: usize = 3;
-
-/// Whom to judge, by which handle, as what.
-type Question<H> = (Option<Arc<<H as Host>::Pinned>>, Target);
 
 /// What became of one target.
 #[derive(Debug, Clone)]
@@ -82,8 +74,19 @@ pub struct Terminator<'a, H: Host> {
     pub sweep: &'a str,
     /// How long one process may take to be read.
     pub limit: Duration,
-    /// Set when an account could not be written: from then on nothing is signalled.
-    pub trouble: Option<StateError>,
+    /// Set when an account could not be written, or nobody waited for: from then on nothing is signalled.
+    pub trouble: Option<Trouble>,
+}
+
+/// What kept the work from being done to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// No account could be written.
+    #[error(transparent)]
+    Account(#[from] StateError),
+    /// Nobody could be waited for.
+    #[error(transparent)]
+    Wait(#[from] HostError),
 }
 
 struct Job<P> {
@@ -97,48 +100,57 @@ struct Job<P> {
     unsure: bool,
 }
 
-/// What a judgement before a signal came to.
-struct Verdicted {
-    event: Event,
-    findings: Vec<Finding>,
-    why: Option<String>,
-    unsure: bool,
+impl<P> Job<P> {
+    /// What is above and below a root stays when the root does.
+    fn spare_tree(&self, spared_roots: &mut HashSet<Pid>) {
+        if self.target.role == Role::Root {
+            spared_roots.insert(self.target.id.pid);
+        }
+    }
 }
 
 impl<H: Host> Terminator<'_, H> {
     /// Ends the targets, in their order, as many at a time as can be pinned. Returns when the last one has
     /// ended or was given up.
     ///
-    /// When an account cannot be written, what it was for is spared, and [`Terminator::trouble`] says why.
-    ///
-    /// # Errors
-    /// When the system does not let us wait for processes. Nothing was signalled then.
-    pub fn run(&mut self, targets: &[Target]) -> Result<Vec<Ended>, HostError> {
+    /// When an account cannot be written, what it was for is spared; when nobody can be waited for, no more
+    /// is begun. [`Terminator::trouble`] says why.
+    pub fn run(&mut self, targets: &[Target]) -> Vec<Ended> {
         let at_once = self.ground.host.pin_limit();
         let mut ended = Vec::with_capacity(targets.len());
         // A root that is spared spares what is above and below it, in whichever batch that is.
         let mut spared_roots = HashSet::new();
         for batch in targets.chunks(at_once.max(1)) {
+            let here: HashSet<Pid> = batch.iter().map(|t| t.id.pid).collect();
             let roots: HashSet<Pid> = batch.iter().map(|t| t.root.pid).collect();
             let elsewhere: Vec<Target> = targets
                 .iter()
-                .filter(|t| t.role == Role::Root && roots.contains(&t.id.pid))
+                .filter(|t| t.role == Role::Root && roots.contains(&t.id.pid) && !here.contains(&t.id.pid))
                 .cloned()
                 .collect();
-            ended.extend(self.batch(batch, &elsewhere, &mut spared_roots)?);
+            ended.extend(self.batch(batch, &elsewhere, &mut spared_roots));
+            if matches!(self.trouble, Some(Trouble::Wait(_))) {
+                break;
+            }
         }
-        Ok(ended)
+        ended
     }
 
     fn batch(
         &mut self,
         targets: &[Target],
-        roots: &[Target],
+        elsewhere: &[Target],
         spared_roots: &mut HashSet<Pid>,
-    ) -> Result<Vec<Ended>, HostError> {
+    ) -> Vec<Ended> {
         let policy = Arc::clone(&self.ground.policy);
         let timeouts = Timeouts { term: policy.term_timeout(), kill: policy.kill_timeout() };
-        let mut waiter = self.ground.host.waiter()?;
+        let mut waiter = match self.ground.host.waiter() {
+            Ok(waiter) => waiter,
+            Err(e) => {
+                self.trouble.get_or_insert(e.into());
+                return Vec::new();
+            }
+        };
         let mut jobs: Vec<Job<H::Pinned>> = targets
             .iter()
             .map(|target| Job {
@@ -152,24 +164,17 @@ impl<H: Host> Terminator<'_, H> {
                 unsure: false,
             })
             .collect();
-        self.pin(&mut jobs);
-        // Roots whose turn comes in a later batch are judged now, because their members' lives hang on it.
-        let here: HashSet<Pid> = targets.iter().map(|t| t.id.pid).collect();
-        for root in roots.iter().filter(|r| !here.contains(&r.id.pid)) {
-            let verdict = self.ground.host.pin(root.id.pid).map(|p| self.judge_one(&Arc::new(p), root));
-            if verdict.is_ok_and(|v| v.event == Event::Spared) {
-                spared_roots.insert(root.id.pid);
-            }
-        }
+        self.pin(&mut jobs, spared_roots);
         let mut watched = HashSet::new();
         loop {
             if self.watcher.is_stopped() {
                 let now = self.now();
                 jobs.iter_mut().for_each(|job| job.escalation.on(Event::Interrupted, now));
             }
+            self.judge_elsewhere(elsewhere, &jobs, spared_roots);
             self.judge(&mut jobs, spared_roots);
             self.write_intents(&mut jobs);
-            self.send(&mut jobs, &mut waiter, &mut watched);
+            self.send(&mut jobs, &mut waiter, &mut watched, spared_roots);
             let now = self.now();
             for job in &mut jobs {
                 job.escalation.on(Event::Tick, now);
@@ -184,8 +189,16 @@ impl<H: Host> Terminator<'_, H> {
                 continue;
             }
             let Some(until) = waits.min() else { break };
-            for token in waiter.wait(until.saturating_sub(now).min(PULSE))? {
-                let now = self.now();
+            let tokens = match waiter.wait(until.saturating_sub(now).min(PULSE)) {
+                Ok(tokens) => tokens,
+                Err(e) => {
+                    give_up(&mut jobs, &e, now);
+                    self.trouble.get_or_insert(e.into());
+                    break;
+                }
+            };
+            let now = self.now();
+            for token in tokens {
                 if let Some(job) = usize::try_from(token).ok().and_then(|i| jobs.get_mut(i)) {
                     job.escalation.on(Event::Ended, now);
                     job.ended_at.get_or_insert(now);
@@ -197,10 +210,10 @@ impl<H: Host> Terminator<'_, H> {
         let records: Vec<Record> =
             ended.iter().map(|e| build::outcome(e, self.sweep, &self.clock())).collect();
         self.account(&records);
-        Ok(ended)
+        ended
     }
 
-    fn pin(&self, jobs: &mut [Job<H::Pinned>]) {
+    fn pin(&self, jobs: &mut [Job<H::Pinned>], spared_roots: &mut HashSet<Pid>) {
         let now = self.now();
         for job in jobs {
             match self.ground.host.pin(job.target.id.pid) {
@@ -211,87 +224,10 @@ impl<H: Host> Terminator<'_, H> {
                     job.why = Some(format!("it cannot be pinned: {why}"));
                     job.unsure = true;
                     job.escalation.on(Event::Spared, now);
+                    job.spare_tree(spared_roots);
                 }
             }
         }
-    }
-
-    /// Judges everybody whose escalation asks for it, roots first.
-    fn judge(&self, jobs: &mut [Job<H::Pinned>], spared_roots: &mut HashSet<Pid>) {
-        let asked: Vec<usize> = jobs
-            .iter()
-            .enumerate()
-            .filter(|(_, j)| matches!(j.escalation.action(), Action::Judge(_)))
-            .map(|(i, _)| i)
-            .collect();
-        if asked.is_empty() {
-            return;
-        }
-        let questions: Vec<Question<H>> = asked
-            .iter()
-            .filter_map(|i| jobs.get(*i).map(|j| (j.process.clone(), j.target.clone())))
-            .collect();
-        let answers = self.ask(&questions);
-        let now = self.now();
-        let mut verdicts: HashMap<usize, Verdicted> = HashMap::new();
-        for (i, answer) in asked.iter().zip(answers) {
-            let verdicted = answer.unwrap_or_else(|why| Verdicted {
-                event: Event::Spared,
-                findings: Vec::new(),
-                why: Some(format!("it could not be judged again: {why}")),
-                unsure: true,
-            });
-            if let Some(job) = jobs.get(*i)
-                && job.target.role == Role::Root
-                && verdicted.event == Event::Spared
-            {
-                spared_roots.insert(job.target.id.pid);
-            }
-            verdicts.insert(*i, verdicted);
-        }
-        for (i, verdicted) in verdicts {
-            let Some(job) = jobs.get_mut(i) else { continue };
-            let with_root = verdicted.event == Event::Cleared && spared_roots.contains(&job.target.root.pid);
-            let event = if with_root { Event::Spared } else { verdicted.event };
-            job.findings = verdicted.findings;
-            job.unsure = verdicted.unsure && !with_root;
-            job.why = if with_root {
-                Some("the orphan that it belongs to was spared".into())
-            } else {
-                verdicted.why
-            };
-            job.escalation.on(event, now);
-            if event == Event::Ended {
-                job.ended_at.get_or_insert(now);
-            }
-        }
-    }
-
-    /// Judges a batch. One that hangs holds up all the others, and by then what cleared them for a signal is old: they
-    /// are judged again, without it.
-    fn ask(&self, questions: &[Question<H>]) -> Vec<Result<Verdicted, Why>> {
-        let mut answers = BTreeMap::new();
-        let mut asked: Vec<usize> = (0..questions.len()).collect();
-        for _ in 0..MAX_LOOKS {
-            let started = self.now();
-            let (looker, past) = (Looker::new(self.ground), Arc::clone(&self.past));
-            let batch: Vec<Question<H>> = asked.iter().filter_map(|i| questions.get(*i).cloned()).collect();
-            let judged = patience::map(batch, self.limit, move |(process, target)| match process {
-                Some(process) => verdict(&looker, &past, process, target),
-                None => Verdicted { event: Event::Ended, findings: Vec::new(), why: None, unsure: false },
-            });
-            answers.extend(asked.iter().copied().zip(judged));
-            if self.now().saturating_sub(started) <= FRESH {
-                break;
-            }
-            let is_cleared = |a: &Result<Verdicted, Why>| a.as_ref().is_ok_and(|v| v.event == Event::Cleared);
-            asked.retain(|i| answers.get(i).is_some_and(is_cleared));
-        }
-        answers.into_values().collect()
-    }
-
-    fn judge_one(&self, process: &Arc<H::Pinned>, target: &Target) -> Verdicted {
-        verdict(&Looker::new(self.ground), &self.past, process, target)
     }
 
     /// Writes the accounts of all signals that are about to be sent, or calls the signals off.
@@ -317,14 +253,26 @@ impl<H: Host> Terminator<'_, H> {
 
     /// Whether the records are on the disk. After the first failure nothing more is tried.
     fn account(&mut self, records: &[Record]) -> bool {
-        if self.trouble.is_none() {
-            self.trouble = self.account.write(records).err();
+        if matches!(self.trouble, Some(Trouble::Account(_))) {
+            return false;
         }
-        self.trouble.is_none()
+        let written = self.account.write(records);
+        let is_written = written.is_ok();
+        if let Err(e) = written {
+            self.trouble.get_or_insert(e.into());
+        }
+        is_written
     }
 
     /// Sends what was cleared and accounted for.
-    fn send(&self, jobs: &mut [Job<H::Pinned>], waiter: &mut H::Waiter, watched: &mut HashSet<usize>) {
+    fn send(
+        &self,
+        jobs: &mut [Job<H::Pinned>],
+        waiter: &mut H::Waiter,
+        watched: &mut HashSet<usize>,
+        spared_roots: &mut HashSet<Pid>,
+    ) {
+        let mut events = Vec::new();
         for (i, job) in jobs.iter_mut().enumerate() {
             let Action::Send(signal) = job.escalation.action() else { continue };
             let Some(process) = &job.process else { continue };
@@ -337,19 +285,26 @@ impl<H: Host> Terminator<'_, H> {
                 )]
                 process.signal(signal)
             });
-            let now = self.now();
             let event = match sent {
                 Ok(()) => {
-                    job.first_signal.get_or_insert(now);
+                    job.first_signal.get_or_insert(self.now());
                     Event::Sent
                 }
                 Err(Why::Gone | Why::Exiting) => Event::Ended,
                 Err(why) => {
                     job.why = Some(format!("SIG{signal}: {why}"));
+                    job.spare_tree(spared_roots);
                     Event::Denied
                 }
             };
-            job.escalation.on(event, now);
+            events.push((i, event));
+        }
+        // One moment for all: so a tree comes to its next judgement as a whole.
+        let now = self.now();
+        for (i, event) in events {
+            if let Some(job) = jobs.get_mut(i) {
+                job.escalation.on(event, now);
+            }
         }
     }
 
@@ -362,48 +317,13 @@ impl<H: Host> Terminator<'_, H> {
     }
 }
 
-/// Judges a target again, by the gates of its role.
-fn verdict<H: Host>(
-    looker: &Looker<H>,
-    past: &Arc<dyn Fn(&ProcId) -> Past + Send + Sync>,
-    process: &Arc<H::Pinned>,
-    target: &Target,
-) -> Verdicted {
-    let ended = |event| Verdicted { event, findings: Vec::new(), why: None, unsure: false };
-    match process.stat() {
-        Err(Why::Gone) => return ended(Event::Ended),
-        Ok(stat) if stat.state.is_dead() => return ended(Event::Ended),
-        Ok(stat) if !stat.has_memory => return ended(Event::Exiting),
-        _ => {}
-    }
-    let asked: Fact<(bool, Vec<Finding>)> = match target.role {
-        Role::Root => looker
-            .judge(process, How::Candidate, |id| past(id))
-            .map(|j| (j.verdict == Verdict::Reap, j.findings)),
-        Role::GroupMember => looker
-            .judge(process, How::GroupMember(target.kin()), |id| past(id))
-            .map(|j| (j.is_orphan(), j.findings)),
-        Role::Wrapper | Role::Descendant => {
-            looker.judge_member(process, target.kin()).map(|(_, f)| (all_pass(&f), f))
-        }
-    };
-    match asked {
-        Ok((true, findings)) => Verdicted { event: Event::Cleared, findings, why: None, unsure: false },
-        Ok((false, findings)) => {
-            let against = |f: &&Finding| {
-                f.answer != Answer::Yes && (f.gate != Gate::Grace || target.role == Role::Root)
-            };
-            let no = findings.iter().find(|f| f.answer == Answer::No && against(f));
-            let unsure = no.is_none();
-            let why = no.or_else(|| findings.iter().find(against));
-            let why = why.map(|f| format!("{}: {}", f.gate.name(), f.evidence));
-            Verdicted { event: Event::Spared, findings, why, unsure }
-        }
-        Err(Why::Gone) => ended(Event::Ended),
-        Err(Why::Exiting) => ended(Event::Exiting),
-        Err(why) => {
-            let why = Some(format!("it could not be judged again: {why}"));
-            Verdicted { event: Event::Spared, findings: Vec::new(), why, unsure: true }
+/// Nobody can be waited for any more: says so of everybody who has not ended yet.
+fn give_up<P: Pinned>(jobs: &mut [Job<P>], e: &HostError, now: Duration) {
+    for job in jobs.iter_mut().filter(|j| !matches!(j.escalation.action(), Action::Done(_))) {
+        match job.process.as_ref().map(|p| p.stat()) {
+            Some(Ok(stat)) if !stat.state.is_dead() => job.why = Some(e.to_string()),
+            Some(Err(why)) if why != Why::Gone => job.why = Some(e.to_string()),
+            _ => job.escalation.on(Event::Ended, now),
         }
     }
 }
@@ -420,9 +340,9 @@ fn finish<P: Pinned>(job: Job<P>, now: Duration) -> Ended {
     let took =
         job.first_signal.map_or(Duration::ZERO, |first| job.ended_at.unwrap_or(now).saturating_sub(first));
     let why = match outcome {
-        Outcome::Survived => {
-            Some("it did not end after SIGKILL: stuck in the kernel, or under a debugger".to_owned())
-        }
+        Outcome::Survived => Some(job.why.unwrap_or_else(|| {
+            "it did not end after SIGKILL: stuck in the kernel, or under a debugger".to_owned()
+        })),
         Outcome::Spared | Outcome::Denied => job.why,
         _ => None,
     };

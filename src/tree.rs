@@ -65,7 +65,9 @@ pub fn read<H: Host>(
                 .copied()
                 .filter(|pid| !taken.contains(pid) && known.insert(*pid))
                 .collect();
-            let fellows = reader.judge(fellows, Role::GroupMember, 0, tree.kin());
+            let mut fellows = reader.judge(fellows, Role::GroupMember, 0, tree.kin());
+            // It may have left the group since the groups were read.
+            fellows.retain(|s| s.member.group == root.stat.pgrp);
             let passing = fellows.iter().map(|s| &s.member).filter(|m| m.standing == Standing::Passes);
             taken.extend(passing.clone().map(|m| m.id.pid));
             let parents = std::iter::once((root.id, 0)).chain(passing.map(|m| (m.id, 0))).collect();
@@ -123,7 +125,7 @@ pub fn leftovers<H: Host>(
         let mut tree =
             Tree { root: owner.root, profiles: owner.profiles.clone(), uid: owner.uid, members: Vec::new() };
         let seen = reader.judge(vec![*pid], Role::GroupMember, 0, owner.kin());
-        tree.members = seen.into_iter().map(|s| s.member).collect();
+        tree.members = seen.into_iter().map(|s| s.member).filter(|m| m.group == stat.pgrp).collect();
         if tree.members.iter().all(|m| m.standing == Standing::Passes && !done.contains(&m.id)) {
             let top = tree.members.iter().map(|m| (m.id, 0)).collect();
             reader.descend(&mut tree, &mut known, top);
@@ -261,6 +263,7 @@ fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &W
     let stat = looker.host.glance(pid).ok();
     let start = stat.as_ref().map_or(reaper_platform::StartTime(0), |s| s.start);
     let parent = stat.as_ref().and_then(|s| s.ppid);
+    let group = stat.as_ref().and_then(|s| s.pgrp);
     Member {
         id: ProcId { pid, start, generation: None },
         role,
@@ -269,7 +272,7 @@ fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &W
         program: stat.map(|s| s.comm).unwrap_or_default(),
         parent,
         rss_bytes: 0,
-        group: None,
+        group,
     }
 }
 

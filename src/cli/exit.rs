@@ -9,6 +9,7 @@ use crate::config::ConfigError;
 use crate::service::ServiceError;
 use crate::service::lock::LockError;
 use crate::state::StateError;
+use crate::terminate::Trouble;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +109,15 @@ impl From<StateError> for CommandError {
 impl From<HostError> for CommandError {
     fn from(e: HostError) -> Self {
         Self::new(Exit::Failed, e, "reaper needs /proc mounted, of the PID namespace that it runs in")
+    }
+}
+
+impl From<Trouble> for CommandError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Account(e) => e.into(),
+            Trouble::Wait(e) => Self::new(Exit::Failed, e, "what was signalled by then is in the history"),
+        }
     }
 }
 

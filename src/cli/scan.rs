@@ -125,7 +125,7 @@ fn act(
                 &mut history,
                 &mut line,
                 patience::LIMIT,
-            )?;
+            );
         }
     }
     let report = report(ground, &survey, &ended, &started, args);

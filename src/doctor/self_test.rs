@@ -273,7 +273,6 @@ impl<H: Host> Test<'_, H> {
         if let Some(e) = trouble {
             return Err(e.into());
         }
-        let ended = ended.map_err(|e| Stop::fail(e.to_string(), "raise the limit of open files"))?;
         let ended = ended.into_iter().next().ok_or_else(|| lost(&Why::Gone))?;
         let signals: Vec<String> = ended.signals.iter().map(|s| format!("SIG{s}")).collect();
         let signals = if signals.is_empty() { "no signal".to_owned() } else { signals.join(", ") };

@@ -31,6 +31,10 @@ pub fn ask(case: &Case<'_>) -> Finding {
             Finding::unknown(GATE, "whether it asked to be kept cannot be told: its environment was damaged")
         }
         Ok(environ) => match environ.get(KEEP.as_bytes()) {
+            // It may have asked before its environment was overwritten or cut short.
+            None if environ.condition != Condition::Intact => {
+                Finding::unknown(GATE, "whether it asked to be kept cannot be told any more")
+            }
             None => Finding::yes(GATE, "neither protected nor opted out"),
             Some(_) if environ.value(KEEP.as_bytes()).is_some_and(says_no) => {
                 Finding::yes(GATE, format!("{KEEP} is switched off"))

@@ -43,12 +43,13 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
         Err(why) => return Finding::unknown(GATE, could_not("its cgroup", why)),
     }
     let Some(finalist) = case.finalist else { return Finding::not_asked(GATE) };
-    let mut others = Vec::new();
+    let (mut others, mut unsure) = (Vec::new(), None);
     for unit in &finalist.units {
         let unit = match unit {
             Ok(unit) => unit,
             Err(why) => {
-                return Finding::unknown(GATE, format!("its service's main process is not known: {why}"));
+                unsure.get_or_insert(why);
+                continue;
             }
         };
         let own = |pid: &Option<Pid>| pid.filter(|p| line.contains(p));
@@ -58,6 +59,9 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
         }
         let main = unit.main.map_or_else(|| "none".to_owned(), |p| format!("pid {p}"));
         others.push(format!("the main process of {name} is another: {main}"));
+    }
+    if let Some(why) = unsure {
+        return Finding::unknown(GATE, format!("its service's main process is not known: {why}"));
     }
     if others.is_empty() {
         Finding::yes(GATE, "it is in no service")

@@ -3,6 +3,7 @@
 use reaper_platform::{Host, Pid, Pinned as _, Scope, StartTime, Stat, Uid, Why};
 
 use super::Looker;
+use crate::census;
 use crate::facts::{Fact, Facts};
 use crate::gates::{Chain, Elder, orphan};
 
@@ -70,7 +71,7 @@ impl<H: Host> Looker<H> {
     /// An init that runs one command starts it first of all and ends with it, so of its children the
     /// oldest is that command.
     pub(super) fn oldest_child(&self, init: Pid) -> Fact<Pid> {
-        let children = match self.host.children(init) {
+        let children = match census::children_twice(&*self.host, init) {
             Err(Why::Unsupported(_) | Why::Denied | Why::Gone) => {
                 let walk = self.host.walk(Scope::Everyone).map_err(|e| e.why)?;
                 walk.entries.iter().filter(|e| e.stat.ppid == Some(init)).map(|e| e.stat.pid).collect()

@@ -12,6 +12,9 @@ use crate::owner::{Lease, OWNER};
 use crate::sightings::Past;
 use crate::verdict::Answer;
 
+/// Outside of which there is nothing (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
 impl<H: Host> Looker<H> {
     pub(super) fn claims(&self, case: &Case<'_>, profiles: &[&Profile]) -> Vec<Claim> {
         let mut claims = Vec::new();
@@ -65,7 +68,11 @@ impl<H: Host> Looker<H> {
     /// what it then started in a container, and whether it lives cannot be seen from in here.
     fn life_of_owner(&self, lease: &Lease) -> Fact<Life> {
         let life = self.life(lease.pid, |start| start == lease.start)?;
-        if life == Life::Dead && self.host.glance(Pid::INIT).is_ok_and(|init| lease.start < init.start) {
+        if life == Life::Alive || self.host.here().pid_namespace == INITIAL_PID_NAMESPACE {
+            return Ok(life);
+        }
+        let unseen = |_| Why::Garbled("PID 1 cannot be seen, so it may be outside our PID namespace");
+        if lease.start < self.host.glance(Pid::INIT).map_err(unseen)?.start {
             return Err(Why::Garbled("it is older than our PID namespace, so it is outside"));
         }
         Ok(life)

@@ -1,6 +1,6 @@
 //! Which service manager runs a process: asked only of those that nothing else spared.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use reaper_platform::{Host, RuntimeUnit, UnitMain, Why};
@@ -15,11 +15,18 @@ const LIMIT: Duration = Duration::from_secs(3);
 impl<H: Host> Looker<H> {
     pub(super) fn units(&self, facts: &Facts, chain: &Chain) -> Vec<Fact<UnitMain>> {
         let line = std::iter::once(facts).chain(chain.wrappers().filter_map(|w| w.facts.as_ref().ok()));
-        let services: HashSet<RuntimeUnit> = line
-            .filter_map(|f| f.unit.as_ref().ok()?.clone())
-            .filter(|unit| unit.name.ends_with(".service"))
-            .collect();
-        services.into_iter().map(|unit| self.unit_main(unit)).collect()
+        let mut services = BTreeSet::new();
+        let mut unread = Vec::new();
+        for unit in line.map(|f| &f.unit) {
+            match unit {
+                Ok(Some(unit)) if unit.name.ends_with(".service") => {
+                    services.insert(unit.clone());
+                }
+                Ok(_) => {}
+                Err(why) => unread.push(Err(why.clone())),
+            }
+        }
+        services.into_iter().map(|unit| self.unit_main(unit)).chain(unread).collect()
     }
 
     pub(super) fn unit_main(&self, unit: RuntimeUnit) -> Fact<UnitMain> {

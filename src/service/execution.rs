@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use reaper_platform::{Host, HostError};
+use reaper_platform::Host;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::logs;
@@ -66,11 +66,11 @@ impl Executions {
         let done = self.done.clone();
         let work = move || {
             let mut journal = Journal { history, intents: HashMap::new() };
-            let result =
+            let (ended, trouble) =
                 sweep::end(&ground, &plan, &judged, &sightings, &mut journal, &mut onlooker, patience::LIMIT);
             onlooker.progress(0, 0);
             drop(lock);
-            let (ended, trouble) = outcome(result);
+            let trouble = trouble.map(|e| e.to_string());
             // The receiver is gone only when the service has stopped waiting for us.
             let _ = done.send(Done { plan, ended, trouble });
         };
@@ -115,13 +115,6 @@ impl Executions {
     /// No more signals for what is being ended now: what has not ended is handed back.
     pub fn hand_back(&mut self) {
         std::mem::take(&mut self.stop).store(true, Ordering::Relaxed);
-    }
-}
-
-fn outcome(result: Result<(Vec<Ended>, Option<StateError>), HostError>) -> (Vec<Ended>, Option<String>) {
-    match result {
-        Ok((ended, trouble)) => (ended, trouble.map(|e| e.to_string())),
-        Err(e) => (Vec::new(), Some(e.to_string())),
     }
 }
 

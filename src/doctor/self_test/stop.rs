@@ -7,7 +7,7 @@ use crate::doctor::{Check, Level};
 use crate::escalation::Outcome;
 use crate::look::Judgement;
 use crate::state::StateError;
-use crate::terminate::Ended;
+use crate::terminate::{Ended, Trouble};
 
 /// Why it ended before its end.
 pub struct Stop {
@@ -29,6 +29,15 @@ impl From<StateError> for Stop {
         // Then we could not look at all, which is not the machine's fault.
         let level = if matches!(e, StateError::Busy { .. }) { Level::Warn } else { Level::Fail };
         Self { level, what: what.to_owned(), hint: hint.to_owned() }
+    }
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Account(e) => e.into(),
+            Trouble::Wait(e) => Self::fail(e.to_string(), "raise the limit of open files"),
+        }
     }
 }
 

@@ -148,7 +148,7 @@ impl Forest<'_> {
     }
 }
 
-/// One that the director has killed, and that the service had signalled before: whose death it was cannot be told.
+/// Whom the history names.
 fn told(service: &Service) -> BTreeSet<i64> {
     service.history().iter().filter_map(|record| record["pid"].as_i64()).collect()
 }
@@ -209,7 +209,8 @@ fn in_random_forests_only_marked_orphans_are_ever_signalled() {
             "{born} processes, {ours} ended by chance, {theirs} by the service; {restarts} restarts; seed {seed}"
         ));
         let wrong = ledger.wrong_deaths(GRACE);
-        assert!(wrong.is_empty(), "seed {seed}\n{}\n{}", wrong.join("\n"), running.log_text());
+        let said = || format!("{}\n{}", running.accounts(), running.log_text());
+        assert!(wrong.is_empty(), "seed {seed}\n{}\n{}", wrong.join("\n"), said());
         let forgotten = ledger.forgotten(now);
         assert!(forgotten.is_empty(), "seed {seed}\n{}\n{}", forgotten.join("\n"), running.log_text());
         let differences = running.log_text().contains("a stateless look comes to another verdict");

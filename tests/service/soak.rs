@@ -1,7 +1,7 @@
 //! Random forests of processes, in which things die at random, under a service that is killed at random. Every
 //! death is recorded by whoever collects it, and must have been right.
 //!
-//! `REAPER_SOAK=SECONDS` says for how long, `REAPER_SOAK_SEED=NUMBER` plays the same forest again.
+//! `SOAK_SECONDS=SECONDS` says for how long, `SOAK_SEED=NUMBER` plays the same forest again.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -156,13 +156,13 @@ fn told(service: &Service) -> BTreeSet<i64> {
 #[test]
 fn in_random_forests_only_marked_orphans_are_ever_signalled() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let time = Duration::from_secs(number("REAPER_SOAK").unwrap_or(20));
-    let seed = number("REAPER_SOAK_SEED").unwrap_or_else(sys::monotonic_ns);
+    let time = Duration::from_secs(number("SOAK_SECONDS").unwrap_or(20));
+    let seed = number("SOAK_SEED").unwrap_or_else(sys::monotonic_ns);
     let stage = Stage::new()
         .systemd()
         .init_behaves(format!("deaths={RECORD}"))
         .timeout(time + 4 * crate::running::SOON);
-    let stage = stage.env("REAPER_SOAK_SEED", seed.to_string());
+    let stage = stage.env("SOAK_SEED", seed.to_string());
     let _alone = alone();
     play(&stage, here!(), || {
         let maximum = getrlimit(Resource::Nofile).maximum;

@@ -185,10 +185,7 @@ fn by_children<H: Host>(host: &H, scope: Scope, known: &Known<'_>) -> Fact<Censu
             };
             let is_new = !census.adopters.contains(&child);
             let is_roots = is_roots(uid);
-            if is_new
-                && is_roots
-                && *relays.get_or_insert_with(|| is_relay(host, Pid::INIT))
-                && is_relay(host, child)
+            if is_new && is_roots && *relays.get_or_insert_with(|| has_relays(host)) && is_relay(host, child)
             {
                 census.adopters.push(child);
             }

@@ -34,14 +34,14 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
     let looks = service.looks()?;
     // In the middle between two looks, and long after the question.
     std::thread::sleep(interval / 2);
-    let (cpu, wakes) = (service.cpu()?, service.figure("status", "voluntary_ctxt_switches")?);
-    let own = cpu_time();
+    let wakes = service.figure("status", "voluntary_ctxt_switches")?;
+    let (mut theirs, mut own) = (vec![service.cpu()?], vec![cpu_time()]);
     for _ in 0..ticks {
         std::thread::sleep(interval);
         reader.read()?;
+        own.push(cpu_time());
+        theirs.push(service.cpu()?);
     }
-    let own = cpu_time() - own;
-    let cpu = service.cpu()? - cpu;
     let wakes = service.figure("status", "voluntary_ctxt_switches")? - wakes;
     let looks = service.looks()? - looks;
     let syscalls = service.syscalls(interval * 3).map(|calls| calls / 3.0);
@@ -49,8 +49,9 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         eprintln!("{why}");
     }
     let mut figures = Figures {
-        list_us: own.as_secs_f64() * 1e6 / ticks as f64,
-        tick_us: cpu.as_secs_f64() * 1e6 / looks,
+        list_us: median(steps_us(&own)),
+        tick_us: median(steps_us(&theirs)),
+        mean_tick_us: steps_us(&theirs).iter().sum::<f64>() / looks,
         wakes: wakes / looks,
         syscalls: syscalls.unwrap_or(f64::NAN),
         walk_ms: walk_ms()?,
@@ -81,6 +82,16 @@ fn variable(name: &str) -> Result<u32, String> {
 fn cpu_time() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(now.tv_sec.cast_unsigned(), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+fn steps_us(times: &[Duration]) -> Vec<f64> {
+    times
+        .windows(2)
+        .map(|pair| match pair {
+            [before, after] => (*after - *before).as_secs_f64() * 1e6,
+            _ => f64::NAN,
+        })
+        .collect()
 }
 
 /// The least that anybody must do to learn of new children: reads the adopters' lists and throws them away.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use reaper_platform::{Clock, Host, HostError, Pid, Pinned as _, ProcId, Waiter as _, Why};
 
-use super::compare::{Difference, Differences};
+use super::compare::Differences;
 use super::family::Family;
 use super::innocents::{Innocents, Sort, longer};
 use crate::census::{self, Census, Known, Method};
@@ -23,6 +23,7 @@ use crate::sweep::{self, Look, Sight};
 use crate::verdict::Verdict;
 
 mod turns;
+mod views;
 mod watching;
 
 /// When a process is seen again that started in the very tick of the first look: two ticks at 100 a second.
@@ -397,31 +398,6 @@ impl<H: Host> Keeper<H> {
         std::mem::take(&mut self.events)
     }
 
-    /// The processes of interest, by pid.
-    pub fn judgements(&self) -> impl Iterator<Item = &Judgement> {
-        self.tracked.values().map(|t| &t.judgement)
-    }
-
-    /// All children of the adopters that the last census listed, whoever's they are.
-    #[must_use]
-    pub fn adopted(&self) -> &[Pid] {
-        &self.census.children
-    }
-
-    /// How well the last look could see.
-    #[must_use]
-    pub fn view(&self) -> View {
-        let (innocents, hidden) = self.innocents.count();
-        let unread = hidden + self.tracked.values().filter(|t| t.is_unreadable).count();
-        let read = innocents + self.tracked.len() - unread;
-        View {
-            method: Some(self.census.method),
-            examined: self.census.examined,
-            unreadable: self.census.unreadable + unread,
-            blind: unread > 0 && read == 0,
-        }
-    }
-
     /// The machine, the settings and who we are.
     #[must_use]
     pub const fn ground(&self) -> &Ground<H> {
@@ -432,36 +408,6 @@ impl<H: Host> Keeper<H> {
     #[must_use]
     pub const fn waiter(&self) -> &H::Waiter {
         &self.waiter
-    }
-
-    /// Lets the waiter's descriptor tell when a moment of the monotonic clock has come; says whether it will.
-    pub fn wake_at(&mut self, at: Duration) -> bool {
-        // One that has come already was told already, and is told again only when it is set again.
-        let is_set = (self.alarm == Some(at) && at > self.clock().monotonic) || self.waiter.wake_at(at);
-        self.alarm = is_set.then_some(at);
-        is_set
-    }
-
-    /// Where a stateless look with the same memory comes to another verdict, and goes on doing so.
-    ///
-    /// # Errors
-    /// When processes cannot be listed.
-    pub fn differences(&mut self) -> Result<Vec<String>, HostError> {
-        let survey = sweep::survey(&self.ground, &self.sightings, false, self.limit)?;
-        let said = |j: &Judgement| (j.verdict.name(), j.decided_by);
-        let mut found: BTreeMap<Pid, Difference> = BTreeMap::new();
-        for j in survey.judgements.iter().filter(|j| j.is_notable() && !self.busy.contains(&j.id)) {
-            let looked_at = self.innocents.filed_at(j.id.pid);
-            found.insert(j.id.pid, Difference { ours: None, theirs: Some(said(j)), looked_at });
-        }
-        for (pid, tracked) in &self.tracked {
-            let ours = Some(said(&tracked.judgement)).filter(|_| tracked.judgement.is_notable());
-            let theirs = found.remove(pid).and_then(|difference| difference.theirs);
-            if ours != theirs && !self.busy.contains(&tracked.judgement.id) {
-                found.insert(*pid, Difference { ours, theirs, looked_at: Some(tracked.judged) });
-            }
-        }
-        Ok(self.differences.take_in(&found, self.clock().monotonic))
     }
 
     fn clock(&self) -> Clock {

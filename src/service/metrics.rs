@@ -28,7 +28,7 @@ use crate::verdict::{Gate, Verdict};
 
 /// The media type of [`Metrics::text`].
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// The media type of [`classic`].
+/// The media type of [`classic()`].
 pub const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// In seconds: an idle tick takes tens of microseconds, a walk over a large machine hundreds of milliseconds.

@@ -2,7 +2,7 @@
 //!
 //! One thread waits for everything at once: the next tick, the end of a grace, the exit of a watched process, a
 //! request on the socket, a signal. [`warden`] says what each of them leads to, [`keeper`] what is known;
-//! [`execution`] ends processes on threads of its own.
+//! `execution` ends processes on threads of its own.
 
 mod compare;
 pub mod control;

@@ -169,7 +169,8 @@ fn sigterm_that_is_ignored_here_is_told_of() {
         let home = home(&troupe);
         drop(doctor(&home));
         let script = format!("trap '' TERM; exec {} doctor --format json", env!("CARGO_BIN_EXE_reaper"));
-        let output = Command::new("/bin/sh").args(["-c", &script]).env("HOME", &home).output().unwrap();
+        let output =
+            Command::new("/bin/sh").args(["-c", &script]).env_clear().env("HOME", &home).output().unwrap();
         let ran = Ran::from(output).expect_code(0);
         only_amiss(&ran, &["self-test"]);
         found(&ran, "self-test", "warn", "by SIGKILL only");

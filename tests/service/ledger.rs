@@ -1,7 +1,7 @@
 //! Who was who in a soak, who died when and of what, and whether each death was right. It knows nothing of the
 //! service's own reasoning: births are what the director ordered, deaths what the parents collected.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use reaper_testkit::Alive;
@@ -132,33 +132,38 @@ impl Ledger {
         None
     }
 
-    /// Whether some orphaned agent's tree may have had it: by birth, as its wrapper, or as an orphan by the group or
-    /// session of one that is in such a tree.
-    fn belongs_to_a_root(&self, who: usize, at_ns: u64) -> bool {
-        let birth = &self.births[who];
-        let is_orphan = self.is_orphan(who, at_ns);
-        let shares = |other: usize| {
-            let it = &self.births[other];
-            is_orphan && self.may_end(other) && (it.group == birth.group || it.alive.pid == birth.session)
-        };
+    /// Who may have been in the tree of an orphaned agent: by birth, as its wrapper, or as an orphan by the group or
+    /// session of one that is in such a tree. An agent that chance has ended longer ago has no tree any more.
+    fn in_trees(&self, at_ns: u64) -> HashSet<usize> {
         let all = 1..self.births.len();
-        all.clone().filter(|&root| self.is_root(root, at_ns)).any(|root| {
-            let in_tree = |other: usize| other == root || self.descends(other, root);
-            in_tree(who)
-                || self.descends(root, who)
-                || all.clone().any(|other| in_tree(other) && shares(other))
-        })
-    }
-
-    fn descends(&self, who: usize, from: usize) -> bool {
-        let mut at = who;
-        while at != 0 {
-            at = self.births[at].parent;
-            if at == from {
-                return true;
+        let lately = at_ns.saturating_sub(3_000_000_000);
+        let is_top = |&who: &usize| {
+            self.is_root(who, at_ns)
+                && (!self.ours[who] || self.is_alive(who, at_ns.min(lately.max(self.births[who].born_ns))))
+        };
+        let mut found: HashSet<usize> = all.clone().filter(is_top).collect();
+        for mut at in found.clone() {
+            while self.births[self.births[at].parent].is_wrapper {
+                at = self.births[at].parent;
+                found.insert(at);
             }
         }
-        false
+        loop {
+            let marked: Vec<usize> = found.iter().copied().filter(|&who| self.may_end(who)).collect();
+            let groups: HashSet<i32> = marked.iter().map(|&who| self.births[who].group).collect();
+            let leaders: HashSet<i32> = marked.iter().map(|&who| self.births[who].alive.pid).collect();
+            let joins = |&who: &usize| {
+                let birth = &self.births[who];
+                let shares = groups.contains(&birth.group) || leaders.contains(&birth.session);
+                !found.contains(&who)
+                    && (found.contains(&birth.parent) || (shares && self.is_orphan(who, at_ns)))
+            };
+            let more: Vec<usize> = all.clone().filter(joins).collect();
+            if more.is_empty() {
+                return found;
+            }
+            found.extend(more);
+        }
     }
 
     /// What is wrong with the deaths, in words. `grace` is how long a claim must have been over.
@@ -176,7 +181,7 @@ impl Ledger {
                 accuse("an unmarked one died");
             } else if self.births[who].is_protected {
                 accuse("a protected one died");
-            } else if !self.belongs_to_a_root(who, death.at_ns) {
+            } else if !self.in_trees(death.at_ns).contains(&who) {
                 accuse("one in its place died");
             } else if self.is_orphan(who, death.at_ns)
                 && let Some(owner) = self.claimed_by(who, death.at_ns).or(self.claimed_by(who, earlier))

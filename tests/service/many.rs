@@ -10,7 +10,7 @@ use crate::running::{Service, alone};
 
 const ORPHANS: usize = 2_000;
 /// The slowest answer on the socket. A build for tests is ten times slower than the real one.
-const SLOWEST: Duration = Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 1 });
+const SLOWEST: Duration = Duration::from_secs(if cfg!(debug_assertions) { 14 } else { 1 });
 
 #[test]
 fn r12_thousands_at_once_are_ended_in_several_sweeps_and_the_socket_answers_meanwhile() {
@@ -32,7 +32,7 @@ fn r12_thousands_at_once_are_ended_in_several_sweeps_and_the_socket_answers_mean
             assert_eq!(service.status()["ready"], true);
             slowest = slowest.max(asked.elapsed());
             answers += 1;
-            assert!(began.elapsed() < Duration::from_secs(120), "{:#}", service.status());
+            assert!(began.elapsed() < Duration::from_secs(200), "{:#}", service.status());
             std::thread::sleep(Duration::from_millis(20));
         }
         measured(&format!(

@@ -133,6 +133,15 @@ impl Service {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
+    /// The history in short, a line for each record: who, in which tree and role, what.
+    pub fn accounts(&self) -> String {
+        let word = |record: &Value| {
+            let what = record["signal"].as_str().or(record["outcome"].as_str()).unwrap_or_default();
+            format!("{} of {} as {}: {what}\n", record["pid"], record["root"], record["role"])
+        };
+        self.history().iter().map(word).collect()
+    }
+
     /// The history of one process in short: `TERM`, `KILL` for what was about to be sent, and outcomes.
     pub fn story(&self, pid: i32) -> Vec<String> {
         let of_it = self.history().into_iter().filter(|record| record["pid"] == pid);

@@ -1,7 +1,7 @@
 //! Random forests of processes, in which things die at random, under a service that is killed at random. Every
 //! death is recorded by whoever collects it, and must have been right.
 //!
-//! `REAPER_SOAK=SECONDS` says for how long, `REAPER_SOAK_SEED=NUMBER` plays the same forest again.
+//! `SOAK_SECONDS=SECONDS` says for how long, `SOAK_SEED=NUMBER` plays the same forest again.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -148,7 +148,7 @@ impl Forest<'_> {
     }
 }
 
-/// One that the director has killed, and that the service had signalled before: whose death it was cannot be told.
+/// Whom the history names.
 fn told(service: &Service) -> BTreeSet<i64> {
     service.history().iter().filter_map(|record| record["pid"].as_i64()).collect()
 }
@@ -156,13 +156,13 @@ fn told(service: &Service) -> BTreeSet<i64> {
 #[test]
 fn in_random_forests_only_marked_orphans_are_ever_signalled() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let time = Duration::from_secs(number("REAPER_SOAK").unwrap_or(20));
-    let seed = number("REAPER_SOAK_SEED").unwrap_or_else(sys::monotonic_ns);
+    let time = Duration::from_secs(number("SOAK_SECONDS").unwrap_or(20));
+    let seed = number("SOAK_SEED").unwrap_or_else(sys::monotonic_ns);
     let stage = Stage::new()
         .systemd()
         .init_behaves(format!("deaths={RECORD}"))
         .timeout(time + 4 * crate::running::SOON);
-    let stage = stage.env("REAPER_SOAK_SEED", seed.to_string());
+    let stage = stage.env("SOAK_SEED", seed.to_string());
     let _alone = alone();
     play(&stage, here!(), || {
         let maximum = getrlimit(Resource::Nofile).maximum;
@@ -209,7 +209,8 @@ fn in_random_forests_only_marked_orphans_are_ever_signalled() {
             "{born} processes, {ours} ended by chance, {theirs} by the service; {restarts} restarts; seed {seed}"
         ));
         let wrong = ledger.wrong_deaths(GRACE);
-        assert!(wrong.is_empty(), "seed {seed}\n{}\n{}", wrong.join("\n"), running.log_text());
+        let said = || format!("{}\n{}", running.accounts(), running.log_text());
+        assert!(wrong.is_empty(), "seed {seed}\n{}\n{}", wrong.join("\n"), said());
         let forgotten = ledger.forgotten(now);
         assert!(forgotten.is_empty(), "seed {seed}\n{}\n{}", forgotten.join("\n"), running.log_text());
         let differences = running.log_text().contains("a stateless look comes to another verdict");

@@ -8,6 +8,7 @@ use crate::types::{RuntimeUnit, Uid};
 /// ```text
 /// 0::/user.slice/user-1000.slice/user@1000.service/app.slice/agents.service
 /// ```
+#[must_use]
 pub fn unit(text: &[u8]) -> Option<RuntimeUnit> {
     let lines = || text.split(|b| *b == b'\n');
     let path = |prefix: &'static [u8]| lines().find_map(move |line| line.strip_prefix(prefix));

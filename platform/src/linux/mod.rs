@@ -3,15 +3,15 @@
 //! Parsers take bytes; readers take a directory descriptor of the proc file system, so that a test can
 //! hand them another root.
 
-mod cgroup;
+pub mod cgroup;
 mod facts;
 mod here;
 mod host;
 mod machine;
 mod pinned;
 mod proc;
-mod stat;
-mod status;
+pub mod stat;
+pub mod status;
 mod units;
 mod waiter;
 

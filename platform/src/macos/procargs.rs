@@ -103,7 +103,9 @@ impl<'a> ProcArgs<'a> {
             Environ::Garbled(how) => scanner.spoil(how),
             Environ::Block { strings, behind, is_doubtful } => {
                 scanner.feed(strings);
-                let mut around = self.argv().skip(1).chain(Strings::of(strings).next());
+                // A title that is followed by zeros pushes one argument out of the count for each of them.
+                let zeros = self.argv().skip(1).take_while(|a| a.is_empty()).count();
+                let mut around = self.argv().skip(1).chain(Strings::of(strings).take(zeros.max(1)));
                 if *is_doubtful && around.any(|s| is_any_of(s, wanted)) {
                     scanner.spoil("its arguments were overwritten");
                 }
@@ -146,17 +148,33 @@ fn environ<'a>(path: &[u8], argv: &[u8], rest: Strings<'a>) -> Environ<'a> {
         // A title was written over the arguments and zeros over what was left of them. They end where the zeros do,
         // if none of them is left and what follows is an environment for certain.
         Some(_) => {
-            if Strings::of(argv).skip(1).any(|a| !a.is_empty()) || !has_common() {
+            let is_left = Strings::of(argv).skip(1).any(|a| !a.is_empty());
+            if is_left || zeros_end_first(path, argv, zeros) || !has_common() {
                 return Environ::Garbled("its arguments were overwritten");
             }
         }
     }
-    // A short title that was written over a long first argument makes one more of it, so that the count ends too
-    // early; one that runs over several makes fewer, and it ends too late. Titles begin with the first argument, so
-    // one that is as it was executed clears the others.
-    let first = Strings::of(argv).next().unwrap_or_default();
-    let is_doubtful = zeros == 0 && base_name(first) != base_name(path);
-    Environ::Block { strings, behind, is_doubtful }
+    Environ::Block { strings, behind, is_doubtful: zeros == 0 && is_title(path, argv) }
+}
+
+/// Whether the zeros behind a title are those to the end of the first argument, if that was of an ordinary name. Zeros
+/// over all arguments reach further, because each of the others had at least its NUL.
+fn zeros_end_first(path: &[u8], argv: &[u8], zeros: usize) -> bool {
+    let (count, name) = (Strings::of(argv).count(), base_name(path).len());
+    let end = argv.len() + zeros;
+    [path.len(), name, name + 1].iter().any(|first| (first + 1..first + count).contains(&end))
+}
+
+/// Whether a title may have been written over the arguments. Titles begin with the first argument: a short one over a
+/// long one makes one more of it, so that the count ends too early; one that runs over several makes fewer, and it ends
+/// too late. Only a first argument as programs are executed with clears the others, and only if the second is not what
+/// a title would have left of it.
+fn is_title(path: &[u8], argv: &[u8]) -> bool {
+    let (name, mut argv) = (base_name(path), Strings::of(argv));
+    let first = argv.next().unwrap_or_default();
+    let is_own = first == path || first.strip_prefix(b"-").unwrap_or(first) == name;
+    let is_rest = |second: &[u8]| second.ends_with(name) || name.ends_with(second);
+    !is_own || argv.next().is_some_and(is_rest)
 }
 
 /// The last part of a path, less the dash of a login shell.

@@ -149,11 +149,14 @@ fn w24_a_marker_among_the_arguments_is_never_one_in_the_environment() {
     let env = ["PATH=/bin", "HOME=/"];
     let plain = [
         &["claude", "SPROUT_MANAGED_AGENT=1"][..],
+        &["/usr/local/bin/claude", "-p", "", "", "SPROUT_MANAGED_AGENT=1"],
+    ];
+    // The first argument is no name of the program, or the second is what a title would leave: the rest is not certain.
+    let odd = [
+        &["", "", "SPROUT_MANAGED_AGENT=1", ""][..],
+        &["SPROUT_MANAGED_AGENT=1", "SPROUT_MANAGED_AGENT=1"],
         &["/usr/local/bin/claude", "", "", "", "SPROUT_MANAGED_AGENT=1"],
     ];
-    // The first argument is no name of the program, so it may be a title, and the rest is not certain.
-    let odd =
-        [&["", "", "SPROUT_MANAGED_AGENT=1", ""][..], &["SPROUT_MANAGED_AGENT=1", "SPROUT_MANAGED_AGENT=1"]];
     let cases = plain.map(|argv| (argv, Some(false))).into_iter().chain(odd.map(|argv| (argv, None)));
     for (argv, expected) in cases {
         let layout = Layout::new("/usr/local/bin/claude", argv, &env);
@@ -262,6 +265,41 @@ fn arguments_that_were_overwritten_in_part_lend_nothing_to_the_environment() {
     let secret = node(&["node", "login", "hunter2hunter2", "SPROUT_MANAGED_AGENT=1"]);
     let (begin, ..) = secret.marks();
     assert_eq!(marked(&secret.overwritten(begin + 11, &[0; 14])), None);
+}
+
+/// Found by fuzzing: the title is the program's own name, which it also has without a title.
+#[test]
+fn a_title_like_the_programs_own_name_lends_nothing_from_the_arguments() {
+    let mark = "SPROUT_MANAGED_AGENT=1";
+    for path in ["/usr/local/bin/node", "./node", "/node", "/usr/local/bin/-node"] {
+        let layout = Layout::new(path, &[path, mark, "x"], &["PATH=/bin", "HOME=/"]);
+        let (begin, end, _) = layout.marks();
+        // `strcpy(argv[0], "node")`, and with zeros to its end, so that the rest of the arguments stays.
+        assert_eq!(marked(&layout.overwritten(begin, b"node\0")), None, "{path}");
+        let mut zeros = b"node".to_vec();
+        zeros.resize(path.len(), 0);
+        assert_eq!(marked(&layout.overwritten(begin, &zeros)), None, "{path}");
+        // With zeros to the end of all of them, nothing is left to be taken for a variable.
+        zeros.resize(end - begin, 0);
+        assert_eq!(marked(&layout.overwritten(begin, &zeros)), Some(false), "{path}");
+    }
+}
+
+/// Found by fuzzing: as many arguments are left behind as zeros were written behind the title.
+#[test]
+fn zeros_behind_a_title_push_no_argument_into_the_environment() {
+    let mark = "SPROUT_MANAGED_AGENT=1";
+    let layout = Layout::new("/x/g", &["/x/g", "a=1", "b=2", "c=3", "d=4", mark], &["PATH=/bin", "HOME=/"]);
+    let (begin, ..) = layout.marks();
+    for title in ["", "g", "xy", "xyz", "wxyz"] {
+        let mut text = title.as_bytes().to_vec();
+        text.resize("/x/g".len(), 0);
+        assert_ne!(marked(&layout.overwritten(begin, &text)), Some(true), "{title}");
+        // Empty arguments look like more of the zeros.
+        let argv = [&["/x/g", "", ""][..], &[mark, "PATH=/bin"]].concat();
+        let empty = Layout::new("/x/g", &argv, &[]);
+        assert_ne!(marked(&empty.overwritten(begin, &text)), Some(true), "{title}");
+    }
 }
 
 #[test]
@@ -388,9 +426,7 @@ proptest! {
             }
             // Only what looks like an overwritten process may be doubted.
             Ok(_) => {
-                let name = |p: &[u8]| base_name(p).to_vec();
-                let differs = layout.argv.first().map(|a| name(a)) != Some(name(&layout.path));
-                prop_assert!(differs, "{:?}", scan);
+                prop_assert!(is_title(&layout.path, parsed.argv), "{:?}", scan);
             }
             Err(why) => prop_assert!(false, "{:?}", why),
         }

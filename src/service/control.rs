@@ -146,7 +146,11 @@ async fn converse(mut stream: UnixStream, uid: u32, calls: mpsc::Sender<Call>) -
     stream.shutdown().await
 }
 
-fn parse(line: &[u8]) -> Result<Request, String> {
+/// Reads a request, with the end of its line.
+///
+/// # Errors
+/// In words for the client.
+pub fn parse(line: &[u8]) -> Result<Request, String> {
     if !line.ends_with(b"\n") {
         return Err(format!("a request is one line of at most {MAX_REQUEST} bytes"));
     }

@@ -7,6 +7,8 @@ mod again;
 #[cfg(test)]
 mod grace;
 #[cfg(test)]
+mod macos;
+#[cfg(test)]
 mod mishaps;
 #[cfg(test)]
 #[path = "../paper/mod.rs"]

@@ -114,12 +114,12 @@ impl FakeHost {
         &self,
         method: Method,
         pid: Pid,
-        answer: impl FnOnce(&Process) -> Result<T, Why>,
+        answer: impl FnOnce(&Machine, &Process) -> Result<T, Why>,
     ) -> Result<T, Why> {
         let uid = self.uid();
         self.ask(method, pid, |stage| {
             let machine = &stage.machine;
-            answer(machine.get(pid).filter(|p| machine.is_visible(p, uid)).ok_or(Why::Gone)?)
+            answer(machine, machine.get(pid).filter(|p| machine.is_visible(p, uid)).ok_or(Why::Gone)?)
         })
     }
 }
@@ -168,14 +168,14 @@ impl Host for FakeHost {
             let seen = || machine.processes.values().filter(|p| machine.is_visible(p, uid));
             let in_scope = seen().filter(|p| scope.holds(p.ids.effective));
             let entries =
-                in_scope.map(|p| Walked { stat: p.seen_as_stat(uid), uid: p.ids.effective }).collect();
+                in_scope.map(|p| Walked { stat: machine.stat(p, uid), uid: p.ids.effective }).collect();
             Ok(Walk { entries, examined: seen().count(), unreadable: 0 })
         });
         walk.map_err(|why| HostError { what: "list processes", why })
     }
 
     fn owner(&self, pid: Pid) -> Result<Uid, Why> {
-        self.about(Method::Owner, pid, |process| Ok(process.ids.effective))
+        self.about(Method::Owner, pid, |_, process| Ok(process.ids.effective))
     }
 
     fn exists(&self, pid: Pid) -> Result<bool, Why> {
@@ -184,7 +184,7 @@ impl Host for FakeHost {
 
     fn glance(&self, pid: Pid) -> Result<Stat, Why> {
         let uid = self.uid();
-        self.about(Method::Glance, pid, |process| Ok(process.seen_as_stat(uid)))
+        self.about(Method::Glance, pid, |machine, process| Ok(machine.stat(process, uid)))
     }
 
     /// System calls answer for hidden processes too.
@@ -196,11 +196,12 @@ impl Host for FakeHost {
 
     fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
         let uid = self.uid();
-        self.about(Method::GlanceEnviron, pid, |process| process.seen_environ(uid, wanted))
+        self.about(Method::GlanceEnviron, pid, |machine, process| machine.environ(process, uid, wanted))
     }
 
     fn glance_argv(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
-        self.about(Method::GlanceArgv, pid, |process| Ok(process.seen_argv()))
+        let uid = self.uid();
+        self.about(Method::GlanceArgv, pid, |machine, process| machine.argv(process, uid))
     }
 
     fn pin(&self, pid: Pid) -> Result<FakePinned, Why> {
@@ -221,6 +222,11 @@ impl Host for FakeHost {
             units.iter().map(|unit| answer(stage, unit)).collect::<Result<Vec<_>, _>>()
         });
         mains.map_err(|why| HostError { what: "ask the service manager", why })
+    }
+
+    fn jobs(&self, _of: Uid, _limit: Duration) -> Result<Vec<UnitMain>, HostError> {
+        let jobs = self.ask(Method::Jobs, None, |stage| stage.machine.jobs.clone());
+        jobs.map_err(|why| HostError { what: "ask launchd for its jobs", why })
     }
 
     fn waiter(&self) -> Result<FakeWaiter, HostError> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::process::{Process, Reaction};
 use super::script::Mishap;
 use crate::host::UnitMain;
-use crate::types::{Clock, Pid, RuntimeUnit, Scope, Signal, State, Uid};
+use crate::types::{Clock, Pid, RuntimeUnit, Scope, Signal, State, Uid, Why};
 
 /// The machine.
 #[derive(Debug, Clone)]
@@ -29,6 +29,10 @@ pub struct Machine {
     pub manager: Option<Pid>,
     /// How many processes can be pinned at once.
     pub pin_limit: usize,
+    /// Whether it is a Mac: see [`super::mac`].
+    pub is_mac: bool,
+    /// What launchd says of its jobs, or why it says nothing.
+    pub jobs: Result<Vec<UnitMain>, Why>,
     /// Ends that are due, by serial number.
     exits: Vec<(Duration, u64)>,
     serials: u64,
@@ -50,6 +54,8 @@ impl Default for Machine {
             hides_others: false,
             manager: None,
             pin_limit: 1000,
+            is_mac: false,
+            jobs: Ok(Vec::new()),
             exits: Vec::new(),
             serials: 0,
             version: 0,
@@ -73,6 +79,9 @@ impl Machine {
         self.version += 1;
         self.serials += 1;
         process.serial = self.serials;
+        if let Some(parent) = process.ppid.filter(|p| *p != Pid::INIT).and_then(|p| self.get(p)) {
+            process.starter = Some(parent.serial);
+        }
         self.processes.insert(process.pid, process);
         self.serials
     }

@@ -8,11 +8,13 @@
 //! * [`process`]: one process, and how it answers signals.
 //! * [`machine`]: all of them, as the kernel keeps them: parents, numbers, deaths, time.
 //! * [`script`]: what goes wrong, and when.
+//! * [`mac`]: what is different on a Mac.
 //! * [`host`] and [`pinned`]: the seam.
 //! * [`log`]: what happened.
 
 pub mod host;
 pub mod log;
+pub mod mac;
 pub mod machine;
 pub mod pinned;
 pub mod process;

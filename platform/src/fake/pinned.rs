@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::host::FakeHost;
 use super::log::{Method, Sent};
+use super::machine::Machine;
 use super::process::Process;
 use super::stage::{Made, Stage};
 use crate::environ::{EnvironScan, Wanted};
@@ -24,8 +25,13 @@ impl FakePinned {
         Made { method, pid: Some(self.id.pid), handle: Some((self.handle, self.serial)) }
     }
 
-    fn read<T>(&self, method: Method, answer: impl FnOnce(&Process) -> Result<T, Why>) -> Result<T, Why> {
-        self.host.call(self.made(method), |stage| answer(same(stage, self.id.pid, self.serial)?))
+    fn read<T>(
+        &self,
+        method: Method,
+        answer: impl FnOnce(&Machine, &Process) -> Result<T, Why>,
+    ) -> Result<T, Why> {
+        self.host
+            .call(self.made(method), |stage| answer(&stage.machine, same(stage, self.id.pid, self.serial)?))
     }
 }
 
@@ -40,16 +46,16 @@ impl Pinned for FakePinned {
 
     fn stat(&self) -> Result<Stat, Why> {
         let uid = self.host.uid();
-        self.read(Method::Stat, |process| Ok(process.seen_as_stat(uid)))
+        self.read(Method::Stat, |machine, process| Ok(machine.stat(process, uid)))
     }
 
     fn ids(&self) -> Result<Ids, Why> {
-        self.read(Method::Ids, |process| Ok(process.ids))
+        self.read(Method::Ids, |_, process| Ok(process.ids))
     }
 
     fn exe(&self) -> Result<Vec<u8>, Why> {
         let uid = self.host.uid();
-        self.read(Method::Exe, |process| {
+        self.read(Method::Exe, |_, process| {
             if !process.has_memory() {
                 return Err(Why::Gone);
             }
@@ -58,16 +64,21 @@ impl Pinned for FakePinned {
     }
 
     fn argv(&self) -> Result<Vec<Vec<u8>>, Why> {
-        self.read(Method::Argv, |process| Ok(process.seen_argv()))
+        let uid = self.host.uid();
+        self.read(Method::Argv, |machine, process| machine.argv(process, uid))
     }
 
     fn environ(&self, wanted: &Wanted) -> Result<EnvironScan, Why> {
         let uid = self.host.uid();
-        self.read(Method::Environ, |process| process.seen_environ(uid, wanted))
+        self.read(Method::Environ, |machine, process| machine.environ(process, uid, wanted))
     }
 
     fn unit(&self) -> Result<Option<RuntimeUnit>, Why> {
-        self.read(Method::Unit, |process| Ok(process.unit.clone()))
+        self.read(Method::Unit, |_, process| Ok(process.unit.clone()))
+    }
+
+    fn started_by_parent(&self) -> Result<Option<bool>, Why> {
+        self.read(Method::StartedByParent, |machine, process| Ok(machine.started_by_parent(process)))
     }
 
     fn signal(&self, signal: Signal) -> Result<(), Why> {

@@ -6,6 +6,9 @@ use super::pid;
 use crate::environ::{self, EnvironScan, Wanted};
 use crate::types::{Ids, Pid, RuntimeUnit, StartTime, Stat, State, Uid, Why};
 
+/// The serial number of somebody who is long dead.
+const LONG_DEAD: u64 = u64::MAX;
+
 /// How a process answers a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reaction {
@@ -58,6 +61,10 @@ pub struct Process {
     pub adopts: bool,
     /// Whether it collects its children when they end.
     pub collects: bool,
+    /// On a Mac, the serial number of whoever started it; `None` where that is not known.
+    pub starter: Option<u64>,
+    /// On a Mac, whether the system keeps its environment to itself.
+    pub is_withheld: bool,
     /// Why its environment and program file cannot be read even by its own user.
     pub closed: Option<Why>,
     /// What it does on SIGTERM.
@@ -91,6 +98,8 @@ impl Process {
             rss_bytes: 1 << 20,
             adopts: false,
             collects: true,
+            starter: Some(LONG_DEAD),
+            is_withheld: false,
             closed: None,
             on_term: Reaction::Exit,
             on_kill: Reaction::Exit,
@@ -197,6 +206,21 @@ impl Process {
     #[must_use]
     pub fn closed(mut self, why: Why) -> Self {
         self.closed = Some(why);
+        self
+    }
+
+    /// Makes it a process that PID 1 itself started.
+    #[must_use]
+    pub const fn started_by_init(mut self) -> Self {
+        // The first process of a machine has the first number, as launchd has on every Mac.
+        self.starter = Some(1);
+        self
+    }
+
+    /// Makes the system keep its environment to itself.
+    #[must_use]
+    pub const fn withheld(mut self) -> Self {
+        self.is_withheld = true;
         self
     }
 

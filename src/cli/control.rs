@@ -117,7 +117,11 @@ pub fn talk(path: &Path, request: &Request, limit: Duration) -> io::Result<Reply
     stream.set_write_timeout(Some(limit))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
+    match stream.write_all(&line) {
+        // It has hung up already, and may have said why.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
     let mut reply = Vec::new();
     io::Read::take(BufReader::new(stream), MAX_REPLY).read_until(b'\n', &mut reply)?;
     serde_json::from_slice(&reply).map_err(io::Error::from)

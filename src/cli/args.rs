@@ -13,7 +13,7 @@ use crate::config::durations;
 const ABOUT: &str = "Ends AI-agent processes that outlived whatever launched them, and provably nothing else";
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "reaper", version, about = ABOUT, after_help = help::REAPER, disable_help_subcommand = true)]
+#[command(name = "reaper", version, about = ABOUT, after_help = help::REAPER)]
 pub struct App {
     /// Flags that may stand before or after the subcommand.
     #[command(flatten)]

@@ -272,16 +272,19 @@ pub fn end<H: Host>(
 
 /// Gives init a moment to collect what has ended: only what is still a zombie then is worth a word.
 fn settle<H: Host>(host: &H, ended: &mut [Ended]) {
-    const STEP: Duration = Duration::from_millis(2);
-    const STEPS: usize = 250;
-    for _ in 0..STEPS {
+    const LIMIT: Duration = Duration::from_millis(500);
+    const LONGEST: Duration = Duration::from_millis(20);
+    let (mut waited, mut step) = (Duration::ZERO, Duration::from_micros(100));
+    loop {
         for e in ended.iter_mut().filter(|e| e.zombie) {
             e.zombie = is_zombie(host, e.target.id.pid, e.target.id.start);
         }
-        if ended.iter().all(|e| !e.zombie) {
+        if waited >= LIMIT || ended.iter().all(|e| !e.zombie) {
             return;
         }
-        host.sleep(STEP);
+        host.sleep(step);
+        waited += step;
+        step = (step * 2).min(LONGEST);
     }
 }
 

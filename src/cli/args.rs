@@ -13,7 +13,7 @@ use crate::config::durations;
 const ABOUT: &str = "Ends AI-agent processes that outlived whatever launched them, and provably nothing else";
 /// The whole command line.
 #[derive(Debug, Parser)]
-#[command(name = "reaper", version, about = ABOUT, after_help = help::REAPER, disable_help_subcommand = true)]
+#[command(name = "reaper", version, about = ABOUT, after_help = help::REAPER)]
 pub struct App {
     /// Flags that may stand before or after the subcommand.
     #[command(flatten)]
@@ -62,18 +62,22 @@ pub enum Command {
     #[command(after_help = help::EXPLAIN)]
     Explain(Explain),
     /// Run the service in the foreground: end orphans when their grace is over, for as long as it runs
-    #[command(after_help = RUN)]
+    #[command(after_help = help::RUN)]
     Run(Run),
     /// Ask the running service how it is and what it did
-    #[command(after_help = STATUS)]
+    #[command(after_help = help::STATUS)]
     Status(Status),
     /// Make the running service look around now
+    #[command(after_help = help::SWEEP)]
     Sweep,
     /// Make the running service end nothing for a while; it goes on looking
+    #[command(after_help = help::PAUSE)]
     Pause(Pause),
     /// End a pause
+    #[command(after_help = help::RESUME)]
     Resume,
     /// Make the running service read its config again
+    #[command(after_help = help::RELOAD)]
     Reload,
     /// What was ended, why, and what became of it
     #[command(after_help = help::HISTORY)]
@@ -135,14 +139,6 @@ pub struct Explain {
     pub format: Format,
 }
 
-const RUN: &str = "\
-The service runs in the foreground until SIGTERM or SIGINT. SIGHUP (or `reaper reload`) reads the config again,
-SIGUSR1 (or `reaper sweep`) looks around at once. One runs at a time for each user.
-
-Examples:
-  reaper run --dry-run     log what would be ended; signals nothing, writes nothing, needs no lock
-  reaper run               the service";
-
 /// Run the service.
 #[derive(Debug, Clone, Args)]
 pub struct Run {
@@ -156,14 +152,6 @@ pub struct Run {
     #[arg(long, hide = true)]
     pub paranoid: bool,
 }
-
-const STATUS: &str = "\
-Examples:
-  reaper status                    for people
-  reaper status --format json      everything, versioned
-  reaper status --format openmetrics  the counters, for a scraper
-  reaper status --check live       exit status 0 when the service answers, else 4: a liveness probe
-  reaper status --check ready      exit status 0 when it also sees what it must see, else 4";
 
 /// Ask the running service how it is.
 #[derive(Debug, Clone, Args)]

@@ -117,7 +117,11 @@ pub fn talk(path: &Path, request: &Request, limit: Duration) -> io::Result<Reply
     stream.set_write_timeout(Some(limit))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
+    match stream.write_all(&line) {
+        // It has hung up already, and may have said why.
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
     let mut reply = Vec::new();
     io::Read::take(BufReader::new(stream), MAX_REPLY).read_until(b'\n', &mut reply)?;
     serde_json::from_slice(&reply).map_err(io::Error::from)
@@ -148,12 +152,12 @@ fn describe(status: &Status) -> String {
     row(
         "last look",
         format!(
-            "{}: {} processes by {}, {} unreadable, {} µs; the next in {}",
+            "{}: {} by {}, {} unreadable, took {}; the next in {}",
             status.sweeps.last_at.as_deref().unwrap_or("never"),
-            status.sight.examined,
+            words::count(status.sight.examined, "process"),
             status.sight.method,
             status.sight.unreadable,
-            status.sweeps.last_took_us,
+            words::fine(Duration::from_micros(status.sweeps.last_took_us)),
             span(status.sweeps.next_in_s)
         ),
     );
@@ -194,7 +198,8 @@ fn describe(status: &Status) -> String {
         row("impaired", format!("{}: {}", impaired.check, impaired.what));
     }
     for trouble in &status.errors {
-        row("trouble", format!("{} {}", trouble.at, trouble.what));
+        // The log and the JSON have all of it.
+        row("trouble", format!("{} {}", trouble.at, trouble.what.lines().next().unwrap_or_default()));
     }
     text
 }

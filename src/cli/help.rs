@@ -76,6 +76,56 @@ Examples:
   reaper completions zsh > ~/.zfunc/_reaper
   reaper completions fish > ~/.config/fish/completions/reaper.fish";
 
+/// Below the help of `reaper run`.
+pub const RUN: &str = "\
+The service looks around every `interval`, and notices the moment an agent's parent dies. It runs in the foreground \
+until SIGTERM or SIGINT, and finishes or hands back what it is ending first. SIGHUP reads the config again, SIGUSR1 \
+looks around at once. One runs at a time for each user; a second one says who holds the lock.
+
+Examples:
+  reaper run              the service, as a service manager starts it
+  reaper run --dry-run    log what would be ended; signals nothing, writes nothing, needs no lock
+  reaper run -v           with a log of everything it notices";
+
+/// Below the help of `reaper status`.
+pub const STATUS: &str = "\
+Examples:
+  reaper status                       for people
+  reaper status --format json         everything, versioned
+  reaper status --format openmetrics  the counters, for a scraper
+  reaper status --check live          for probes: exit status 0 when it answers, else 4
+  reaper status --check ready         the same, and it sees what it must see";
+
+/// Below the help of `reaper sweep`.
+pub const SWEEP: &str = "\
+It looks at everything anew, does what is due, and says how things are then. Orphans still in grace go on waiting.
+
+Examples:
+  reaper sweep    look now, then show the status";
+
+/// Below the help of `reaper pause`.
+pub const PAUSE: &str = "\
+What is being ended right now is finished; nothing new is begun. The pause outlives a restart of the service and ends \
+with the boot. Graces run on, so that orphans may be due when it ends.
+
+Examples:
+  reaper pause        until `reaper resume`
+  reaper pause 90m    for an hour and a half";
+
+/// Below the help of `reaper resume`.
+pub const RESUME: &str = "\
+Examples:
+  reaper resume    end what is due, at once";
+
+/// Below the help of `reaper reload`.
+pub const RELOAD: &str = "\
+A config that cannot be used changes nothing: the one in force stays, `reaper status` shows why, and the exit status \
+is 4.
+
+Examples:
+  reaper config check    first see whether it is sound
+  reaper reload          then use it";
+
 /// Below the help of `reaper history`.
 pub const HISTORY: &str = "\
 Every signal is written down before it is sent, and its outcome after. `unfinished` means that a signal was announced \

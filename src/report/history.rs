@@ -1,7 +1,8 @@
 //! The history: every signal's account, written before it is sent, and its outcome after.
 //!
-//! One JSON object a line, appended and synced. A crash can cut the last line short; whoever writes next ends
-//! it, and a reader skips it. The file is rotated by size, so that it never grows without bound.
+//! One JSON object a line, appended. What announces a signal is synced before it is sent; an outcome is not waited for:
+//! where power fails between the two, nobody it speaks of lives on. A crash can cut the last line short; whoever writes
+//! next ends it, and a reader skips it. The file is rotated by size, so that it never grows without bound.
 //!
 //! `scan`, the service and each of its threads write it together. Every write is made under a lock on the file
 //! itself, to the file that has the name at that moment: whoever still held the one before a rotation would
@@ -34,7 +35,7 @@ const MAX_REOPENS: usize = 16;
 
 /// Takes the account of what is about to happen. A signal is sent only after this has succeeded.
 pub trait Account {
-    /// Writes records durably.
+    /// Writes records. Those that announce a signal are on the disk when it returns.
     ///
     /// # Errors
     /// When they could not be written: then nothing may be done.
@@ -94,9 +95,12 @@ impl History {
     }
 
     /// Under the lock: appends all lines or none, as far as the disk lets us.
-    fn append(&mut self, lines: &[u8]) -> io::Result<()> {
+    fn append(&mut self, lines: &[u8], durably: bool) -> io::Result<()> {
         let before = end_cut_line(&mut self.file)?;
-        let written = self.file.write_all(lines).and_then(|()| self.file.sync_data());
+        let mut written = self.file.write_all(lines);
+        if durably {
+            written = written.and_then(|()| self.file.sync_data());
+        }
         if written.is_err() {
             // What was announced and then called off must not look like something that was begun.
             let _ = self.file.set_len(before);
@@ -113,7 +117,7 @@ impl Account for History {
             lines.push(b'\n');
         }
         self.lock()?;
-        let written = self.append(&lines);
+        let written = self.append(&lines, records.iter().any(Record::announces));
         self.unlock();
         written.map_err(|source| error(&self.state, source))
     }

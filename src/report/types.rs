@@ -215,3 +215,11 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
 }
+
+impl Record {
+    /// Whether it was written before a signal, to say that it is coming.
+    #[must_use]
+    pub fn announces(&self) -> bool {
+        self.event == "intent"
+    }
+}

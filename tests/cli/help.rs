@@ -10,10 +10,16 @@ use crate::common::Reaper;
 use crate::place::scratch;
 
 /// Every command that has a help text of its own.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 18] = [
     "",
     "scan",
     "explain",
+    "run",
+    "status",
+    "sweep",
+    "pause",
+    "resume",
+    "reload",
     "history",
     "doctor",
     "profiles",

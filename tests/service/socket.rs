@@ -133,3 +133,102 @@ fn a_dead_services_socket_is_replaced_and_anything_else_is_not() {
         assert_eq!(std::fs::read_to_string(service.socket()).unwrap(), "precious");
     });
 }
+
+/// The JSON with every number, time and text of the moment replaced, one field a line.
+fn shape(value: &Value, name: &str, out: &mut String) {
+    use std::fmt::Write as _;
+    let kept = ["schema", "error", "scope", "method", "ready", "blind", "command"];
+    match value {
+        Value::Object(fields) => {
+            for (field, value) in fields {
+                shape(value, &format!("{name}.{field}"), out);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            for item in items {
+                shape(item, &format!("{name}[]"), out);
+            }
+        }
+        _ => {
+            let last = name.rsplit('.').next().unwrap_or_default();
+            let shown = match value {
+                Value::Number(_) => "number".to_owned(),
+                Value::String(_) if !kept.contains(&last) => "text".to_owned(),
+                other => other.to_string(),
+            };
+            writeln!(out, "  {name} {shown}").unwrap();
+        }
+    }
+}
+
+/// What others build on; UPDATE_EXPECTED=1 writes it anew. Fields are only ever added.
+#[test]
+fn the_protocol_is_the_reviewed_one() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let service = Service::new(&troupe.directory().join("home")).set("grace", "1h").start();
+        let _orphan = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+        let mut all = String::new();
+        for request in [
+            r#"{"schema":"reaper.control/1","command":"sweep"}"#,
+            r#"{"schema":"reaper.control/1","command":"status"}"#,
+            r#"{"schema":"reaper.control/1","command":"pause","for_s":60}"#,
+            r#"{"schema":"reaper.control/1","command":"pause"}"#,
+            r#"{"schema":"reaper.control/1","command":"resume"}"#,
+            r#"{"schema":"reaper.control/1","command":"reload"}"#,
+            r#"{"schema":"reaper.control/1","command":"metrics"}"#,
+            r#"{"schema":"reaper.control/1","command":"pause","for_s":-1}"#,
+            r#"{"schema":"reaper.control/1","command":"kill"}"#,
+            r#"{"schema":"reaper.control/1","command":"status","more":1}"#,
+            r#"{"schema":"reaper.control/2","command":"status"}"#,
+            "status",
+        ] {
+            let reply = say(&service, format!("{request}\n").as_bytes());
+            assert!(reply.ends_with(b"\n") && !reply.trim_ascii_end().contains(&b'\n'), "one line");
+            let reply: Value = serde_json::from_slice(&reply).unwrap();
+            all += &format!("> {request}\n");
+            // The whole document once; after that what the command changes.
+            let mut told = String::new();
+            shape(&reply, "reply", &mut told);
+            let is_first = !all.contains("reply.status.version");
+            let of_interest = |line: &&str| {
+                is_first
+                    || !line.contains("reply.status.")
+                    || line.contains(".paused")
+                    || line.contains(".status.schema")
+            };
+            told.lines().filter(of_interest).for_each(|line| all += &format!("{line}\n"));
+        }
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/service/expected/control.txt");
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            std::fs::write(&path, &all).unwrap();
+        }
+        let expected = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(expected == all, "{} differs; now it is\n{all}", path.display());
+        service.stop();
+    });
+}
+
+/// Every field that the service sends is explained.
+#[test]
+fn the_docs_name_every_field_and_command() {
+    let read = |name: &str| {
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+    };
+    let (pinned, docs) = (read("tests/service/expected/control.txt"), read("docs/control.md"));
+    let (mut fields, mut commands) = (0, 0);
+    for line in pinned.lines() {
+        let names = line.strip_prefix("  reply.").and_then(|line| line.split(' ').next());
+        for name in names.into_iter().flat_map(|names| names.split('.')) {
+            assert!(docs.contains(name.trim_end_matches("[]")), "{name} is not explained");
+            fields += 1;
+        }
+        let request: Option<Value> = line.strip_prefix("> ").and_then(|line| serde_json::from_str(line).ok());
+        if let Some(command) = request.as_ref().and_then(|r| r["command"].as_str()).filter(|c| *c != "kill") {
+            assert!(docs.contains(&format!("| `{command}` |")), "{command} is not explained");
+            commands += 1;
+        }
+    }
+    assert!(fields > 50 && commands > 6, "{fields} fields, {commands} commands");
+}

@@ -87,7 +87,7 @@ impl Joiner {
         let (place, _, mut entry) =
             self.open.remove(&key).unwrap_or_else(|| (self.place, at, begin(&record)));
         entry.at = shown(at);
-        if record.event == "intent" {
+        if record.announces() {
             let signal = again(record.signal.as_deref().unwrap_or("unknown"));
             entry.signals.push(SentSignal { signal, at: shown(at) });
             entry.findings = record.findings.iter().map(finding).collect();

@@ -20,7 +20,7 @@ pub struct Paths {
 pub enum System {
     /// The XDG base directories.
     Xdg,
-    /// `~/Library` and `$TMPDIR`.
+    /// `~/Library`.
     MacOs,
 }
 
@@ -72,7 +72,9 @@ impl Paths {
             }
             System::MacOs => {
                 let support = home("HOME", "Library/Application Support/reaper")?;
-                let runtime = get("TMPDIR").map_or_else(|| support.join("run"), |path| path.join("reaper"));
+                // Not below `$TMPDIR`: macOS removes what nobody has touched there for three days (dirhelper(8)), and
+                // with the lock's file gone a second service could take the lock.
+                let runtime = support.join("run");
                 Ok(Self { config: support.clone(), state: support, runtime })
             }
         }
@@ -147,7 +149,7 @@ mod tests {
                 [
                     "/h/Library/Application Support/reaper",
                     "/h/Library/Application Support/reaper",
-                    "/t/reaper",
+                    "/h/Library/Application Support/reaper/run",
                 ],
             ),
         ];

@@ -78,6 +78,9 @@ impl<'a> ProcArgs<'a> {
             .map_err(|_| Why::Garbled("its count of arguments is negative"))?;
         let mut strings = Strings::of(data);
         let path = strings.next().ok_or(CUT)?;
+        if let Some(argv) = path_alone(data, path).filter(|_| argc == 1) {
+            return Ok(Self { path, argv, environ: Environ::Withheld });
+        }
         strings.align().ok_or(Why::Garbled("its arguments do not begin where they must"))?;
         let begin = strings.at;
         for _ in 0..argc {
@@ -116,6 +119,13 @@ impl<'a> ProcArgs<'a> {
         }
         Ok(scanner.finish())
     }
+}
+
+/// Programs can be entitled to show nothing but their path, which then stands for the first argument too, behind a
+/// single NUL of padding (`sysctl_procargs_no_read`).
+fn path_alone<'a>(data: &'a [u8], path: &[u8]) -> Option<&'a [u8]> {
+    let rest = data.strip_prefix(path)?.strip_prefix(b"\0\0")?;
+    (rest.strip_suffix(b"\0")? == path).then_some(rest)
 }
 
 /// What follows the arguments.

@@ -58,8 +58,9 @@ pub fn pid_info<const N: usize>(pid: Pid, flavor: c_int) -> Result<[u8; N], Why>
     }
 }
 
-/// Lists processes, zombies included. The kernel fills the list in one go, under the lock of its own list: nobody
-/// who is there all the time is missing.
+/// Lists processes, zombies included. The kernel fills the list in one go, under the lock of its own list
+/// (`proc_listpids` in bsd/kern/proc_info.c); only of the list of all, the oldest are missing when more than twenty
+/// were forked between its counting and its locking.
 ///
 /// libproc's `pids_by_type` asks for the length first, so that the list can be too short when many were forked in
 /// between; and it takes an empty list for an error if any earlier call left an error number behind.

@@ -184,6 +184,20 @@ fn m07_an_environment_that_is_withheld_is_neither_there_nor_missing() {
     }
 }
 
+/// What the kernel says of a program with the entitlement com.apple.private.no-read-procargs.
+#[test]
+fn m07_a_program_that_shows_its_path_alone_tells_nothing_of_its_environment() {
+    for len in 1..=17 {
+        let path = "p".repeat(len);
+        let bytes = [&1i32.to_ne_bytes()[..], format!("{path}\0\0{path}\0").as_bytes()].concat();
+        assert_eq!(search(&bytes), Err(Why::Withheld), "{len}");
+        assert_eq!(args(&bytes), [path]);
+        for end in 0..bytes.len() {
+            assert_eq!(marked(&bytes[..end]), None, "cut at {end}");
+        }
+    }
+}
+
 #[test]
 fn no_environment_at_all_is_intact() {
     for path in 1..=9 {

@@ -164,7 +164,7 @@ fn environ<'a>(path: &[u8], argv: &[u8], rest: Strings<'a>) -> Environ<'a> {
             }
         }
     }
-    Environ::Block { strings, behind, is_doubtful: zeros == 0 && is_title(path, argv) }
+    Environ::Block { strings, behind, is_doubtful: zeros == 0 && is_title(path, argv, strings) }
 }
 
 /// Whether the zeros behind a title are those to the end of the first argument, if that was of an ordinary name. Zeros
@@ -177,13 +177,14 @@ fn zeros_end_first(path: &[u8], argv: &[u8], zeros: usize) -> bool {
 
 /// Whether a title may have been written over the arguments. Titles begin with the first argument: a short one over a
 /// long one makes one more of it, so that the count ends too early; one that runs over several makes fewer, and it ends
-/// too late. Only a first argument as programs are executed with clears the others, and only if the second is not what
-/// a title would have left of it.
-fn is_title(path: &[u8], argv: &[u8]) -> bool {
-    let (name, mut argv) = (base_name(path), Strings::of(argv));
+/// too late. Only a first argument as programs are executed with clears the others, and only if what follows is not
+/// what a title would have left of it.
+fn is_title(path: &[u8], argv: &[u8], environ: &[u8]) -> bool {
+    let name = base_name(path);
+    let mut argv = Strings::of(argv).chain(Strings::of(environ));
     let first = argv.next().unwrap_or_default();
     let is_own = first == path || first.strip_prefix(b"-").unwrap_or(first) == name;
-    let is_rest = |second: &[u8]| second.ends_with(name) || name.ends_with(second);
+    let is_rest = |next: &[u8]| next.ends_with(name) || name.ends_with(next);
     !is_own || argv.next().is_some_and(is_rest)
 }
 

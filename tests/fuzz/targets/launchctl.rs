@@ -17,7 +17,10 @@ fuzz_target!(|text: &str| {
         let end = text.trim_end_matches('\n').len();
         for cut in (0..end).rev().filter(|at| text.is_char_boundary(*at)).take(200) {
             let less = &text[..cut];
-            assert!(print(less).is_err() || less.trim_end_matches('\n').ends_with('}'), "cut at {cut}");
+            assert!(
+                print(less).is_err() || less.trim_end_matches(['\r', '\n']).ends_with('}'),
+                "cut at {cut}"
+            );
         }
     }
 });

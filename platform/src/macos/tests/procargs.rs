@@ -328,6 +328,7 @@ proptest! {
         prop_assert!(parsed.argv().eq(layout.argv.iter().map(Vec::as_slice)));
         let is_set = layout.env.iter().any(|v| v.starts_with(b"SPROUT_MANAGED_AGENT="));
         let scan = search(&bytes);
+        let env: Vec<u8> = layout.env.iter().flat_map(|v| [v.as_slice(), b"\0"].concat()).collect();
         match &scan {
             Ok(scan) if scan.condition == Condition::Intact => {
                 prop_assert_eq!(scan.get(MARK).is_some(), is_set);
@@ -335,7 +336,7 @@ proptest! {
             }
             // Only what looks like an overwritten process may be doubted.
             Ok(_) => {
-                prop_assert!(is_title(&layout.path, parsed.argv), "{:?}", scan);
+                prop_assert!(is_title(&layout.path, parsed.argv, &env), "{:?}", scan);
             }
             Err(why) => prop_assert!(false, "{:?}", why),
         }

@@ -73,6 +73,17 @@ fn a_title_like_the_programs_own_name_lends_nothing_from_the_arguments() {
     }
 }
 
+/// Found by fuzzing: what a title leaves of the path, where that is all there is, looks like a variable.
+#[test]
+fn a_path_that_a_title_cuts_into_is_no_variable() {
+    let path = "/SPROUT_MANAGED_AGENT=1/bin/g";
+    let layout = Layout::new(path, &[path], &["PATH=/bin", "HOME=/"]);
+    let (begin, ..) = layout.marks();
+    assert_eq!(marked(&layout.overwritten(begin, b"\0")), None);
+    let layout = Layout::new("/xSPROUT_MANAGED_AGENT=1/g", &["/xSPROUT_MANAGED_AGENT=1/g"], &["PATH=/bin"]);
+    assert_eq!(marked(&layout.overwritten(begin, b"g\0")), None);
+}
+
 /// Found by fuzzing: as many arguments are left behind as zeros were written behind the title.
 #[test]
 fn zeros_behind_a_title_push_no_argument_into_the_environment() {

@@ -93,6 +93,13 @@ pub enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Write the man pages, one for each command and one for the config, below a directory
+    #[command(after_help = help::MAN)]
+    Man {
+        /// Gets man1 and man5, and is made if it is missing
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
 }
 
 /// Find orphaned agents, and end them.

@@ -76,6 +76,15 @@ Examples:
   reaper completions zsh > ~/.zfunc/_reaper
   reaper completions fish > ~/.config/fish/completions/reaper.fish";
 
+/// Below the help of `reaper man`.
+pub const MAN: &str = "\
+Prints the name of each file that it writes; one that is there is written over. SOURCE_DATE_EPOCH, if it is set, \
+holds the date for the foot of the pages.
+
+Examples:
+  reaper man ~/.local/share/man    for oneself, where man(1) looks when ~/.local/bin is in PATH
+  reaper man /usr/local/share/man  as root, for everybody";
+
 /// Below the help of `reaper history`.
 pub const HISTORY: &str = "\
 Every signal is written down before it is sent, and its outcome after. `unfinished` means that a signal was announced \

@@ -10,6 +10,7 @@ mod explain;
 mod help;
 mod history;
 mod live;
+mod man;
 mod out;
 mod profiles;
 mod run;
@@ -81,6 +82,7 @@ fn run(app: &App) -> Result<Exit, CommandError> {
             out.data(String::from_utf8_lossy(&script));
             Exit::Done
         }
+        Command::Man { directory } => man::run(directory, &mut out)?,
     };
     out.finish().map(|()| exit)
 }

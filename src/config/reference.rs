@@ -28,7 +28,7 @@ pub struct Key {
 pub struct ProfileKey {
     /// Its name.
     pub name: &'static str,
-    /// What it means, wrapped for the example file; empty where the value says it all.
+    /// What it means, wrapped for the example file.
     pub text: &'static str,
     /// A value as somebody may write it.
     pub example: &'static str,
@@ -44,8 +44,8 @@ pub const PROFILE: &str =
 
 /// The keys of a profile.
 pub const PROFILE_KEYS: [ProfileKey; 8] = [
-    profile("name", "", "\"mine\""),
-    profile("about", "", "\"agents started by my launcher\""),
+    profile("name", "What it is called; not like a built-in one.", "\"mine\""),
+    profile("about", "A few words for `reaper profiles`.", "\"agents started by my launcher\""),
     profile(
         "markers",
         "Any one of these variables proves provenance. NAME: any value but 0, false, no and off; NAME=VALUE: exactly that.",

@@ -16,6 +16,8 @@ mod help;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
+mod man;
+#[cfg(test)]
 mod output;
 #[cfg(test)]
 mod place;

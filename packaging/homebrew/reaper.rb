@@ -1,8 +1,7 @@
-# Builds reaper from its sources. `ci/release` fills in the address, the checksum and the version.
+# Builds reaper from its sources. `ci/release` fills in the address, which tells the version, and the checksum.
 class Reaper < Formula
   desc "Ends AI-agent processes that outlived whatever launched them"
   url "@URL@"
-  version "@VERSION@"
   sha256 "@SHA256@"
   license any_of: ["MIT", "Apache-2.0"]
 

@@ -10,7 +10,7 @@ use crate::common::Reaper;
 use crate::place::scratch;
 
 /// Every command that has a help text of its own.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 16] = [
     "",
     "scan",
     "explain",
@@ -23,6 +23,10 @@ const COMMANDS: [&str; 12] = [
     "config example",
     "config path",
     "completions",
+    "service",
+    "service install",
+    "service uninstall",
+    "service status",
 ];
 
 fn help(command: &str, flag: &str) -> String {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A booted systemd, and how to do something in it. To be sourced; wants $scratch, $lower and $version.
+# A booted systemd, and how to do something in it. To be sourced; wants $here, $scratch and $lower.
 
 # boot: boots it, and waits until the system is up.
 boot() {
@@ -38,47 +38,50 @@ halt() {
     outer=
 }
 
-# guest COMMAND…: as root, by the way of the namespaces.
+# guest COMMAND…: as root.
 guest() {
     [ -n "${leader:-}" ] || return 1
-    nsenter -t "$leader" -a env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@" </dev/null
+    nsenter -t "$leader" -a env -i LC_ALL=C.UTF-8 HOME=/root \
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" </dev/null
 }
 
 # login USER COMMAND…: in a login session of its own, as sshd would open one.
 login() {
     local user=$1
     shift
-    guest systemd-run --quiet --pipe --wait --collect -p PAMName=login -p "User=$user" -p "WorkingDirectory=~" \
-        -E LC_ALL=C.UTF-8 -- "$@"
+    guest systemd-run --quiet --pipe --wait --collect -p PAMName=login -p "User=$user" \
+        -p "WorkingDirectory=/home/$user" -E LC_ALL=C.UTF-8 -- "$@"
 }
 
-# bare USER COMMAND…: as the user, and no session: neither a runtime directory nor a bus is named.
+# bare USER COMMAND…: as the user, with no session: neither a runtime directory nor a bus is named.
 bare() {
     local user=$1
     shift
     guest systemd-run --quiet --pipe --wait --collect -p "User=$user" -E LC_ALL=C.UTF-8 -- "$@"
 }
 
-# own USER COMMAND…: as the user with a running manager; quick, for questions.
+# own USER COMMAND…: as a user with a running manager; quick, for questions and orders to it.
 own() {
-    local user=$1 uid home
+    local user=$1 uid
     shift
-    uid=$(guest id -u "$user") home=/home/$user
-    nsenter -t "$leader" -a setpriv --reuid "$uid" --regid "$uid" --init-groups env -i LC_ALL=C.UTF-8 HOME="$home" USER="$user" \
-        PATH=/usr/local/bin:/usr/bin:/bin XDG_RUNTIME_DIR="/run/user/$uid" "$@" </dev/null
+    uid=$(guest id -u "$user")
+    nsenter -t "$leader" -a setpriv --reuid "$uid" --regid "$uid" --init-groups env -i LC_ALL=C.UTF-8 \
+        HOME="/home/$user" USER="$user" PATH=/usr/local/bin:/usr/bin:/bin XDG_RUNTIME_DIR="/run/user/$uid" "$@" </dev/null
 }
 
-# put FILE [MODE]: standard input becomes this file of the guest's.
+# ctl COMMAND…: alice's service manager.
+ctl() { own alice systemctl --user "$@"; }
+
+# put FILE [USER]: standard input becomes this file of the guest's.
 put() {
-    local text
-    text=$(cat)
-    guest mkdir -p "$(dirname "$1")"
-    nsenter -t "$leader" -a tee "$1" <<<"$text" >/dev/null
-    guest chmod "${2:-0644}" "$1"
+    guest install -d -o "${2:-root}" "$(dirname "$1")"
+    nsenter -t "$leader" -a tee "$1" >/dev/null
+    guest chown "${2:-root}:" "$1"
+    guest chmod 0644 "$1"
 }
 
-# until SECONDS COMMAND…: tries until it succeeds, or the time is over.
-until_ok() {
+# soon SECONDS COMMAND…: until it succeeds.
+soon() {
     local deadline=$((SECONDS + $1))
     shift
     until "$@" >/dev/null 2>&1; do
@@ -86,3 +89,41 @@ until_ok() {
         sleep 0.1
     done
 }
+
+# check NAME COMMAND…: one line for each; what it said, if it failed.
+checks=0 failures=0
+check() {
+    local name=$1 said code=0
+    shift
+    checks=$((checks + 1))
+    set +e
+    # Each command of a check counts, not only the last.
+    said=$(set -e; "$@" 2>&1)
+    code=$?
+    set -e
+    if [ "$code" = 0 ]; then
+        echo "ok      $name"
+    else
+        echo "FAILED  $name"
+        tail -n 25 <<<"$said" | sed 's/^/        | /'
+        failures=$((failures + 1))
+    fi
+}
+
+# says WORDS COMMAND…: the command must say the words; fails says the same of one that must fail.
+says() {
+    local words=$1 said
+    shift
+    said=$("$@" 2>&1) || { echo "$* failed: $said"; return 1; }
+    grep -qF -- "$words" <<<"$said" || { echo "$*: not a word of \`$words\` in: $said"; return 1; }
+}
+fails() {
+    local code=$1 words=$2 said got=0
+    shift 2
+    said=$("$@" 2>&1) || got=$?
+    [ "$got" != 0 ] || { echo "$* did not fail: $said"; return 1; }
+    [ "$code" = any ] || [ "$got" = "$code" ] || { echo "$* failed by $got, not $code: $said"; return 1; }
+    grep -qF -- "$words" <<<"$said" || { echo "$*: not a word of \`$words\` in: $said"; return 1; }
+}
+# same WHAT EXPECTED GOT
+same() { [ "$2" = "$3" ] || { echo "$1: expected \`$2\`, got \`$3\`"; return 1; }; }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A booted systemd, and how to do something in it. To be sourced; wants $here, $scratch and $lower.
+# shellcheck disable=SC2154,SC2016 # variables of the other parts; what is in quotes is for the guest
 
 # boot: boots it, and waits until the system is up.
 boot() {
@@ -82,16 +83,15 @@ put() {
 
 # soon SECONDS COMMAND…: until it succeeds.
 soon() {
-    local deadline=$((SECONDS + $1))
+    local deadline=$((SECONDS + $1)) said
     shift
-    until "$@" >/dev/null 2>&1; do
-        [ "$SECONDS" -lt "$deadline" ] || return 1
+    until said=$("$@" 2>&1); do
+        [ "$SECONDS" -lt "$deadline" ] || { echo "in vain: $*: $said"; return 1; }
         sleep 0.1
     done
 }
 
 # check NAME COMMAND…: one line for each; what it said, if it failed.
-checks=0 failures=0
 check() {
     local name=$1 said code=0
     shift

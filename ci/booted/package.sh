@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # What is installed, how it is brought up to date, and what is left when it is gone. To be sourced, after command.sh.
+# shellcheck disable=SC2154,SC2016 # variables of the other parts; what is in quotes is for the guest
 
+# A program in a place that some people have.
+copy="/home/alice/my tools/100%/reaper"
 user_units=(reaper.service reaper-scan.service reaper-scan.timer)
 system_units=(reaper@.service reaper-system.service)
 
@@ -25,6 +28,9 @@ all_put_in() {
     guest /usr/bin/reaper --version
     for unit in "${user_units[@]}"; do same mode "644 root" "$(guest stat -c '%a %U' "/usr/lib/systemd/user/$unit")"; done
     for unit in "${system_units[@]}"; do same mode "644 root" "$(guest stat -c '%a %U' "/usr/lib/systemd/system/$unit")"; done
+    guest install -d -o alice "$(dirname "$copy")"
+    guest cp /usr/bin/reaper "$copy"
+    guest chmod 0755 /home/alice
     # Nothing runs before somebody asks for it.
     fails any "" guest pgrep -x reaper
 }
@@ -44,10 +50,10 @@ verify() {
 }
 # How much is open to a unit, in tenths, by systemd's own count. A user unit may hold little back: see reaper.service.
 exposure() {
-    guest systemd-analyze security --user --offline=true --threshold=65 /usr/lib/systemd/user/reaper.service
-    guest systemd-analyze security --user --offline=true --threshold=65 /usr/lib/systemd/user/reaper-scan.service
-    guest systemd-analyze security --offline=true --threshold=26 /usr/lib/systemd/system/reaper-system.service
-    guest systemd-analyze security --offline=true --threshold=20 /usr/lib/systemd/system/reaper@.service
+    own alice systemd-analyze security --user --offline=true --threshold=65 /usr/lib/systemd/user/reaper.service | tail -n 1
+    own alice systemd-analyze security --user --offline=true --threshold=65 /usr/lib/systemd/user/reaper-scan.service | tail -n 1
+    guest systemd-analyze security --offline=true --threshold=26 /usr/lib/systemd/system/reaper-system.service | tail -n 1
+    guest systemd-analyze security --offline=true --threshold=20 /usr/lib/systemd/system/reaper@.service | tail -n 1
 }
 
 # The same package under the next version.

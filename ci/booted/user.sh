@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The service in a user's own service manager: what it ends, what it leaves, how it is stopped, mended and asked.
 # To be sourced, after actors.sh.
+# shellcheck disable=SC2154,SC2016 # variables of the other parts; what is in quotes is for the guest
 
 home_config=/home/alice/.config/reaper/config.toml
 settings='interval = "1s"
@@ -18,7 +19,7 @@ user_start() {
     ctl enable --now reaper.service
     same state active "$(prop ActiveState)"
     same watchdog 1min "$(prop WatchdogUSec)"
-    soon 10 ready || { ready; own alice journalctl --user -u reaper -n 20; }
+    soon 10 ready
 }
 
 in_scope() {
@@ -55,7 +56,7 @@ watchdog() {
     ctl restart reaper.service
     first=$(prop MainPID)
     guest kill -STOP "$first"
-    soon 30 eval "! is MainPID $first && is ActiveState active" || { ctl status reaper; return 1; }
+    soon 30 eval "! is MainPID $first && is ActiveState active"
     same restarts 1 "$(prop NRestarts)"
     own alice journalctl --user -u reaper -n 30 | grep -i 'watchdog timeout'
     guest rm -r /home/alice/.config/systemd/user/reaper.service.d
@@ -108,9 +109,7 @@ fails_to_start() {
     sleep 1
     same state failed "$(prop ActiveState)"
     same restarts 0 "$(prop NRestarts)"
-    own alice journalctl --user --sync 2>/dev/null || true
     soon 10 says "$2" own alice journalctl --user -u reaper -n 20
-    soon 10 says "$2" own alice journalctl --user -u reaper -n 20 || own alice journalctl --user -u reaper -n 20
     put "$home_config" alice <<<"$settings"
     ctl start reaper.service
     soon 10 ready
@@ -128,7 +127,7 @@ home_turns() {
         soon 20 says 'nothing was ended' own alice journalctl --user -u reaper --since -20s
         still_there 20003
     } || result=1
-    guest umount /home/alice
+    guest umount -l /home/alice
     [ "$result" = 0 ] && gone_after 20003 3
 }
 # A home that was never writable: tried a few times, then given up for all to see.
@@ -143,7 +142,8 @@ read_only_home() {
         soon 20 own dave systemctl --user is-system-running
         fails any "" own dave systemctl --user start reaper.service
         soon 30 own dave sh -c '[ "$(systemctl --user show -P ActiveState reaper)" = failed ]'
-        same restarts 5 "$(own dave systemctl --user show -P NRestarts reaper)"
+        # The last one was counted, or was not: that depends on the version.
+        own dave systemctl --user show -P NRestarts reaper | grep -x '[56]'
         same "exit status" 4 "$(own dave systemctl --user show -P ExecMainStatus reaper)"
         # Where a user's own journal cannot be told from the system's, root sees it.
         soon 10 says "cannot create the state directory" guest journalctl "_UID=$uid" -n 50
@@ -151,7 +151,7 @@ read_only_home() {
     } || result=1
     guest loginctl disable-linger dave
     guest systemctl stop "user@$uid.service"
-    guest umount /home/dave
+    guest umount -l /home/dave
     guest rm -r /etc/systemd/user/reaper.service.d
     return "$result"
 }

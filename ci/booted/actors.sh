@@ -81,4 +81,5 @@ gone_after() {
     # Whole seconds, rounded down, seen a moment before the end.
     [ "$since" -ge "$((least - 1))" ] || { echo "goose $number lived for $since s only"; return 1; }
 }
+gone() { soon 30 eval "! pid $1"; }
 still_there() { pid "$1" >/dev/null || { echo "goose $1 is gone"; return 1; }; }

@@ -30,7 +30,7 @@ install_twice() {
     same "files" "$before" "$after"
     same state active "$(prop ActiveState)"
     orphan alice 40001
-    gone_after 40001 3
+    gone_after 40001 2
 }
 changed_file() {
     guest cp -p "$unit" "$unit.kept"

@@ -75,7 +75,7 @@ ctl() { own alice systemctl --user "$@"; }
 
 # put FILE [USER]: standard input becomes this file of the guest's.
 put() {
-    guest install -d -o "${2:-root}" "$(dirname "$1")"
+    if [ -n "${2:-}" ]; then own "$2" mkdir -p "$(dirname "$1")"; else guest mkdir -p "$(dirname "$1")"; fi
     nsenter -t "$leader" -a tee "$1" >/dev/null
     guest chown "${2:-root}:" "$1"
     guest chmod 0644 "$1"
@@ -93,7 +93,7 @@ soon() {
 
 # check NAME COMMAND…: one line for each; what it said, if it failed.
 check() {
-    local name=$1 said code=0
+    local name=$1 said code=0 start=$EPOCHREALTIME took
     shift
     checks=$((checks + 1))
     set +e
@@ -101,10 +101,11 @@ check() {
     said=$(set -e; "$@" 2>&1)
     code=$?
     set -e
+    took=$(awk -v a="$start" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.1f s", b - a }')
     if [ "$code" = 0 ]; then
-        echo "ok      $name"
+        echo "ok      $name ($took)"
     else
-        echo "FAILED  $name"
+        echo "FAILED  $name ($took)"
         tail -n 25 <<<"$said" | sed 's/^/        | /'
         failures=$((failures + 1))
     fi

@@ -4,6 +4,7 @@
 
 # A program in a place that some people have.
 copy="/home/alice/my tools/100%/reaper"
+generator=/usr/lib/systemd/user-generators/reaper
 user_units=(reaper.service reaper-scan.service reaper-scan.timer)
 system_units=(reaper@.service reaper-system.service)
 
@@ -19,6 +20,8 @@ put_in() {
         guest chmod 0755 /usr/bin/reaper
         for unit in "${user_units[@]}"; do put "/usr/lib/systemd/user/$unit" <"$units/user/$unit"; done
         for unit in "${system_units[@]}"; do put "/usr/lib/systemd/system/$unit" <"$units/system/$unit"; done
+        put "$generator" <"$units/user-generators/reaper"
+        guest chmod 0755 "$generator"
     fi
     guest systemctl daemon-reload
 }
@@ -80,9 +83,10 @@ upgrade() {
 
 # Everything of ours that is left anywhere, but settings and state, and what this check put there.
 left_over() {
-    guest find / -xdev \( -path /proc -o -path /sys -o -path /tmp -o -path /opt -o -path '/home/alice/my tools' \
-        -o -path '/home/*/.config/reaper' -o -path '/home/*/.local/state/reaper' -o -path /var/lib/reaper \
-        -o -path /var/log/journal -o -path /var/lib/dpkg/info \) -prune -o -newer /run/ci-start -name '*reaper*' -print
+    guest find /etc /home /opt /root /run /usr /var \( -path /opt/packages -o -path '/home/alice/my tools' \
+        -o -path '/home/*/.config/reaper' -o -path '/home/*/.local/state/reaper' -o -path '/run/user/*/reaper' \
+        -o -path /var/lib/reaper -o -path /var/log/journal -o -path '/run/user/*/systemd/transient' -o -path '/run/user/*/systemd/generator' \) -prune \
+        -o -newer /run/ci-start -name '*reaper*' -print
 }
 removal() {
     login alice reaper service uninstall
@@ -96,6 +100,7 @@ removal() {
         guest rm /usr/bin/reaper
         for unit in "${user_units[@]}"; do guest rm "/usr/lib/systemd/user/$unit"; done
         for unit in "${system_units[@]}"; do guest rm "/usr/lib/systemd/system/$unit"; done
+        guest rm "$generator"
     fi
     guest systemctl daemon-reload
     ctl daemon-reload

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use reaper_platform::Host as _;
+use reaper_platform::{Capabilities, Host as _};
 
 use super::Context;
 use super::args::{Print, Service};
@@ -66,6 +66,8 @@ fn wish(context: &Context) -> Result<Wish, CommandError> {
         let hint = "name a config file that is there";
         fs::canonicalize(path).map_err(|e| failed(format!("cannot find `{}`: {e}", path.display()), hint))
     });
+    let uid = context.host.here().uid;
+    let permitted = context.host.manager_hint(uid).and_then(|manager| context.host.permitted(manager));
     Ok(Wish {
         program,
         config: config.transpose()?,
@@ -73,7 +75,8 @@ fn wish(context: &Context) -> Result<Wish, CommandError> {
             failed("HOME holds no absolute path".to_owned(), "set HOME to your home directory")
         })?,
         config_home: absolute("XDG_CONFIG_HOME"),
-        uid: context.host.here().uid.0,
+        uid: uid.0,
+        wake_alarm: permitted.is_some_and(|held| held.has(Capabilities::WAKE_ALARM)),
     })
 }
 

@@ -42,6 +42,8 @@ pub struct Wish {
     pub config_home: Option<PathBuf>,
     /// The user.
     pub uid: u32,
+    /// Whether the user's manager holds CAP_WAKE_ALARM, as what runs in a login at the machine itself then does.
+    pub wake_alarm: bool,
 }
 
 /// One command of the system's own tool.

@@ -32,6 +32,10 @@ pub(super) fn text(wish: &Wish) -> Result<String, Refusal> {
             let rest = command.strip_prefix(PACKAGED).unwrap_or(command).trim_start();
             format!("{key}={program} {config}{rest}\n")
         }
+        // Whoever holds less than a process may not read its environment. A manager that lacks it could not give it.
+        _ if wish.wake_alarm && line == "[Service]" => {
+            format!("{line}\nAmbientCapabilities=CAP_WAKE_ALARM\n")
+        }
         _ => format!("{line}\n"),
     });
     Ok(lines.collect())

@@ -4,7 +4,14 @@ use super::*;
 use proptest::prelude::*;
 
 fn wish(program: &str) -> Wish {
-    Wish { program: program.into(), config: None, home: "/home/alice".into(), config_home: None, uid: 1000 }
+    Wish {
+        program: program.into(),
+        config: None,
+        home: "/home/alice".into(),
+        config_home: None,
+        uid: 1000,
+        wake_alarm: false,
+    }
 }
 
 fn nothing() -> Present {
@@ -41,6 +48,10 @@ fn a_unit_is_written_enabled_and_started() {
     assert!(text.contains("\nExecStart=/home/alice/.cargo/bin/reaper run\n"), "{text}");
     assert!(text.contains("\nExecReload=/home/alice/.cargo/bin/reaper reload\n"), "{text}");
     assert!(!text.contains("/usr/bin/reaper"), "{text}");
+    assert!(!text.contains("AmbientCapabilities"), "which a manager without it cannot give: {text}");
+    let at_the_machine = Wish { wake_alarm: true, ..wish.clone() };
+    let with = super::text(Manager::Systemd, &at_the_machine).unwrap();
+    assert!(with.contains("\n[Service]\nAmbientCapabilities=CAP_WAKE_ALARM\n"), "{with}");
     let elsewhere = Wish { config_home: Some("/c".into()), ..wish };
     assert_eq!(place(Manager::Systemd, &elsewhere), Path::new("/c/systemd/user/reaper.service"));
 }

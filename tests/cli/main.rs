@@ -20,4 +20,6 @@ mod output;
 #[cfg(test)]
 mod place;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod terminal;

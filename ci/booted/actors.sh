@@ -72,7 +72,7 @@ living() {
 gone_after() {
     local number=$1 least=$2 since limit
     since=$(guest ps -o etimes= -p "$(pid "$number")")
-    limit=$((SECONDS + 40 + least))
+    limit=$((SECONDS + ${patience:-40} + least))
     while pid "$number" >/dev/null; do
         since=$(guest ps -o etimes= -p "$(pid "$number")" 2>/dev/null || echo "$since")
         [ "$SECONDS" -lt "$limit" ] || { echo "goose $number still runs"; guest ps -ef; return 1; }

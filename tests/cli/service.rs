@@ -57,7 +57,11 @@ fn what_print_shows_is_known_again_until_it_is_changed() {
     write(&unit(home.path()), &text.replace("WatchdogSec=60s", "WatchdogSec=1h"));
     for what in ["install", "uninstall"] {
         let ran = service(home.path(), &[what]).expect_code(4);
-        assert!(ran.stderr.contains("it was changed after") && ran.stderr.contains("hint: "), "{}", ran.stderr);
+        assert!(
+            ran.stderr.contains("it was changed after") && ran.stderr.contains("hint: "),
+            "{}",
+            ran.stderr
+        );
     }
     assert!(fs::read_to_string(unit(home.path())).unwrap().contains("WatchdogSec=1h"));
 }

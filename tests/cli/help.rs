@@ -10,7 +10,7 @@ use crate::common::Reaper;
 use crate::place::scratch;
 
 /// Every command that has a help text of its own.
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 17] = [
     "",
     "scan",
     "explain",
@@ -24,6 +24,10 @@ const COMMANDS: [&str; 13] = [
     "config path",
     "completions",
     "man",
+    "service",
+    "service install",
+    "service uninstall",
+    "service status",
 ];
 
 fn help(command: &str, flag: &str) -> String {

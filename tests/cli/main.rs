@@ -22,4 +22,6 @@ mod output;
 #[cfg(test)]
 mod place;
 #[cfg(test)]
+mod service;
+#[cfg(test)]
 mod terminal;

@@ -84,6 +84,7 @@ pub fn see_also(command: &str) -> &'static [&'static str] {
         "scan" => &["`reaper-explain`(1)", "`reaper-history`(1)"],
         "explain" => &["`reaper-scan`(1)", "`reaper-profiles`(1)", "`proc`(5)"],
         "run" => &["`reaper-status`(1)", "`reaper-doctor`(1)", "`systemd`(1)"],
+        "service" => &["`reaper-run`(1)", "`reaper-doctor`(1)", "`systemctl`(1)"],
         "status" | "sweep" | "pause" | "resume" | "reload" => &["`reaper-run`(1)"],
         "history" => &["`reaper-scan`(1)", "`reaper-run`(1)"],
         "reaper" => &["`proc`(5)", "`pidfd_open`(2)", "`systemd`(1)"],

@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod escalation;
 pub mod facts;
 pub mod gates;
+pub mod install;
 pub mod look;
 pub mod owner;
 pub mod patience;

@@ -44,6 +44,8 @@ impl Capabilities {
     pub const KILL: u32 = 5;
     /// May look into any process.
     pub const SYS_PTRACE: u32 = 19;
+    /// May wake the machine up.
+    pub const WAKE_ALARM: u32 = 35;
 
     /// Whether it is in the set.
     #[must_use]

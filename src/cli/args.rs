@@ -79,6 +79,9 @@ pub enum Command {
     /// Make the running service read its config again
     #[command(after_help = help::RELOAD)]
     Reload,
+    /// Make the service start by itself, by your systemd or launchd; take it away again; look how it is
+    #[command(subcommand, after_help = help::SERVICE)]
+    Service(Service),
     /// What was ended, why, and what became of it
     #[command(after_help = help::HISTORY)]
     History(History),
@@ -96,6 +99,13 @@ pub enum Command {
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
+    },
+    /// Write the man pages, one for each command and one for the config, below a directory
+    #[command(after_help = help::MAN)]
+    Man {
+        /// Gets man1 and man5, and is made if it is missing
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
     },
 }
 
@@ -179,6 +189,28 @@ pub struct Pause {
     /// For how long, e.g. 10m; until `reaper resume` when it is left out
     #[arg(value_name = "DURATION", value_parser = duration)]
     pub time: Option<Duration>,
+}
+
+/// Make the service start by itself.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Service {
+    /// Write its file, have it started now and from now on; again after an update or a move of reaper
+    #[command(after_help = help::SERVICE_INSTALL)]
+    Install(Print),
+    /// Stop it and remove its file; settings and history stay
+    #[command(after_help = help::SERVICE_UNINSTALL)]
+    Uninstall(Print),
+    /// Whether it is installed and runs, as its manager sees it
+    #[command(after_help = help::SERVICE_STATUS)]
+    Status(Print),
+}
+
+/// Whether anything is done.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Print {
+    /// Do nothing: print the file, and each command that would be run
+    #[arg(long)]
+    pub print: bool,
 }
 
 /// What was ended, why, and what became of it.

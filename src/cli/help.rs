@@ -8,6 +8,7 @@ Examples:
   reaper explain 4242      every gate's answer for one process, with its evidence
   reaper history           what was ended, why, and what became of it
   reaper doctor            whether it can do its job here, tried on a process of its own
+  reaper service install   do the same all the time, in the background
   reaper profiles          which agents are known, by which marker, and what is on
 
 Exit status:
@@ -126,6 +127,15 @@ Examples:
   reaper config check    first see whether it is sound
   reaper reload          then use it";
 
+/// Below the help of `reaper man`.
+pub const MAN: &str = "\
+Prints the name of each file that it writes; one that is there is written over. SOURCE_DATE_EPOCH, if it is set, \
+holds the date for the foot of the pages.
+
+Examples:
+  reaper man ~/.local/share/man    for oneself, where man(1) looks when ~/.local/bin is in PATH
+  reaper man /usr/local/share/man  as root, for everybody";
+
 /// Below the help of `reaper history`.
 pub const HISTORY: &str = "\
 Every signal is written down before it is sent, and its outcome after. `unfinished` means that a signal was announced \
@@ -149,3 +159,43 @@ Examples:
   reaper doctor -v                also what each gate said in the self-test
   reaper doctor --no-self-test    only look
   reaper doctor --all-users       as root, for a service that looks after all users";
+
+/// Below the help of `reaper service`.
+pub const SERVICE: &str = "\
+The service belongs to the user who installs it, and needs no rights of root: a unit of `systemd --user` on Linux, an \
+agent of launchd on macOS. Each command that is run is shown. A file that somebody else wrote or changed is neither \
+overwritten nor removed.
+
+Examples:
+  reaper service install --print  show the file and the commands, and do nothing
+  reaper service install          make it run, now and from now on
+  reaper service status           whether it runs
+  reaper service uninstall        take it away
+
+For all users of a machine there is a system unit, reaper-system.service; for one user without a service manager \
+reaper@UID.service.";
+
+/// Below the help of `reaper service install`.
+pub const SERVICE_INSTALL: &str = "\
+The file names this very program, and the config of --config if it is given. Where a package has brought a unit that \
+runs this program, that one is used. The exit status is 3 when the config is broken, and 4 when there is no service \
+manager, the file cannot be written, or somebody else's is in the way.
+
+Examples:
+  reaper service install
+  reaper service install --print
+  reaper --config agents.toml service install";
+
+/// Below the help of `reaper service uninstall`.
+pub const SERVICE_UNINSTALL: &str = "\
+Examples:
+  reaper service uninstall
+  reaper service uninstall --print";
+
+/// Below the help of `reaper service status`.
+pub const SERVICE_STATUS: &str = "\
+The exit status is 0 when it runs, else 4. `reaper status` asks the service itself.
+
+Examples:
+  reaper service status
+  reaper service status --print";

@@ -10,10 +10,12 @@ mod explain;
 mod help;
 mod history;
 mod live;
+mod man;
 mod out;
 mod profiles;
 mod run;
 mod scan;
+mod service;
 
 use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
@@ -25,7 +27,7 @@ use reaper_platform::{Host as _, NativeHost, Scope};
 pub use exit::{CommandError, Exit};
 
 use crate::config::{ConfigError, Overrides, Policy, SYSTEM_FILE, Sources, paths};
-use crate::service;
+use crate::service::control::Command as Request;
 use args::{App, Command, Global};
 use out::Out;
 
@@ -62,15 +64,10 @@ fn run(app: &App) -> Result<Exit, CommandError> {
         Command::Run(args) => run::run(&Context::new(&app.global)?, args)?,
         Command::Status(args) => control::status(&Context::new(&app.global)?, args, &mut out)?,
         Command::Pause(args) => control::pause(&Context::new(&app.global)?, args, &mut out)?,
-        Command::Sweep => {
-            control::plain(&Context::new(&app.global)?, service::control::Command::Sweep, &mut out)?
-        }
-        Command::Resume => {
-            control::plain(&Context::new(&app.global)?, service::control::Command::Resume, &mut out)?
-        }
-        Command::Reload => {
-            control::plain(&Context::new(&app.global)?, service::control::Command::Reload, &mut out)?
-        }
+        Command::Sweep => control::plain(&Context::new(&app.global)?, Request::Sweep, &mut out)?,
+        Command::Resume => control::plain(&Context::new(&app.global)?, Request::Resume, &mut out)?,
+        Command::Reload => control::plain(&Context::new(&app.global)?, Request::Reload, &mut out)?,
+        Command::Service(what) => service::run(&Context::new(&app.global)?, what, &mut out)?,
         Command::Doctor(args) => doctor::run(Context::new(&app.global), args, &mut out)?,
         Command::History(args) => history::run(&Context::new(&app.global)?, args, &mut out)?,
         Command::Profiles => profiles::run(&Context::new(&app.global)?, &mut out)?,
@@ -81,6 +78,7 @@ fn run(app: &App) -> Result<Exit, CommandError> {
             out.data(String::from_utf8_lossy(&script));
             Exit::Done
         }
+        Command::Man { directory } => man::run(directory, &mut out)?,
     };
     out.finish().map(|()| exit)
 }

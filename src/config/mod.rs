@@ -19,6 +19,7 @@ pub mod paths;
 pub mod policy;
 pub mod profile;
 pub mod profiles;
+pub mod reference;
 mod resolve;
 pub mod rules;
 pub mod show;

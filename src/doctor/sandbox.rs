@@ -64,6 +64,10 @@ pub struct Facts {
 pub fn look(host: &NativeHost, machine: &Machine, given: Option<Pid>, found: Option<Pid>) -> Facts {
     let own = host.here().uid;
     let others = [given.map(Other::Manager), found.map(Other::Manager), machine.parent.map(Other::Parent)];
+    let holds_more = |pid| match (host.permitted(pid), machine.capabilities) {
+        (Some(theirs), Some(ours)) => theirs.0 & !ours.0 != 0,
+        _ => false,
+    };
     let nothing = Wanted::new(Vec::<String>::new());
     let tried = others.into_iter().flatten().find_map(|other| {
         let (Other::Manager(pid) | Other::Parent(pid)) = other;
@@ -72,6 +76,8 @@ pub fn look(host: &NativeHost, machine: &Machine, given: Option<Pid>, found: Opt
         match host.glance_environ(pid, &nothing) {
             // What the system keeps from everybody proves nothing.
             Err(Why::Gone | Why::Exiting | Why::Withheld) => None,
+            // Since systemd 254 a user's manager holds CAP_WAKE_ALARM. That alone keeps it from being read.
+            Err(Why::Denied) if machine.is_in_user_namespace == Some(false) && holds_more(pid) => None,
             read => Some((other, read.map(drop))),
         }
     });

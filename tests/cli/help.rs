@@ -10,7 +10,7 @@ use crate::common::Reaper;
 use crate::place::scratch;
 
 /// Every command that has a help text of its own.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 23] = [
     "",
     "scan",
     "explain",
@@ -29,6 +29,11 @@ const COMMANDS: [&str; 18] = [
     "config example",
     "config path",
     "completions",
+    "man",
+    "service",
+    "service install",
+    "service uninstall",
+    "service status",
 ];
 
 fn help(command: &str, flag: &str) -> String {

@@ -18,8 +18,12 @@ mod help;
 #[cfg(test)]
 mod json;
 #[cfg(test)]
+mod man;
+#[cfg(test)]
 mod output;
 #[cfg(test)]
 mod place;
+#[cfg(test)]
+mod service;
 #[cfg(test)]
 mod terminal;

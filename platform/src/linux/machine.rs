@@ -26,7 +26,7 @@ impl LinuxHost {
             init_children: self.children(Pid::INIT).map(drop),
             hiding: hiding(&self.read_whole(b"self/mountinfo")),
             is_in_user_namespace: self.read(b"self/uid_map", |text| !is_whole(text)),
-            capabilities: self.read(b"self/status", capabilities).flatten(),
+            capabilities: self.read(b"self/status", |text| capabilities(text, b"CapEff:")).flatten(),
             open_files: (limit.current, limit.maximum),
             parent: getppid().and_then(|pid| Pid::new(pid.as_raw_nonzero().get())),
         }
@@ -84,6 +84,12 @@ impl LinuxHost {
         self.pin(self.here().pid)?.unit()
     }
 
+    /// What a process may take to itself of capabilities: whoever has less may not read its environment.
+    #[must_use]
+    pub fn permitted(&self, pid: Pid) -> Option<Capabilities> {
+        self.read(format!("{pid}/status").as_bytes(), |text| capabilities(text, b"CapPrm:")).flatten()
+    }
+
     /// The name of our user, where the local list of users has it.
     #[must_use]
     pub fn user_name(&self) -> Option<Vec<u8>> {
@@ -128,9 +134,9 @@ fn is_whole(text: &[u8]) -> bool {
     text.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
-/// `CapEff:` of the status file, in hexadecimal (proc_pid_status(5)).
-fn capabilities(text: &[u8]) -> Option<Capabilities> {
-    let line = text.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"CapEff:"))?;
+/// A line of the status file, in hexadecimal (proc_pid_status(5)).
+fn capabilities(text: &[u8], line: &[u8]) -> Option<Capabilities> {
+    let line = text.split(|b| *b == b'\n').find_map(|found| found.strip_prefix(line))?;
     let digits = std::str::from_utf8(line.trim_ascii()).ok()?;
     u64::from_str_radix(digits, 16).ok().map(Capabilities)
 }
@@ -185,7 +191,7 @@ mod tests {
     #[test]
     fn capabilities_are_read_from_their_own_line() {
         let text = b"Name:\tCapEff\nCapPrm:\t000001ffffffffff\nCapEff:\t0000000000080024\nCapBnd:\t0\n";
-        let found = capabilities(text).unwrap();
+        let found = capabilities(text, b"CapEff:").unwrap();
         let expected = [
             (Capabilities::KILL, true),
             (Capabilities::SYS_PTRACE, true),
@@ -195,7 +201,8 @@ mod tests {
         for (number, has) in expected {
             assert_eq!(found.has(number), has, "{number}");
         }
-        assert_eq!(capabilities(b"CapEff:\tmany\n"), None);
-        assert_eq!(capabilities(b""), None);
+        assert_eq!(capabilities(b"CapEff:\tmany\n", b"CapEff:"), None);
+        assert_eq!(capabilities(b"", b"CapEff:"), None);
+        assert_eq!(capabilities(text, b"CapPrm:"), Some(Capabilities(0)));
     }
 }

@@ -1,0 +1,293 @@
+//! `reaper service`: carries out what `install` says, one step after another, and says each.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use reaper_platform::{Capabilities, Host as _};
+
+use super::Context;
+use super::args::{Print, Service};
+use super::exit::{CommandError, Exit};
+use super::out::Out;
+use crate::config::{self, Overrides};
+use crate::doctor::linger;
+use crate::install::own::{self, Found};
+use crate::install::status::{self, Facts};
+use crate::install::{self, Call, Manager, Present, Refusal, Step, Wish, launchd, systemd};
+
+pub fn run(context: &Context, what: &Service, out: &mut Out) -> Result<Exit, CommandError> {
+    let manager = Manager::current();
+    let wish = wish(context)?;
+    match what {
+        Service::Install(args) => {
+            // A service that will not start is better not installed.
+            config::load(&context.sources, &Overrides::default())?;
+            warn_of_place(&wish.program, out);
+            let steps = install::install(manager, &wish, &present(manager, &wish)?)?;
+            if !carry_out(context, manager, &steps, *args, out)? {
+                return Ok(Exit::Done);
+            }
+            out.note(
+                "the service runs, and will start by itself; `reaper status` asks it, `reaper doctor` checks",
+            );
+            if manager == Manager::Systemd && linger_of(context) == Some(false) {
+                out.warn(
+                    "it starts when you log in and ends with your last session\nhint: `loginctl enable-linger` \
+                     keeps it running while you are logged out, if agents do",
+                );
+            }
+            Ok(Exit::Done)
+        }
+        Service::Uninstall(args) => {
+            let steps = install::uninstall(manager, &wish, &present(manager, &wish)?)?;
+            if carry_out(context, manager, &steps, *args, out)? && steps.len() > 1 {
+                let kept = context.paths().map(|paths| paths.state.display().to_string());
+                out.note(format_args!(
+                    "the service is gone; its history stays{}",
+                    kept.map(|kept| format!(" in {kept}")).unwrap_or_default()
+                ));
+            }
+            Ok(Exit::Done)
+        }
+        Service::Status(args) => report(context, manager, &wish, *args, out),
+    }
+}
+
+fn wish(context: &Context) -> Result<Wish, CommandError> {
+    let absolute = |name: &str| context.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let failed = |what: String, hint: &str| CommandError::new(Exit::Failed, what, hint);
+    let program = std::env::current_exe().and_then(fs::canonicalize).map_err(|e| {
+        failed(format!("cannot tell where this program is installed: {e}"), "run it by its full path")
+    })?;
+    let config = context.sources.explicit.as_ref().map(|path| {
+        let hint = "name a config file that is there";
+        fs::canonicalize(path).map_err(|e| failed(format!("cannot find `{}`: {e}", path.display()), hint))
+    });
+    let uid = context.host.here().uid;
+    let permitted = context.host.manager_hint(uid).and_then(|manager| context.host.permitted(manager));
+    Ok(Wish {
+        program,
+        config: config.transpose()?,
+        home: absolute("HOME").ok_or_else(|| {
+            failed("HOME holds no absolute path".to_owned(), "set HOME to your home directory")
+        })?,
+        config_home: absolute("XDG_CONFIG_HOME"),
+        uid: uid.0,
+        wake_alarm: permitted.is_some_and(|held| held.has(Capabilities::WAKE_ALARM)),
+    })
+}
+
+/// What is there already.
+fn present(manager: Manager, wish: &Wish) -> Result<Present, CommandError> {
+    let path = install::place(manager, wish);
+    let failed = |e: io::Error| {
+        let what = format!("cannot read `{}`: {e}", path.display());
+        CommandError::new(Exit::Failed, what, "make it yours, and readable")
+    };
+    let file = match fs::symlink_metadata(&path) {
+        Ok(meta) if meta.is_symlink() => Found::Link(fs::read_link(&path).map_err(failed)?),
+        Ok(meta) if !meta.is_file() => Found::Foreign,
+        Ok(_) => match String::from_utf8(fs::read(&path).map_err(failed)?) {
+            Ok(text) => own::recognise(&text),
+            Err(_) => Found::Foreign,
+        },
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Found::Nothing,
+        Err(e) => return Err(failed(e)),
+    };
+    let mut units = systemd::PACKAGES.iter().map(|folder| Path::new(folder).join(systemd::NAME));
+    // The strongest one hides the others, whatever it runs.
+    let unit = units.find_map(|path| Some((fs::read_to_string(&path).ok()?, path)));
+    let unit = unit.filter(|(text, _)| manager == Manager::Systemd && systemd::runs(text, &wish.program));
+    Ok(Present { file, packaged: unit.map(|(_, path)| path) })
+}
+
+/// Whether somebody builds here: then it is gone after the next `cargo clean`.
+fn warn_of_place(program: &Path, out: &Out) {
+    if program.ancestors().any(|folder| folder.join("CACHEDIR.TAG").exists()) {
+        out.warn(format_args!(
+            "`{}` lies where programs are built, and may be replaced or removed there\nhint: `cargo install --locked \
+             --path .` installs it; run that one's `service install`",
+            program.display()
+        ));
+    }
+}
+
+/// Does it, or prints it; says whether it was done.
+fn carry_out(
+    context: &Context,
+    manager: Manager,
+    steps: &[Step],
+    args: Print,
+    out: &mut Out,
+) -> Result<bool, CommandError> {
+    if args.print {
+        for step in steps {
+            out.data(match step {
+                Step::Write { path, text } => format!("# write {}\n{text}\n", path.display()),
+                Step::Remove(path) => format!("# remove {}\n", path.display()),
+                Step::Run(call) => format!("{}\n", call.line()),
+                Step::Say(text) => format!("# {text}\n"),
+            });
+        }
+        return Ok(false);
+    }
+    if steps.iter().any(|step| matches!(step, Step::Run(_))) {
+        reachable(context, manager)?;
+    }
+    for step in steps {
+        match step {
+            Step::Write { path, text } => {
+                write(path, text)?;
+                out.note(format_args!("wrote {}", path.display()));
+            }
+            Step::Remove(path) => {
+                fs::remove_file(path).map_err(|e| {
+                    let what = format!("cannot remove `{}`: {e}", path.display());
+                    CommandError::new(Exit::Failed, what, "make its directory writable, then run this again")
+                })?;
+                out.note(format_args!("removed {}", path.display()));
+            }
+            Step::Run(call) => perform(manager, call, out)?,
+            Step::Say(text) => out.note(text),
+        }
+    }
+    Ok(true)
+}
+
+/// As a whole: a reader sees the old one or the new one.
+fn write(path: &Path, text: &str) -> Result<(), CommandError> {
+    let draft = path.with_extension(format!("draft-{}", std::process::id()));
+    let attempt = || -> io::Result<()> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut file = File::create(&draft)?;
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+        file.write_all(text.as_bytes())?;
+        file.sync_data()?;
+        fs::rename(&draft, path)
+    };
+    attempt().map_err(|e| {
+        // The draft is of no use to anybody; that it could not be removed changes nothing.
+        let _ = fs::remove_file(&draft);
+        CommandError::new(
+            Exit::Failed,
+            format_args!("cannot write `{}`: {e}", path.display()),
+            "make the directory writable; or let `reaper service install --print` show the file, and put it where \
+             your home is made from",
+        )
+    })
+}
+
+fn perform(manager: Manager, call: &Call, out: &Out) -> Result<(), CommandError> {
+    out.note(format_args!("$ {}", call.line()));
+    let ran = Command::new(call.tool).args(&call.args).stdin(Stdio::null()).output().map_err(|e| {
+        let hint = format!("`{}` is part of the system; is it in your PATH?", call.tool);
+        CommandError::new(Exit::Failed, format_args!("cannot run `{}`: {e}", call.tool), hint)
+    })?;
+    if call.may_fail && !ran.status.success() {
+        return Ok(());
+    }
+    let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    if ran.status.success() {
+        for line in said.lines() {
+            out.note(line);
+        }
+        return Ok(());
+    }
+    let what = format!("`{}` failed ({}):\n{}", call.line(), ran.status, said.trim_end());
+    let hint = match manager {
+        Manager::Systemd => {
+            "`journalctl --user --unit reaper.service -n 20` says why; after too many failures \
+             `systemctl --user reset-failed reaper.service` lets it start again"
+        }
+        Manager::Launchd => {
+            "an agent can be loaded only by a user who is logged in on the desktop, not by ssh alone"
+        }
+    };
+    Err(CommandError::new(Exit::Failed, what, hint))
+}
+
+/// That there is somebody to run the service.
+fn reachable(context: &Context, manager: Manager) -> Result<(), CommandError> {
+    if manager == Manager::Launchd {
+        return Ok(());
+    }
+    let here = context.host.here();
+    let uid = here.uid.0;
+    let socket = |runtime: &Path| runtime.join("systemd/private").exists();
+    let runtime = context.var("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let paths = context.var("PATH").unwrap_or_default();
+    let machine = systemd::Machine {
+        is_booted: here.systemd_booted,
+        has_systemctl: std::env::split_paths(paths).any(|folder| folder.join("systemctl").exists()),
+        is_reachable: runtime.as_deref().is_some_and(socket),
+        is_running: socket(&Path::new("/run/user").join(uid.to_string())),
+        runtime,
+        is_sudo: context.var("SUDO_UID").is_some(),
+        user: context.host.user_name().map(|name| String::from_utf8_lossy(&name).into_owned()),
+    };
+    systemd::refusal(&machine, uid).map_or(Ok(()), |refusal| Err(refusal.into()))
+}
+
+fn linger_of(context: &Context) -> Option<bool> {
+    linger::look(&context.host, true).and_then(|facts| facts.is_on)
+}
+
+fn report(
+    context: &Context,
+    manager: Manager,
+    wish: &Wish,
+    args: Print,
+    out: &mut Out,
+) -> Result<Exit, CommandError> {
+    let call = match manager {
+        Manager::Systemd => systemd::ask(),
+        Manager::Launchd => launchd::ask(wish.uid),
+    };
+    if args.print {
+        out.data(format_args!("{}\n", call.line()));
+        return Ok(Exit::Done);
+    }
+    let place = install::place(manager, wish);
+    let found = present(manager, wish)?.file;
+    reachable(context, manager)?;
+    let ran = Command::new(call.tool).args(&call.args).env("LC_ALL", "C").stdin(Stdio::null()).output();
+    let ran = ran.map_err(|e| {
+        let what = format!("cannot run `{}`: {e}", call.tool);
+        CommandError::new(Exit::Failed, what, "it is part of the system; is it in your PATH?")
+    })?;
+    let text = String::from_utf8_lossy(&ran.stdout);
+    let facts: Facts = match manager {
+        Manager::Systemd if !ran.status.success() => {
+            let what = format!(
+                "`{}` failed ({}): {}",
+                call.line(),
+                ran.status,
+                String::from_utf8_lossy(&ran.stderr).trim_end()
+            );
+            return Err(CommandError::new(
+                Exit::Failed,
+                what,
+                "is your user manager well? `systemctl --user status`",
+            ));
+        }
+        Manager::Systemd => status::systemd(&text),
+        Manager::Launchd => status::launchd(ran.status.success().then_some(&text)),
+    };
+    let linger = if manager == Manager::Systemd { linger_of(context) } else { None };
+    out.data(status::describe(&facts, &place, &found, linger));
+    if let Some(hint) = status::hint(&facts, manager, &wish.home) {
+        out.note(format_args!("hint: {hint}"));
+    }
+    Ok(if facts.runs { Exit::Done } else { Exit::Failed })
+}
+
+impl From<Refusal> for CommandError {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(Exit::Failed, refusal.what, refusal.hint)
+    }
+}

@@ -23,7 +23,7 @@ mod holders;
 mod judgement;
 mod units;
 
-pub use ground::Ground;
+pub use ground::{Ground, is_alone};
 pub use judgement::{Judgement, Wrapper};
 
 /// One look around with fresh eyes.

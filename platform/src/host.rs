@@ -141,6 +141,12 @@ pub trait Host: Send + Sync + 'static {
     /// When the system refuses one.
     fn waiter(&self) -> Result<Self::Waiter, HostError>;
 
+    /// Collects every child that has ended, and says how many. For a container's first process, which gets
+    /// everybody's orphans and starts no children that somebody else waits for.
+    fn collect(&self) -> usize {
+        0
+    }
+
     /// How many processes can be pinned at once, after raising the limit as far as allowed.
     fn pin_limit(&self) -> usize;
 }

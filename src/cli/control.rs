@@ -202,6 +202,8 @@ fn describe(status: &Status) -> String {
 fn state(status: &Status) -> String {
     let what = if status.sight.blind {
         "BLIND: not one environment can be read, so no marker can be seen (see `reaper doctor`)"
+    } else if status.sight.alone {
+        "ALONE: there is no process but the service in its PID namespace (see `reaper doctor`)"
     } else if status.is_impaired() {
         "IMPAIRED: it cannot do its whole job, see below (and `reaper doctor`)"
     } else if !status.ready {

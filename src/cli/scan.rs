@@ -288,6 +288,9 @@ fn complain(survey: &Survey, out: &Out) {
              or the processes run as another user or group; `reaper doctor` looks which",
         );
     }
+    if survey.alone {
+        out.note(format_args!("hint: {}", sweep::ALONE_HINT));
+    }
     if !survey.plan.deferred.is_empty() {
         out.note("hint: run this again for the deferred ones, or raise `max-targets`");
     }

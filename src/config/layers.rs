@@ -38,7 +38,11 @@ impl Sources {
     pub fn files(&self) -> Vec<PathBuf> {
         match self.named() {
             Some(path) => vec![path],
-            None => [Some(self.system.clone()), self.user.clone()].into_iter().flatten().collect(),
+            // Without a home the user's file is the system's own.
+            None => {
+                let user = self.user.clone().filter(|user| *user != self.system);
+                [Some(self.system.clone()), user].into_iter().flatten().collect()
+            }
         }
     }
 

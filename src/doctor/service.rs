@@ -4,6 +4,7 @@ use super::{Check, Level};
 use crate::report::escape::again;
 use crate::report::status::Status;
 use crate::report::words;
+use crate::sweep;
 use std::time::Duration;
 
 const NAME: &str = "service";
@@ -51,6 +52,9 @@ pub fn check(found: &Found) -> Check {
             format!("{runs}: BLIND, it cannot read one environment"),
             "run `reaper doctor` where the service runs; its unit or its container is in the way (see sandbox)",
         );
+    }
+    if status.sight.alone {
+        return Check::fail(NAME, format!("{runs}: {}", sweep::ALONE), sweep::ALONE_HINT);
     }
     if let Some(impaired) = status.impaired.iter().find(|impaired| impaired.level == Level::Fail.name()) {
         let hint = impaired.hint.as_deref().unwrap_or("see its log");
@@ -104,7 +108,13 @@ mod tests {
                 grace_s: 30.0,
                 term_timeout_s: 10.0,
             },
-            sight: SightStatus { method: "children".into(), examined: 1, unreadable: 0, blind: false },
+            sight: SightStatus {
+                method: "children".into(),
+                examined: 1,
+                unreadable: 0,
+                blind: false,
+                alone: false,
+            },
             impaired: Vec::new(),
             sweeps: Sweeps {
                 count: 1,

@@ -55,6 +55,8 @@ impl Status {
     pub fn not_ready(&self) -> Option<&'static str> {
         if self.sight.blind {
             Some("blind: not one environment can be read")
+        } else if self.sight.alone {
+            Some(crate::sweep::ALONE)
         } else if self.is_impaired() {
             Some("impaired: a check at its start failed, see `reaper status`")
         } else if self.ready {
@@ -125,6 +127,9 @@ pub struct SightStatus {
     pub unreadable: usize,
     /// Whether not one marker could be read.
     pub blind: bool,
+    /// Whether there is no process but the service itself in its PID namespace.
+    #[serde(default)]
+    pub alone: bool,
 }
 
 /// A check at the start that did not come out well.

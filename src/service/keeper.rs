@@ -53,6 +53,8 @@ pub struct View {
     pub unreadable: usize,
     /// Whether not one marker could be read, although there were processes to read them from.
     pub blind: bool,
+    /// Whether there is nobody in our PID namespace but us.
+    pub alone: bool,
 }
 
 struct Tracked<H: Host> {

@@ -124,6 +124,7 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
                 What::Stop => break,
                 What::Reload => drop(warden.reload()),
                 What::Sweep => warden.sweep(),
+                What::Child => warden.collect(),
             },
             _ = watchdog.tick() => {
                 if warden.is_well() {
@@ -198,6 +199,7 @@ enum What {
     Stop,
     Reload,
     Sweep,
+    Child,
 }
 
 struct Signals {
@@ -205,6 +207,7 @@ struct Signals {
     int: Signal,
     hup: Signal,
     usr1: Signal,
+    chld: Signal,
 }
 
 impl Signals {
@@ -221,6 +224,7 @@ impl Signals {
             int: take(SignalKind::interrupt())?,
             hup: take(SignalKind::hangup())?,
             usr1: take(SignalKind::user_defined1())?,
+            chld: take(SignalKind::child())?,
         })
     }
 
@@ -230,6 +234,7 @@ impl Signals {
             _ = self.int.recv() => What::Stop,
             _ = self.hup.recv() => What::Reload,
             _ = self.usr1.recv() => What::Sweep,
+            _ = self.chld.recv() => What::Child,
         }
     }
 }

@@ -49,13 +49,14 @@ impl Outputs {
         }
     }
 
-    /// A batch is done.
-    pub(super) fn ended(&mut self, ended: &[Ended], policy: &Policy) {
+    /// A batch is done. A container's first process has no desktop, and starts no tool for one: it collects whatever
+    /// child ends, and would take that tool's end from whoever waits for it.
+    pub(super) fn ended(&mut self, ended: &[Ended], policy: &Policy, is_init: bool) {
         for one in ended {
             self.metrics.ended(one);
         }
         self.textfile.changed();
-        if policy.outputs().notify() {
+        if policy.outputs().notify() && !is_init {
             self.desktop.tell(ended);
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, WaitId, WaitIdOptions, getrlimit, setrlimit, waitid};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::pinned::{self, LinuxPinned};
@@ -208,6 +208,11 @@ impl Host for LinuxHost {
 
     fn waiter(&self) -> Result<EpollWaiter, HostError> {
         EpollWaiter::new()
+    }
+
+    fn collect(&self) -> usize {
+        let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+        std::iter::from_fn(|| waitid(WaitId::All, how).ok().flatten()).count()
     }
 
     fn pin_limit(&self) -> usize {

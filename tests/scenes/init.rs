@@ -1,0 +1,84 @@
+//! reaper as a container's first process: it is what agents are orphaned to, and nobody else collects them.
+
+use std::process::Command;
+
+use reaper_testkit::{Stage, Troupe, here, play, skip};
+use rustix::process::Signal;
+
+use crate::common::Reaper;
+use crate::pods::{Pod, children, enter};
+use crate::support::{ACT, home, program, until};
+
+/// `reaper run` as PID 1, with a short grace.
+fn service(troupe: &Troupe) -> String {
+    let home = home(troupe);
+    let reaper = Reaper::new(&home, ["run"]).command();
+    let program = reaper.get_program().to_str().unwrap().to_owned();
+    format!("export HOME={} REAPER_GRACE=100ms REAPER_INTERVAL=1s; exec {program} run", home.display())
+}
+
+/// Asks, with the words of the service's own command line.
+fn ask(troupe: &Troupe, pod: &Pod<'_>, args: &[&str]) -> crate::common::Ran {
+    enter(pod.init(), &["--pid", "--mount"], &Reaper::new(&home(troupe), args.iter().copied()).command())
+        .output()
+        .unwrap()
+        .into()
+}
+
+#[test]
+fn as_pid_1_it_ends_what_is_orphaned_to_it_and_leaves_no_zombie() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let (goose, claude) = (program(&troupe, "goose"), program(&troupe, "claude"));
+        let pod = match Pod::start(&troupe, &service(&troupe), "reaper") {
+            Ok(pod) => pod,
+            Err(reason) => return skip(here!(), &reason),
+        };
+        until("it answers", || ask(&troupe, &pod, &["status"]).code == 0);
+        // Nobody is there yet: that is not taken for a good sight of things.
+        let alone = ask(&troupe, &pod, &["status", "--check", "ready"]);
+        assert!(alone.code == 4 && alone.stderr.contains("alone in its PID namespace"), "{}", alone.stderr);
+        assert_eq!(ask(&troupe, &pod, &["status", "--check", "live"]).code, 0);
+        // A stranger whose shell has ended comes to it, and ends by itself.
+        drop(pod.exec("(sleep 0.05 &) ; true"));
+        // An agent, started from outside as `docker exec` does, leaves a helper behind.
+        drop(pod.exec(&format!("setsid bash -c '{} acp &'", goose.display())));
+        drop(pod.exec(&format!("exec {} acp", claude.display())));
+        let living = pod.find("claude", |one| one.ppid == 0);
+        until("the orphan is ended", || {
+            let ran = ask(&troupe, &pod, &["history", "--format", "json"]);
+            ran.code == 0 && ran.stdout.contains("\"outcome\":\"exited\"")
+        });
+        until("nothing is left of it", || children(pod.init()).is_empty());
+        assert!(living.alive.is_alive());
+        let ready = ask(&troupe, &pod, &["status", "--check", "ready"]);
+        assert_eq!(ready.code, 0, "{}", ready.stderr);
+        let doctor = ask(&troupe, &pod, &["doctor", "--no-self-test"]);
+        assert!(doctor.stdout.contains("`reaper` (pid 1), an init"), "{}", doctor.stdout);
+        pod.init().signal(Signal::TERM.as_raw()).unwrap();
+        assert!(
+            pod.init().wait_until(|init| !init.is_alive()),
+            "a signal to PID 1 counts only if it is handled"
+        );
+    });
+}
+
+#[test]
+fn alone_in_a_namespace_nothing_can_be_seen_and_that_is_not_called_clean() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        for (line, code) in
+            [(&["scan", "--dry-run"][..], 4), (&ACT[..], 4), (&["doctor", "--no-self-test"][..], 4)]
+        {
+            let mut container = Command::new("unshare");
+            container.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
+            let reaper = Reaper::new(&home(&troupe), line.iter().copied());
+            let ran: crate::common::Ran = reaper.through(container).output().unwrap().into();
+            let said = format!("{}{}", ran.stdout, ran.stderr);
+            assert_eq!(ran.code, code, "{said}");
+            for words in ["alone in its PID namespace", "shareProcessNamespace", "--pid=container"] {
+                assert!(said.contains(words), "`{words}` is not in {said}");
+            }
+        }
+    });
+}

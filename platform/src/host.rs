@@ -141,8 +141,8 @@ pub trait Host: Send + Sync + 'static {
     /// When the system refuses one.
     fn waiter(&self) -> Result<Self::Waiter, HostError>;
 
-    /// Collects every child that has ended, and says how many. For a container's first process, which gets
-    /// everybody's orphans and starts no children that somebody else waits for.
+    /// Collects the children that have ended and that we did not start, and says how many. For a container's first
+    /// process, which gets everybody's orphans.
     fn collect(&self) -> usize {
         0
     }

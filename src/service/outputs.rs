@@ -49,14 +49,13 @@ impl Outputs {
         }
     }
 
-    /// A batch is done. A container's first process has no desktop, and starts no tool for one: it collects whatever
-    /// child ends, and would take that tool's end from whoever waits for it.
-    pub(super) fn ended(&mut self, ended: &[Ended], policy: &Policy, is_init: bool) {
+    /// A batch is done.
+    pub(super) fn ended(&mut self, ended: &[Ended], policy: &Policy) {
         for one in ended {
             self.metrics.ended(one);
         }
         self.textfile.changed();
-        if policy.outputs().notify() && !is_init {
+        if policy.outputs().notify() {
             self.desktop.tell(ended);
         }
     }

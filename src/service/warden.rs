@@ -233,8 +233,7 @@ impl<H: Host> Warden<H> {
         if let Some(executions) = &mut self.executions {
             executions.finished();
         }
-        let is_init = self.is_init();
-        self.outputs.ended(&done.ended, &self.keeper.ground().policy, is_init);
+        self.outputs.ended(&done.ended, &self.keeper.ground().policy);
         for ended in &done.ended {
             let counter = match ended.outcome {
                 Outcome::Exited => &mut self.totals.exited,
@@ -343,14 +342,10 @@ impl<H: Host> Warden<H> {
 
     /// As PID 1 of a container we get what others leave behind, and nobody else collects it once it has ended.
     pub fn collect(&mut self) {
-        if self.is_init() {
+        if self.setup.host.here().pid == Pid::INIT {
             let count = self.setup.host.collect();
             debug!("collected {count}");
         }
-    }
-
-    fn is_init(&self) -> bool {
-        self.setup.host.here().pid == Pid::INIT
     }
 
     /// No new plan is begun from now on.

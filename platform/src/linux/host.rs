@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::io::Errno;
-use rustix::process::{Resource, WaitId, WaitIdOptions, getrlimit, setrlimit, waitid};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::pinned::{self, LinuxPinned};
 use super::waiter::EpollWaiter;
-use super::{facts, here, proc, units, why};
+use super::{collect, facts, here, proc, units, why};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::{Host, HostError, UnitMain, Walk, Walked};
 use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
@@ -211,8 +211,7 @@ impl Host for LinuxHost {
     }
 
     fn collect(&self) -> usize {
-        let how = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-        std::iter::from_fn(|| waitid(WaitId::All, how).ok().flatten()).count()
+        collect::adopted(self)
     }
 
     fn pin_limit(&self) -> usize {

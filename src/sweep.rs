@@ -9,7 +9,7 @@ use reaper_platform::{Condition, Host, HostError, Pid, ProcId, StartTime, Why};
 use crate::census::{self, Census};
 use crate::facts::Fact;
 use crate::gates::How;
-use crate::look::{Ground, Judgement, Looker, is_alone};
+use crate::look::{Ground, Judgement, Lonely, Looker};
 use crate::patience;
 use crate::plan::{Plan, plan};
 use crate::report::history::Account;
@@ -20,12 +20,6 @@ use crate::verdict::{Answer, Gate, Verdict};
 
 /// Rounds of "look again and end what is new": a process can fork while it is being ended.
 const MAX_ROUNDS: usize = 3;
-
-/// What is wrong where nobody but us is to be seen.
-pub const ALONE: &str = "reaper is alone in its PID namespace, so no agent can be seen from here";
-/// What helps.
-pub const ALONE_HINT: &str = "share the agents' PID namespace: `shareProcessNamespace: true` in a pod, \
-                              `docker run --pid=container:NAME` or `--pid=host`, `pid: \"service:NAME\"` in compose";
 
 /// What was seen and decided.
 #[derive(Debug, Clone)]
@@ -42,8 +36,8 @@ pub struct Survey {
     pub unreadable: usize,
     /// Whether not one marker could be read, although there were processes to read them from.
     pub blind: bool,
-    /// Whether there is nobody in our PID namespace but us.
-    pub alone: bool,
+    /// Why nobody that we could look after can be here.
+    pub lonely: Option<Lonely>,
     /// How many candidates could not even be judged as unknown.
     pub lost: usize,
     /// How many have ended and were not collected by their adopter.
@@ -54,21 +48,19 @@ impl Survey {
     /// Whether everything that had to be seen was seen.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.census.complete && !self.blind && !self.alone && self.lost == 0
+        self.census.complete && !self.blind && self.lonely.is_none() && self.lost == 0
     }
 
     /// What kept it from being complete, in words.
     #[must_use]
-    pub fn troubles(&self) -> Vec<&'static str> {
+    pub fn troubles(&self) -> Vec<String> {
         let mut troubles = Vec::new();
         if self.blind {
-            troubles.push("not one environment could be read, so no marker can be seen");
+            troubles.push("not one environment could be read, so no marker can be seen".to_owned());
         }
-        if self.alone {
-            troubles.push(ALONE);
-        }
+        troubles.extend(self.lonely.as_ref().map(Lonely::what));
         if !self.census.complete || self.lost > 0 {
-            troubles.push("not all processes could be looked at, so there may be more orphans");
+            troubles.push("not all processes could be looked at, so there may be more orphans".to_owned());
         }
         troubles
     }
@@ -122,7 +114,7 @@ pub fn survey<H: Host>(
         plan: Plan::default(),
         later: Plan::default(),
         blind: false,
-        alone: is_alone(&*ground.host, &census.children),
+        lonely: Lonely::look(ground, &census.children, !census.candidates.is_empty()),
         lost: 0,
         zombies: 0,
         census,

@@ -21,6 +21,9 @@ static void become(const char *program, char **env)
 {
     const char *name = strrchr(program, '/');
     char *argv[] = { (char *)(name ? name + 1 : program), 0 };
+    /* Whoever waits for the output of an `exec` would wait for this one. */
+    for (int fd = 0; fd < 3; fd++)
+        close(fd);
     execve(program, argv, env);
     _exit(127);
 }

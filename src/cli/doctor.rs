@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use reaper_platform::{Host as _, NativeHost, Pid};
+use reaper_platform::{Host as _, NativeHost};
 
 use super::args::{Color, Doctor as Args, Format};
 use super::exit::{CommandError, Exit};
@@ -17,11 +17,13 @@ use super::{Context, control, scan};
 use crate::config::{self, Overrides, Policy, Sources};
 use crate::doctor::self_test::{self, SelfTest};
 use crate::doctor::{Check, linger, namespace, places, quick, service, settings, stand_in as life};
-use crate::look::{Ground, is_alone};
+use crate::look::Ground;
 use crate::patience;
 use crate::report::doctor::{About, CheckReport, Doctor, SelfTestReport, document};
 use crate::report::words;
 use crate::service::control::{CONTROL, Command, Request};
+use crate::sightings::Sightings;
+use crate::sweep;
 
 /// How long a running service may take to answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -41,7 +43,11 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
     };
     let ground = Ground::new(Arc::clone(&context.host), Arc::new(policy), scope);
     let mut checks = quick(&ground, context.var("MANAGERPID"));
-    checks.extend(namespace::check(here.pid, alone(&context.host)));
+    // What a scan would say.
+    if let Ok(survey) = sweep::survey(&ground, &Sightings::default(), false, patience::LIMIT) {
+        checks.extend(namespace::check(here.pid, survey.lonely.as_ref()));
+        checks.extend(namespace::sight(&survey));
+    }
     checks.push(settings::check(&loaded));
     let mut self_tested = None;
     match context.paths() {
@@ -87,10 +93,6 @@ fn without_a_host(e: &CommandError, args: &Args, out: &mut Out) -> Result<Exit, 
     );
     let about = About { checked_at: words::now(), uid: None, all_users: args.all_users };
     conclude(&document(about, &[check], None), args, false, out)
-}
-
-fn alone(host: &NativeHost) -> bool {
-    is_alone(host, &host.children(Pid::INIT).unwrap_or_default())
 }
 
 fn defaults() -> Result<Policy, CommandError> {

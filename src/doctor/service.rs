@@ -4,7 +4,6 @@ use super::{Check, Level};
 use crate::report::escape::again;
 use crate::report::status::Status;
 use crate::report::words;
-use crate::sweep;
 use std::time::Duration;
 
 const NAME: &str = "service";
@@ -53,8 +52,9 @@ pub fn check(found: &Found) -> Check {
             "run `reaper doctor` where the service runs; its unit or its container is in the way (see sandbox)",
         );
     }
-    if status.sight.alone {
-        return Check::fail(NAME, format!("{runs}: {}", sweep::ALONE), sweep::ALONE_HINT);
+    if let Some(lonely) = &status.sight.lonely {
+        let hint = "see the check `namespace`, or run `reaper doctor` where the service runs";
+        return Check::fail(NAME, format!("{runs}: {}", again(lonely)), hint);
     }
     if let Some(impaired) = status.impaired.iter().find(|impaired| impaired.level == Level::Fail.name()) {
         let hint = impaired.hint.as_deref().unwrap_or("see its log");
@@ -113,7 +113,7 @@ mod tests {
                 examined: 1,
                 unreadable: 0,
                 blind: false,
-                alone: false,
+                lonely: None,
             },
             impaired: Vec::new(),
             sweeps: Sweeps {

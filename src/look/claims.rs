@@ -14,7 +14,7 @@ use crate::sightings::Past;
 use crate::verdict::Answer;
 
 /// Outside of which there is nothing (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
-const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+pub(super) const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
 impl<H: Host> Looker<H> {
     pub(super) fn claims(&self, case: &Case<'_>, profiles: &[&Profile]) -> Vec<Claim> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use reaper_platform::{Host, Pid, Scope, Walked, Wanted};
+use reaper_platform::{Host, Pid, Scope, Wanted};
 
 use crate::config::Policy;
 use crate::gates::Us;
@@ -53,25 +53,6 @@ pub fn wanted(policy: &Policy) -> Wanted {
     names.extend(policy.keep_env().iter().map(|m| m.name.clone()));
     names.extend([OWNER, KEEP, SYSTEMD_EXEC_PID].map(str::to_owned));
     Wanted::new(names)
-}
-
-/// Whether there is nobody in our PID namespace but us and, at most, the init that a container runtime put above us:
-/// then there is nothing to see, however long one looks. `adopted` are the children of PID 1; where there are any,
-/// that is told without looking at all processes.
-#[must_use]
-pub fn is_alone<H: Host>(host: &H, adopted: &[Pid]) -> bool {
-    let own = host.here().pid;
-    let is_at_the_top =
-        || own == Pid::INIT || host.glance(own).is_ok_and(|stat| stat.ppid == Some(Pid::INIT));
-    adopted.iter().all(|pid| *pid == own)
-        && is_at_the_top()
-        && host.walk(Scope::Everyone).is_ok_and(|walk| {
-            let comm = walk.entries.iter().find(|e| e.stat.pid == own).map(|e| &e.stat.comm);
-            // A probe, or whoever asks for the status: it came to us, and is nobody to look after.
-            let is_another = |e: &Walked| Some(&e.stat.comm) == comm;
-            let is_one_of_us = |e: &Walked| [own, Pid::INIT].contains(&e.stat.pid) || is_another(e);
-            walk.unreadable == 0 && walk.entries.iter().all(is_one_of_us)
-        })
 }
 
 /// Follows our own line upwards.

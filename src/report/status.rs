@@ -52,11 +52,11 @@ pub struct Status {
 impl Status {
     /// Why it is not ready, in words for a probe.
     #[must_use]
-    pub fn not_ready(&self) -> Option<&'static str> {
+    pub fn not_ready(&self) -> Option<&str> {
         if self.sight.blind {
             Some("blind: not one environment can be read")
-        } else if self.sight.alone {
-            Some(crate::sweep::ALONE)
+        } else if self.sight.lonely.is_some() {
+            self.sight.lonely.as_deref()
         } else if self.is_impaired() {
             Some("impaired: a check at its start failed, see `reaper status`")
         } else if self.ready {
@@ -127,9 +127,9 @@ pub struct SightStatus {
     pub unreadable: usize,
     /// Whether not one marker could be read.
     pub blind: bool,
-    /// Whether there is no process but the service itself in its PID namespace.
+    /// Why nobody that the service could look after can be where it runs; null where somebody can.
     #[serde(default)]
-    pub alone: bool,
+    pub lonely: Option<String>,
 }
 
 /// A check at the start that did not come out well.

@@ -7,7 +7,7 @@ use reaper_platform::{Clock, Host, Scope};
 use super::pause::Pause;
 use super::warden::Warden;
 use crate::doctor::{Check, Level};
-use crate::look::Judgement;
+use crate::look::{Judgement, Lonely};
 use crate::report::build::seconds;
 use crate::report::escape::escape;
 use crate::report::status::{
@@ -26,9 +26,7 @@ pub fn line<H: Host>(warden: &Warden<H>) -> String {
     if warden.keeper.view().blind {
         parts.push("blind: not one environment can be read".to_owned());
     }
-    if warden.keeper.view().alone {
-        parts.push(crate::sweep::ALONE.to_owned());
-    }
+    parts.extend(warden.keeper.view().lonely.as_ref().map(Lonely::what));
     let failed: Vec<&str> = failed(&warden.setup.checks).collect();
     if !failed.is_empty() {
         parts.push(format!("impaired by {} (see `reaper doctor`)", failed.join(", ")));
@@ -94,7 +92,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
             examined: sight.examined,
             unreadable: sight.unreadable,
             blind: sight.blind,
-            alone: sight.alone,
+            lonely: sight.lonely.as_ref().map(Lonely::what),
         },
         impaired: impaired(&warden.setup.checks),
         sweeps: Sweeps {
@@ -122,7 +120,10 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
 /// Whether we see what we must see.
 pub(super) fn is_ready<H: Host>(warden: &Warden<H>) -> bool {
     let sight = warden.keeper.view();
-    warden.is_well() && !sight.blind && !sight.alone && failed(&warden.setup.checks).next().is_none()
+    warden.is_well()
+        && !sight.blind
+        && sight.lonely.is_none()
+        && failed(&warden.setup.checks).next().is_none()
 }
 
 /// What keeps us from our job, since the start.

@@ -106,7 +106,7 @@ impl<H: Host> Warden<H> {
         let pause = setup.runtime.as_ref().and_then(|runtime| Pause::load(runtime, here, &started));
         let ground = Ground::new(host, Arc::clone(&setup.policy), setup.scope);
         let keeper = Keeper::new(ground, sightings.clone(), setup.limit)?;
-        if let Some(check) = namespace::check(here.pid, keeper.view().alone) {
+        if let Some(check) = namespace::check(here.pid, keeper.view().lonely.as_ref()) {
             complain(&check);
         }
         let now = setup.host.clock();

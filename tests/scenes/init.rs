@@ -17,6 +17,39 @@ fn service(troupe: &Troupe) -> String {
     format!("export HOME={} REAPER_GRACE=100ms REAPER_INTERVAL=1s; exec {program} run", home.display())
 }
 
+#[test]
+fn beside_agents_of_another_user_or_group_it_is_blind_and_says_as_whom_to_run() {
+    play(&Stage::new().systemd().several_users(), here!(), || {
+        let troupe = Troupe::new();
+        let goose = program(&troupe, "goose");
+        let pause = format!("exec -a pause {}", program(&troupe, "pause").display());
+        let pod = match Pod::start(&troupe, &pause, "pause") {
+            Ok(pod) => pod,
+            Err(reason) => return skip(here!(), &reason),
+        };
+        let agents = "setpriv --reuid 1000 --regid 1000 --clear-groups";
+        drop(pod.exec(&format!("{agents} setsid bash -c '{} acp &'", goose.display())));
+        drop(pod.find("goose", |one| one.ppid == 1));
+        for (uid, gid, words) in [(1000, 1001, "not one environment"), (1234, 1234, "runs as uid 1000")] {
+            let mine = home(&troupe).join(uid.to_string());
+            for line in [&["scan", "--dry-run"][..], &["doctor", "--no-self-test"]] {
+                let reaper = Reaper::new(&mine, line.iter().copied()).uid(uid).command();
+                let ids = [format!("--reuid={uid}"), format!("--regid={gid}"), "--clear-groups".to_owned()];
+                let mut as_user = Command::new("setpriv");
+                as_user.args(ids).arg(reaper.get_program()).args(line);
+                as_user.envs(reaper.get_envs().filter_map(|(name, value)| Some((name, value?))));
+                let ran: crate::common::Ran =
+                    enter(pod.init(), &["--pid", "--mount"], &as_user).output().unwrap().into();
+                let said = format!("{}{}", ran.stdout, ran.stderr);
+                assert_eq!(ran.code, 4, "{said}");
+                for words in [words, "runAsUser and runAsGroup"] {
+                    assert!(said.contains(words), "`{words}` is not in {said}");
+                }
+            }
+        }
+    });
+}
+
 /// Asks, with the words of the service's own command line.
 fn ask(troupe: &Troupe, pod: &Pod<'_>, args: &[&str]) -> crate::common::Ran {
     enter(pod.init(), &["--pid", "--mount"], &Reaper::new(&home(troupe), args.iter().copied()).command())

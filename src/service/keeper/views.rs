@@ -6,7 +6,7 @@ use std::time::Duration;
 use reaper_platform::{Host, HostError, Pid, Waiter as _};
 
 use super::{Keeper, View};
-use crate::look::{Judgement, is_alone};
+use crate::look::{Judgement, Lonely};
 use crate::service::compare::Difference;
 use crate::sweep;
 
@@ -33,7 +33,7 @@ impl<H: Host> Keeper<H> {
             examined: self.census.examined,
             unreadable: self.census.unreadable + unread,
             blind: unread > 0 && read == 0,
-            alone: is_alone(&*self.ground.host, &self.census.children),
+            lonely: Lonely::look(&self.ground, &self.census.children, read + unread > 0),
         }
     }
 

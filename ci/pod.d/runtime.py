@@ -47,7 +47,7 @@ class Pod:
         namespaces += [{"type": kind, **({"path": path(kind)} if self.pause else {})} for kind in shared]
         volume = lambda where: {"destination": where, "type": "tmpfs", "source": "tmpfs",
                                 # As the kubelet makes an emptyDir: root's, and for everybody to write.
-                                "options": ["nosuid", "nodev", "noexec", "mode=0777", "size=1m"]}
+                                "options": ["nosuid", "nodev", "noexec", "mode=0777", "size=64m"]}
         process = {"terminal": False, "user": {"uid": uid, "gid": gid}, "args": args, "cwd": "/", "env": list(env),
                    "noNewPrivileges": True,
                    "capabilities": {"bounding": caps, "permitted": has, "effective": has,
@@ -86,7 +86,10 @@ class Pod:
 
     def exec(self, name, *args):
         """Runs a command in a running container, with the container's own user, environment and rights."""
-        return self.run("exec", name, *args)
+        process = json.loads((self.work / "bundles" / name / "config.json").read_text())["process"]
+        spec = self.work / "process.json"
+        spec.write_text(json.dumps({**process, "args": list(args)}))
+        return self.run("exec", "--process", str(spec), name)
 
     def state(self, name):
         said = self.run("state", name)

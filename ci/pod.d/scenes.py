@@ -81,6 +81,23 @@ def sidecar(pod, root, rootfs, config, seccomp, gid):
             os.kill(pid, 9)  # ours: left behind by the container that this scene started
 
 
+def mounted_config(pod, root, rootfs, config):
+    """A ConfigMap as the kubelet mounts it: its folder is for everybody to write, one file of it (`subPath`) is not."""
+    folder = pod.work / "configmap"
+    folder.mkdir()
+    (folder / "config.toml").write_text('grace = "45s"\n')
+    (folder / "config.toml").chmod(0o444)
+    folder.chmod(0o777)
+    bind = lambda source, where: [{"destination": where, "type": "bind", "source": str(source), "options": ["bind", "ro"]}]
+    how = {"uid": 1000, "gid": 1000, "env": config["Env"], "writable": ["/state", "/runtime"]}
+    alone = pod.once("file", rootfs, command(config, "config", "show"), **how,
+                     mounts=bind(folder / "config.toml", "/etc/reaper/config.toml"))
+    assert alone.returncode == 0 and "45s" in alone.stdout, alone
+    whole = pod.once("folder", rootfs, command(config, "config", "show"), **how, mounts=bind(folder, "/etc/reaper"))
+    assert whole.returncode == 3 and "subPath" in whole.stderr, whole
+    say("a config that is mounted alone is read; one in a ConfigMap's folder is refused, with the way out: exit 3")
+
+
 def first_process(pod, root, rootfs, config):
     """`docker run reaper` without a namespace to share: it is PID 1, and alone."""
     alone, pod.pause = pod.pause, None
@@ -100,6 +117,7 @@ def first_process(pod, root, rootfs, config):
     say("and the service is alive and not ready")
     pod.run("kill", "first", "TERM")
     until("SIGTERM ends PID 1", lambda: pod.state("first")["status"] in ("stopped", "gone"), STOP_LIMIT)
+    mounted_config(pod, root, rootfs, config)
     bare = pod.once("bare", rootfs, command(config, "run"), uid=1000, gid=1000, env=config["Env"])
     assert bare.returncode == 4 and "/runtime" in bare.stderr and "hint:" in bare.stderr, bare
     say(f"without a volume on a read-only root it says what to mount: {bare.stderr.splitlines()[0]}")

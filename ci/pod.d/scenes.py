@@ -55,7 +55,7 @@ def sidecar(pod, root, rootfs, config, seccomp, gid):
     assert pod.processes()[orphan][2] == pod.pause, "the orphan's parent is not pause"
     until("it is ready", lambda: probe("ready").returncode == 0)
     say("`reaper status --check live` and `ready` answer in its container")
-    until("the orphan is ended", lambda: orphan not in pod.processes())
+    until("the orphan is ended", lambda: orphan not in pod.processes(), 10)
     took = time.monotonic() - born
     assert took >= GRACE - 0.5, f"the orphan was ended after {took:.1f} s, within its grace of {GRACE} s"
     say(f"an orphan whose parent is pause was ended {took:.1f} s after it was first there (grace {GRACE} s)")

@@ -38,10 +38,12 @@ impl Sources {
     pub fn files(&self) -> Vec<PathBuf> {
         match self.named() {
             Some(path) => vec![path],
-            // Without a home the user's file is the system's own.
             None => {
-                let user = self.user.clone().filter(|user| *user != self.system);
-                [Some(self.system.clone()), user].into_iter().flatten().collect()
+                let mut files: Vec<_> =
+                    [Some(self.system.clone()), self.user.clone()].into_iter().flatten().collect();
+                // For a system service, which has no home, they are one.
+                files.dedup();
+                files
             }
         }
     }
@@ -115,4 +117,17 @@ pub(super) fn read(sources: &Sources) -> Result<Layers, ConfigError> {
         }
     }
     Ok(Layers { files, env })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_both_is_read_once() {
+        let sources = Sources { system: SYSTEM.into(), user: Some(SYSTEM.into()), ..Sources::default() };
+        assert_eq!(sources.files(), [PathBuf::from(SYSTEM)]);
+        let two = Sources { user: Some("/home/alice/.config/reaper/config.toml".into()), ..sources };
+        assert_eq!(two.files().len(), 2);
+    }
 }

@@ -138,7 +138,7 @@ def overlay(directory):
         kinds.append(kind)
         if kind == "PodMonitor":
             known_fields(where, document, MONITOR)
-            for endpoint in document["spec"]["podMetricsEndpoints"]:
+            for endpoint in document["spec"].get("podMetricsEndpoints", []):
                 need(where, endpoint.get("port") == "reaper-metrics", "it scrapes another port")
             continue
         for version in VERSIONS:

@@ -36,7 +36,7 @@ def sidecar(pod, root, rootfs, config, seccomp, gid):
     # A native sidecar is there first.
     pod.start("reaper", rootfs, command(config), uid=1000, gid=gid, env=[*config["Env"], *settings],
               writable=["/state", "/runtime"], seccomp=seccomp)
-    probe = lambda what: pod.exec("reaper", "/usr/bin/reaper", "status", "--check", what)
+    probe = lambda what: pod.exec("reaper", "reaper", "status", "--check", what)  # as in the manifests
     until("it is alive", lambda: probe("live").returncode == 0)
     words = ["orphan:/bin/goose", "child:/bin/claude", "unmarked:/bin/opencode", "orphan:/bin/helper"]
     main = pod.start("workload", root, ["/bin/codex", "main", *words], uid=1000, gid=1000, env=marked)
@@ -68,6 +68,9 @@ def sidecar(pod, root, rootfs, config, seccomp, gid):
     scrape = subprocess.run([*net, "python3", "-c", fetch, f"http://{ADDRESS}:{PORT}/metrics"], capture_output=True, text=True)
     assert 'reaper_terminated_total{outcome="exited",profile="sprout"} 1' in scrape.stdout, scrape.stdout + scrape.stderr
     say(f"metrics are served on the pod's address: {len(scrape.stdout.splitlines())} lines")
+    doctor = pod.exec("reaper", "reaper", "doctor")
+    assert doctor.returncode == 0 and "self-test a process of our own was orphaned" in doctor.stdout, doctor.stdout
+    say("`reaper doctor` tries the whole way there, on a process of its own")
     log = [json.loads(line) for line in pod.log("reaper").splitlines()]
     assert log, "the shipped config asks for a log of one object a line"
     started = time.monotonic()

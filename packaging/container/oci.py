@@ -1,4 +1,5 @@
-"""Makes an image in the OCI layout from a Containerfile and its context, both in one directory: `oci.py DIR`.
+"""Makes an image in the OCI layout from a Containerfile and its context, both in one directory: `oci.py DIR`;
+`oci.py --machine BINARY` says what a static program is for.
 
 For machines without a container engine. It knows the few instructions that an image of one file needs and refuses all
 others, so that the Containerfile stays the one place where the image is described. Times and owners are fixed: the same
@@ -17,6 +18,7 @@ import sys
 import tarfile
 
 MACHINES = {62: "amd64", 183: "arm64"}  # e_machine of the ELF header
+PT_INTERP = 3
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
@@ -89,10 +91,16 @@ def layer(copies):
 
 
 def architecture(binary):
-    header = binary.read_bytes()[:20]
-    machine = struct.unpack_from("<H", header, 18)[0] if header[:4] == b"\x7fELF" else None
+    """What machine a program is for; refuses one that needs a loader, because the image has none (elf(5), 64 bit)."""
+    data = binary.read_bytes()
+    machine = struct.unpack_from("<H", data, 18)[0] if data[:5] == b"\x7fELF\x02" else None
     if machine not in MACHINES:
         fail(f"`{binary}` is for no machine that is known here", "give a Linux binary for x86_64 or aarch64")
+    [at], (size, count) = struct.unpack_from("<Q", data, 32), struct.unpack_from("<HH", data, 54)
+    if PT_INTERP in (struct.unpack_from("<I", data, at + size * number)[0] for number in range(count)):
+        build = "cargo build --release --target x86_64-unknown-linux-gnu"
+        fail(f"`{binary}` is not static: it needs a loader, which the image has not",
+             f"RUSTFLAGS='-C target-feature=+crt-static' {build}")
     return MACHINES[machine]
 
 
@@ -144,4 +152,7 @@ def main(directory):
 
 if __name__ == "__main__":
     os.umask(0o022)
-    main(pathlib.Path(sys.argv[1]))
+    if sys.argv[1] == "--machine":
+        print(architecture(pathlib.Path(sys.argv[2])))
+    else:
+        main(pathlib.Path(sys.argv[1]))

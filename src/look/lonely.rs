@@ -9,6 +9,9 @@ use crate::config::Policy;
 use crate::program::{Identity, Names};
 use crate::report::escape::escape;
 
+/// Most children of the adopters that are looked at for an agent of another user.
+const MAX_ADOPTED: usize = 256;
+
 /// What makes blind, and what helps; also for a container that can read nobody's environment.
 pub const AS_THE_AGENTS: &str = "run reaper with the agents' user and group (runAsUser and runAsGroup in a pod, `--user UID:GID`), \
                                  or for several users as root with --all-users and the capabilities KILL, SYS_PTRACE and \
@@ -65,10 +68,11 @@ impl Lonely {
         }
         // On a machine in a container (LXC, nspawn) users come and go, and each has a reaper of its own.
         let Scope::User(own) = ground.us.scope else { return None };
-        if here.systemd_booted || others(&ground.host.walk(Scope::User(own)).ok()?, here.pid) > 0 {
+        if here.systemd_booted {
             return None;
         }
-        adopted.iter().find_map(|pid| stranger(ground, *pid)).map(Self::Strangers)
+        let who = adopted.iter().take(MAX_ADOPTED).find_map(|pid| stranger(ground, *pid))?;
+        (others(&ground.host.walk(Scope::User(own)).ok()?, here.pid) == 0).then_some(Self::Strangers(who))
     }
 }
 

@@ -3,9 +3,10 @@
 
 For machines without a container engine. It knows the few instructions that an image of one file needs and refuses all
 others, so that the Containerfile stays the one place where the image is described. Times and owners are fixed: the same
-files give the same image.
+files and the same SOURCE_DATE_EPOCH give the same image.
 """
 
+import datetime
 import gzip
 import hashlib
 import io
@@ -121,7 +122,9 @@ def main(directory):
     machine = architecture(directory / "rootfs/usr/bin/reaper")
     tar = layer(copies)
     packed = blob(gzip.compress(tar, mtime=0), LAYER)
-    epoch = "1970-01-01T00:00:00Z"
+    # https://reproducible-builds.org/specs/source-date-epoch/
+    seconds = int(os.environ.get("SOURCE_DATE_EPOCH", "0"))
+    epoch = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     image = {
         "created": epoch,
         "architecture": machine,

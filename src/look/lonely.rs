@@ -1,7 +1,7 @@
 //! Where nobody that we could look after can be, however long we look: a container without the agents' PID namespace, or
 //! beside agents of another user. Everything else looks healthy there, and nothing found would be called clean.
 
-use reaper_platform::{Host, Pid, Scope, Walk, Walked};
+use reaper_platform::{Host, Pid, Scope, Stat, Walk, Walked};
 
 use super::Ground;
 use super::claims::INITIAL_PID_NAMESPACE;
@@ -58,9 +58,12 @@ impl Lonely {
         if has_own || here.pid_namespace == INITIAL_PID_NAMESPACE {
             return None;
         }
+        // PID 1 is reaper, or an init that runs nothing but reaper. Below a pod's pause the others may just not be there
+        // yet: a sidecar is started first.
         let is_at_the_top = || {
-            let parent = ground.host.glance(here.pid).ok()?.ppid;
-            Some(here.pid == Pid::INIT || parent == Some(Pid::INIT))
+            let us = ground.host.glance(here.pid).ok()?;
+            let is_reaper = |init: Stat| init.comm == us.comm;
+            Some(us.ppid == Some(Pid::INIT) || ground.host.glance(Pid::INIT).is_ok_and(is_reaper))
         };
         if adopted.iter().all(|pid| *pid == here.pid) && is_at_the_top() == Some(true) {
             let all = ground.host.walk(Scope::Everyone).ok()?;

@@ -72,6 +72,8 @@ fn as_pid_1_it_ends_what_is_orphaned_to_it_and_leaves_no_zombie() {
         let alone = ask(&troupe, &pod, &["status", "--check", "ready"]);
         assert!(alone.code == 4 && alone.stderr.contains("alone in its PID namespace"), "{}", alone.stderr);
         assert_eq!(ask(&troupe, &pod, &["status", "--check", "live"]).code, 0);
+        let scan = ask(&troupe, &pod, &["scan", "--dry-run"]);
+        assert!(scan.code == 4 && scan.stderr.contains("alone in its PID namespace"), "{}", scan.stdout);
         // A stranger whose shell has ended comes to it, and ends by itself.
         drop(pod.exec("(sleep 0.05 &) ; true"));
         // An agent, started from outside as `docker exec` does, leaves a helper behind.

@@ -5,7 +5,6 @@ use reaper_platform::{Host, Pid, Scope, Stat, Walk, Walked};
 
 use super::Ground;
 use super::claims::INITIAL_PID_NAMESPACE;
-use crate::config::Policy;
 use crate::program::{Identity, Names};
 use crate::report::escape::escape;
 
@@ -55,7 +54,8 @@ impl Lonely {
     /// looking at all processes.
     pub fn look<H: Host>(ground: &Ground<H>, adopted: &[Pid], has_own: bool) -> Option<Self> {
         let here = ground.host.here();
-        if has_own || here.pid_namespace == INITIAL_PID_NAMESPACE {
+        // 0: a system that has no such namespaces.
+        if [0, INITIAL_PID_NAMESPACE].contains(&here.pid_namespace) {
             return None;
         }
         // PID 1 is reaper, or an init that runs nothing but reaper. Below a pod's pause the others may just not be there
@@ -71,7 +71,7 @@ impl Lonely {
         }
         // On a machine in a container (LXC, nspawn) users come and go, and each has a reaper of its own.
         let Scope::User(own) = ground.us.scope else { return None };
-        if here.systemd_booted {
+        if has_own || here.systemd_booted {
             return None;
         }
         let who = adopted.iter().take(MAX_ADOPTED).find_map(|pid| stranger(ground, *pid))?;
@@ -90,12 +90,9 @@ fn others(walk: &Walk, own: Pid) -> usize {
 fn stranger<H: Host>(ground: &Ground<H>, pid: Pid) -> Option<String> {
     let stat = ground.host.glance(pid).ok().filter(|stat| !stat.state.is_dead())?;
     let argv = ground.host.glance_argv(pid).unwrap_or_default();
-    let names = Names::of(&Identity { exe: None, argv: Some(&argv), comm: &stat.comm }).clone();
-    is_named(&ground.policy, &names, &argv).then_some(())?;
-    let uid = ground.host.owner(pid).ok()?;
+    let identity = Identity { exe: None, argv: Some(&argv), comm: &stat.comm };
+    let names = Names::of(&identity);
+    let is_agent = ground.policy.profiles().iter().any(|p| p.programs.find(&names, &argv).is_some());
+    let uid = ground.host.owner(pid).ok().filter(|_| is_agent)?;
     Some(format!("`{}` (pid {pid}) runs as uid {uid}", escape(&stat.comm)))
-}
-
-fn is_named(policy: &Policy, names: &Names<'_>, argv: &[Vec<u8>]) -> bool {
-    policy.profiles().iter().any(|profile| profile.programs.find(names, argv).is_some())
 }

@@ -105,14 +105,18 @@ fn alone_in_a_namespace_nothing_can_be_seen_and_that_is_not_called_clean() {
         for (line, code) in
             [(&["scan", "--dry-run"][..], 4), (&ACT[..], 4), (&["doctor", "--no-self-test"][..], 4)]
         {
-            let mut container = Command::new("unshare");
-            container.args(["--pid", "--fork", "--kill-child", "--mount-proc"]);
-            let reaper = Reaper::new(&home(&troupe), line.iter().copied());
-            let ran: crate::common::Ran = reaper.through(container).output().unwrap().into();
-            let said = format!("{}{}", ran.stdout, ran.stderr);
-            assert_eq!(ran.code, code, "{said}");
-            for words in ["alone in its PID namespace", "shareProcessNamespace", "--pid=container"] {
-                assert!(said.contains(words), "`{words}` is not in {said}");
+            // As PID 1, and below one that runs nothing else, as `docker run --init` does.
+            let below = ["sh", "-c", "\"$@\"; exit $?", "sh"];
+            for init in [&[][..], &below] {
+                let mut container = Command::new("unshare");
+                container.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).args(init);
+                let reaper = Reaper::new(&home(&troupe), line.iter().copied());
+                let ran: crate::common::Ran = reaper.through(container).output().unwrap().into();
+                let said = format!("{}{}", ran.stdout, ran.stderr);
+                assert_eq!(ran.code, code, "{said}");
+                for words in ["alone in its PID namespace", "shareProcessNamespace", "--pid=container"] {
+                    assert!(said.contains(words), "`{words}` is not in {said}");
+                }
             }
         }
     });

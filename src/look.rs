@@ -21,10 +21,12 @@ mod claims;
 mod ground;
 mod holders;
 mod judgement;
+mod lonely;
 mod units;
 
 pub use ground::Ground;
 pub use judgement::{Judgement, Wrapper};
+pub use lonely::{AS_THE_AGENTS, Lonely};
 
 /// One look around with fresh eyes.
 pub struct Looker<H: Host> {

@@ -61,10 +61,11 @@ impl StateDir {
     /// When it cannot be made, belongs to another user, or others can write it.
     pub fn create(path: &Path, uid: Uid) -> Result<Self, StateError> {
         let io = |source| StateError::Io {
-            what: "create the state directory",
+            what: "create the directory",
             path: path.to_owned(),
             source,
-            hint: "set XDG_STATE_HOME to a directory of yours that can be written",
+            hint: "make it writable, or set XDG_STATE_HOME or XDG_RUNTIME_DIR to a directory of yours; in a \
+                   container, mount a volume there",
         };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
         Self::open(path, uid)?.ok_or_else(|| io(io::Error::from(io::ErrorKind::NotFound)))

@@ -9,7 +9,7 @@ use reaper_platform::{Condition, Host, HostError, Pid, ProcId, StartTime, Why};
 use crate::census::{self, Census};
 use crate::facts::Fact;
 use crate::gates::How;
-use crate::look::{Ground, Judgement, Looker};
+use crate::look::{Ground, Judgement, Lonely, Looker};
 use crate::patience;
 use crate::plan::{Plan, plan};
 use crate::report::history::Account;
@@ -36,6 +36,8 @@ pub struct Survey {
     pub unreadable: usize,
     /// Whether not one marker could be read, although there were processes to read them from.
     pub blind: bool,
+    /// Why nobody that we could look after can be here.
+    pub lonely: Option<Lonely>,
     /// How many candidates could not even be judged as unknown.
     pub lost: usize,
     /// How many have ended and were not collected by their adopter.
@@ -46,18 +48,19 @@ impl Survey {
     /// Whether everything that had to be seen was seen.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.census.complete && !self.blind && self.lost == 0
+        self.census.complete && !self.blind && self.lonely.is_none() && self.lost == 0
     }
 
     /// What kept it from being complete, in words.
     #[must_use]
-    pub fn troubles(&self) -> Vec<&'static str> {
+    pub fn troubles(&self) -> Vec<String> {
         let mut troubles = Vec::new();
         if self.blind {
-            troubles.push("not one environment could be read, so no marker can be seen");
+            troubles.push("not one environment could be read, so no marker can be seen".to_owned());
         }
+        troubles.extend(self.lonely.as_ref().map(Lonely::what));
         if !self.census.complete || self.lost > 0 {
-            troubles.push("not all processes could be looked at, so there may be more orphans");
+            troubles.push("not all processes could be looked at, so there may be more orphans".to_owned());
         }
         troubles
     }
@@ -113,6 +116,7 @@ pub fn survey<H: Host>(
         plan: Plan::default(),
         later: Plan::default(),
         blind: false,
+        lonely: Lonely::look(ground, &census.children, !census.candidates.is_empty()),
         lost: 0,
         zombies: 0,
         census,

@@ -152,6 +152,12 @@ pub trait Host: Send + Sync + 'static {
     /// When the system refuses one.
     fn waiter(&self) -> Result<Self::Waiter, HostError>;
 
+    /// Collects the children that have ended and that we did not start, and says how many. For a container's first
+    /// process, which gets everybody's orphans.
+    fn collect(&self) -> usize {
+        0
+    }
+
     /// How many processes can be pinned at once, after raising the limit as far as allowed.
     fn pin_limit(&self) -> usize;
 }

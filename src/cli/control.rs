@@ -194,6 +194,9 @@ fn describe(status: &Status) -> String {
     if let Some(path) = &m.textfile {
         row("metrics", m.textfile_error.clone().unwrap_or_else(|| path.clone()));
     }
+    if let Some(lonely) = &status.sight.lonely {
+        row("blind", lonely.clone());
+    }
     for impaired in &status.impaired {
         row("impaired", format!("{}: {}", impaired.check, impaired.what));
     }
@@ -207,6 +210,8 @@ fn describe(status: &Status) -> String {
 fn state(status: &Status) -> String {
     let what = if status.sight.blind {
         "BLIND: not one environment can be read, so no marker can be seen (see `reaper doctor`)"
+    } else if status.sight.lonely.is_some() {
+        "BLIND: nobody that it could look after can be where it runs, see below (and `reaper doctor`)"
     } else if status.is_impaired() {
         "IMPAIRED: it cannot do its whole job, see below (and `reaper doctor`)"
     } else if !status.ready {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
-use reaper_platform::Host as _;
+use reaper_platform::{Host as _, NativeHost};
 
 use super::args::{Color, Doctor as Args, Format};
 use super::exit::{CommandError, Exit};
@@ -16,12 +16,14 @@ use super::out::{self, Out};
 use super::{Context, control, scan};
 use crate::config::{self, Overrides, Policy, Sources};
 use crate::doctor::self_test::{self, SelfTest};
-use crate::doctor::{Check, linger, places, quick, service, settings, stand_in as life};
+use crate::doctor::{Check, linger, namespace, places, quick, service, settings, stand_in as life};
 use crate::look::Ground;
 use crate::patience;
 use crate::report::doctor::{About, CheckReport, Doctor, SelfTestReport, document};
 use crate::report::words;
 use crate::service::control::{CONTROL, Command, Request};
+use crate::sightings::Sightings;
+use crate::sweep;
 
 /// How long a running service may take to answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -41,6 +43,11 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
     };
     let ground = Ground::new(Arc::clone(&context.host), Arc::new(policy), scope);
     let mut checks = quick(&ground, context.var("MANAGERPID"));
+    // What a scan would say.
+    if let Ok(survey) = sweep::survey(&ground, &Sightings::default(), false, patience::LIMIT) {
+        checks.extend(namespace::check(here.pid, survey.lonely.as_ref()));
+        checks.extend(namespace::sight(&survey));
+    }
     checks.push(settings::check(&loaded));
     let mut self_tested = None;
     match context.paths() {
@@ -92,7 +99,7 @@ fn defaults() -> Result<Policy, CommandError> {
     Ok(config::load(&Sources::default(), &Overrides::default())?)
 }
 
-fn test(ground: &Ground<reaper_platform::NativeHost>, state: &Path) -> Result<SelfTest, CommandError> {
+fn test(ground: &Ground<NativeHost>, state: &Path) -> Result<SelfTest, CommandError> {
     let host = Arc::clone(&ground.host);
     let own = self_test::ground(host, ground.us.scope, ground.policy.adopters())?;
     let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());

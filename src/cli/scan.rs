@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Host as _, NativeHost, ProcId};
+use reaper_platform::{Clock, Host as _, NativeHost, ProcId, Scope};
 use serde::Serialize;
 
 use super::args::{Format, Scan};
@@ -14,7 +14,8 @@ use super::exit::{CommandError, Exit};
 use super::out::Out;
 use super::{Context, ask, explain, live};
 use crate::config::Overrides;
-use crate::look::{Ground, Judgement};
+use crate::doctor::{Check, rights};
+use crate::look::{AS_THE_AGENTS, Ground, Judgement};
 use crate::patience;
 use crate::plan::Plan;
 use crate::report::history::History;
@@ -46,7 +47,7 @@ fn look(
     let survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
     let report = report(ground, &survey, &[], &started, args);
     print(&report, args, context.verbose, out)?;
-    complain(&survey, out);
+    complain(&survey, ground, out);
     if args.format == Format::Table && survey.orphans().next().is_some() {
         out.note("hint: `reaper scan` ends them: it asks first, and waits until their grace is over");
     }
@@ -85,7 +86,7 @@ fn act(
         // Where this cannot be written, no account can be either: better said now than after the grace.
         Err(e) => {
             print(&report(ground, &survey, &[], &started, args), args, context.verbose, out)?;
-            complain(&survey, out);
+            complain(&survey, ground, out);
             return Err(e.into());
         }
     }
@@ -136,7 +137,7 @@ fn act(
         Format::Table if !ended.is_empty() => out.data(done(&report, context.verbose)),
         _ => print(&report, args, context.verbose, out)?,
     }
-    complain(&survey, out);
+    complain(&survey, ground, out);
     match trouble {
         Some(e) => Err(e.into()),
         None => Ok(exit(&survey, &ended, &report, args)),
@@ -191,7 +192,7 @@ fn report(
         .map(|j| build::judgement(j, targets.remove(&j.id.pid).unwrap_or_default(), &clock, here))
         .collect();
     let left_alone = survey.plan.left_alone.iter().chain(&later.left_alone);
-    let warnings = survey.troubles().into_iter().map(str::to_owned).collect();
+    let warnings = survey.troubles();
     types::Scan {
         schema: types::SCAN.to_owned(),
         dry_run: args.dry_run,
@@ -278,21 +279,30 @@ fn done(report: &types::Scan, verbose: bool) -> String {
 }
 
 /// Says what could not be seen, and what would help.
-fn complain(survey: &Survey, out: &Out) {
+fn complain(survey: &Survey, ground: &Ground<NativeHost>, out: &Out) {
+    let all_users = ground.us.scope == Scope::Everyone;
     for trouble in survey.troubles() {
         out.warn(trouble);
     }
     if survey.blind {
-        out.note(
-            "hint: a sandbox may be in the way (systemd's Protect… and Private… directives in a user unit), \
-             or the processes run as another user or group; `reaper doctor` looks which",
-        );
+        out.note(format_args!(
+            "hint: {AS_THE_AGENTS}; a sandbox may be in the way, too (systemd's Protect… and Private… directives in a \
+             user unit): `reaper doctor` looks which"
+        ));
+    }
+    if let Some(lonely) = &survey.lonely {
+        out.note(format_args!("hint: {}", lonely.hint()));
     }
     if !survey.plan.deferred.is_empty() {
         out.note("hint: run this again for the deferred ones, or raise `max-targets`");
     }
     if survey.judgements.iter().any(|j| j.verdict == Verdict::Unknown) {
         out.note("hint: `reaper explain PID` says what could not be told about a process");
+        // What root lacks is known; of others it is said above.
+        let rights = rights::check(ground.host.machine().capabilities, ground.host.here().uid, all_users);
+        if let Some(Check { what, hint: Some(hint), .. }) = rights {
+            out.warn(format_args!("{what}\nhint: {hint}"));
+        }
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) fn read(path: &Path, trust: Trust) -> Result<Option<String>, ConfigEr
         if let Some(why) = distrust_folder(&facts, trust) {
             return Err(refused(
                 format!("its folder `{}` {why}", folder.display()),
-                "move the file to a folder that only you can write",
+                "move the file to a folder that only you can write; in a pod, mount the file alone (`subPath`)",
             ));
         }
     }

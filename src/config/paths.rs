@@ -46,7 +46,7 @@ impl Paths {
             Some(home) => Ok(home.join(below)),
             None => Err(Complaint::new(
                 format!("neither `{variable}` nor `HOME` holds an absolute path"),
-                format!("set HOME, or {variable}"),
+                format!("set {variable} (in a container: to a volume that this user can write), or HOME"),
             )
             .about(variable)),
         };
@@ -54,9 +54,10 @@ impl Paths {
             System::Xdg => {
                 let config = match get("XDG_CONFIG_HOME") {
                     Some(path) => path.join("reaper"),
-                    // A system service of root has no home.
-                    None if uid == 0 && get("HOME").is_none() => PathBuf::from("/etc/reaper"),
-                    None => home("XDG_CONFIG_HOME", ".config/reaper")?,
+                    // A system service of root has no home, and neither has anybody in a container of one file.
+                    None => {
+                        home("XDG_CONFIG_HOME", ".config/reaper").unwrap_or_else(|_| "/etc/reaper".into())
+                    }
                 };
                 let state = match get("XDG_STATE_HOME") {
                     Some(path) => path.join("reaper"),
@@ -161,6 +162,13 @@ mod tests {
     #[test]
     fn without_a_home_the_missing_variable_is_named() {
         let error = paths(&[], 1000, System::Xdg).unwrap_err();
-        assert!(error.contains("neither `XDG_CONFIG_HOME` nor `HOME` holds an absolute path"), "{error}");
+        assert!(error.contains("neither `XDG_STATE_HOME` nor `HOME` holds an absolute path"), "{error}");
+    }
+
+    #[test]
+    fn an_image_without_homes_needs_two_variables_only() {
+        let image = [("XDG_STATE_HOME", "/state"), ("XDG_RUNTIME_DIR", "/run")];
+        let expected = ["/etc/reaper", "/state/reaper", "/run/reaper"];
+        assert_eq!(paths(&image, 1000, System::Xdg).unwrap(), expected);
     }
 }

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod kernel;
 pub mod limits;
 pub mod linger;
+pub mod namespace;
 pub mod places;
 pub mod rights;
 pub mod sandbox;

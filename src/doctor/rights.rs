@@ -47,7 +47,10 @@ pub fn check(held: Option<Capabilities>, uid: Uid, all_users: bool) -> Option<Ch
 }
 
 fn list(missing: &[&str]) -> String {
-    missing.join(" and ")
+    match missing {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => missing.concat(),
+    }
 }
 
 #[cfg(test)]

@@ -52,6 +52,10 @@ pub fn check(found: &Found) -> Check {
             "run `reaper doctor` where the service runs; its unit or its container is in the way (see sandbox)",
         );
     }
+    if let Some(lonely) = &status.sight.lonely {
+        let hint = "see the check `namespace`, or run `reaper doctor` where the service runs";
+        return Check::fail(NAME, format!("{runs}: {}", again(lonely)), hint);
+    }
     if let Some(impaired) = status.impaired.iter().find(|impaired| impaired.level == Level::Fail.name()) {
         let hint = impaired.hint.as_deref().unwrap_or("see its log");
         return Check::fail(NAME, format!("{runs}: {}", again(&impaired.what)), again(hint));
@@ -104,7 +108,13 @@ mod tests {
                 grace_s: 30.0,
                 term_timeout_s: 10.0,
             },
-            sight: SightStatus { method: "children".into(), examined: 1, unreadable: 0, blind: false },
+            sight: SightStatus {
+                method: "children".into(),
+                examined: 1,
+                unreadable: 0,
+                blind: false,
+                lonely: None,
+            },
             impaired: Vec::new(),
             sweeps: Sweeps {
                 count: 1,

@@ -42,7 +42,12 @@ pub fn launch() -> Result<(), String> {
     // A session of its own, which is dead when the doctor looks: most launchers leave such orphans.
     host.leave_session().map_err(|e| format!("cannot leave the session: {e}"))?;
     let start = host.glance(here.pid).map_err(|e| format!("cannot read our own start: {e}"))?.start;
-    let lease = Lease { pid: here.pid, start, boot_id: here.boot_id.clone() };
+    let lease = Lease {
+        pid: here.pid,
+        start,
+        boot_id: here.boot_id.clone(),
+        pid_namespace: Some(here.pid_namespace),
+    };
     let program = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
     let mut child = command(&program, WAIT);
     child.env(MANAGED, "1").env(OWNER, lease.to_string());

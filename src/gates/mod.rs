@@ -102,6 +102,8 @@ pub enum Claim {
     Unreadable(String),
     /// The leader of its session or of its process group.
     Leader(&'static str, Pid, Fact<Leader>),
+    /// PID 1, which adopted it and may be an agent of its profile.
+    Init(Fact<Leader>),
     /// The agent that it was last seen below, when it still was in its place.
     Agent(Pid, Fact<Leader>),
 }

@@ -18,7 +18,7 @@ const GATE: Gate = Gate::Orphan;
 
 /// Inits that start no agents themselves: service managers, and container inits whose one command is
 /// known (see the gate `unsupervised`).
-const INITS: [&[u8]; 14] = [
+const INITS: [&[u8]; 15] = [
     b"systemd",
     b"launchd",
     b"tini",
@@ -33,6 +33,8 @@ const INITS: [&[u8]; 14] = [
     b"runit-init",
     b"runsvdir",
     b"s6-linux-init",
+    // Ourselves, as a container's first process.
+    b"reaper",
 ];
 
 /// Inits that run exactly one command and end with it.

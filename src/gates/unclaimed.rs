@@ -13,6 +13,7 @@ pub fn ask(case: &Case<'_>) -> Finding {
     let Some(claims) = case.claims else { return Finding::not_asked(GATE) };
     let mut unsure = None;
     let mut dead = Vec::new();
+    let mut adopted_by_agent = false;
     for claim in claims {
         match claim {
             Claim::Lease(pid, Ok(Life::Alive)) => {
@@ -43,6 +44,13 @@ pub fn ask(case: &Case<'_>) -> Finding {
             Claim::Leader(_, _, Ok(Leader::Gone | Leader::Unmarked | Leader::Orphan)) => {}
             Claim::Leader(what, pid, Err(why)) => {
                 unsure.get_or_insert(format!("the leader of its {what}, pid {pid}, cannot be read: {why}"));
+            }
+            Claim::Init(Ok(Leader::Owner)) => adopted_by_agent = true,
+            Claim::Init(Ok(_)) => {}
+            Claim::Init(Err(why)) => {
+                unsure.get_or_insert(format!(
+                    "whether PID 1, which has it now, is its owner cannot be told: {why}"
+                ));
             }
             Claim::Agent(pid, Ok(Leader::Owner)) => {
                 return Finding::no(
@@ -78,6 +86,11 @@ pub fn ask(case: &Case<'_>) -> Finding {
             unsure.get_or_insert(format!("whether its owner lives cannot be told: {why}"));
         }
         None => {}
+    }
+    // An agent that is a container's first process gets back what its own shells put into the background, and may
+    // wait for it. Only somebody else who was the owner, and has died, says otherwise.
+    if adopted_by_agent && dead.is_empty() {
+        return Finding::no(GATE, "PID 1, which has it now, is a marked agent and alive");
     }
     match unsure {
         Some(words) => Finding::unknown(GATE, words),

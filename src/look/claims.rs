@@ -7,13 +7,14 @@ use reaper_platform::{Condition, Host, Pid, StartTime, Why};
 use super::Looker;
 use crate::config::Profile;
 use crate::facts::{Fact, Facts};
-use crate::gates::{self, Case, Chain, Claim, Finalist, How, Leader, Life, marker, orphan};
+use crate::gates::{self, Case, Chain, Claim, Elder, Finalist, How, Leader, Life, marker, orphan};
 use crate::owner::{Lease, OWNER};
+use crate::program::Names;
 use crate::sightings::Past;
 use crate::verdict::Answer;
 
 /// Outside of which there is nothing (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
-const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+pub(super) const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
 impl<H: Host> Looker<H> {
     pub(super) fn claims(&self, case: &Case<'_>, profiles: &[&Profile]) -> Vec<Claim> {
@@ -53,6 +54,12 @@ impl<H: Host> Looker<H> {
                 claims.push(Claim::Leader(what, pid, self.leader(pid, facts, profiles)));
             }
         }
+        if let Some(init) = case.chain.and_then(Chain::end).filter(|end| end.pid == Pid::INIT)
+            && !own.contains(&init.pid)
+            && self.may_be_an_agent_of(init, profiles)
+        {
+            claims.push(Claim::Init(self.leader(init.pid, facts, profiles)));
+        }
         if let Some(agent) = case.past.ties.agent {
             let life = self.life(agent.pid, |start| start == agent.start);
             let standing = life.and_then(|life| match life {
@@ -64,9 +71,28 @@ impl<H: Host> Looker<H> {
         claims
     }
 
+    /// Whether a process runs a program of these profiles, or cannot be read. Where any program may be marked,
+    /// another rule says who the owner is.
+    fn may_be_an_agent_of(&self, elder: &Elder, profiles: &[&Profile]) -> bool {
+        if orphan::kind(elder, None, &self.policy, self.us.systemd_booted) != orphan::Kind::Suspect {
+            return false;
+        }
+        let Ok(facts) = &elder.facts else { return true };
+        let identity = facts.identity();
+        let argv = identity.argv.unwrap_or_default();
+        profiles.iter().any(|p| p.programs.find(&Names::of(&identity), argv).is_some())
+    }
+
     /// Nothing in a PID namespace is older than its PID 1. So an owner that is older was never in ours: it stamped
     /// what it then started in a container, and whether it lives cannot be seen from in here.
     fn life_of_owner(&self, lease: &Lease) -> Fact<Life> {
+        match lease.pid_namespace {
+            Some(inode) if inode == self.host.here().pid_namespace => {
+                return self.life(lease.pid, |start| start == lease.start);
+            }
+            Some(_) => return Err(Why::Garbled("it is in another PID namespace")),
+            None => {}
+        }
         let life = self.life(lease.pid, |start| start == lease.start)?;
         if life == Life::Alive || self.host.here().pid_namespace == INITIAL_PID_NAMESPACE {
             return Ok(life);

@@ -52,9 +52,11 @@ pub struct Status {
 impl Status {
     /// Why it is not ready, in words for a probe.
     #[must_use]
-    pub fn not_ready(&self) -> Option<&'static str> {
+    pub fn not_ready(&self) -> Option<&str> {
         if self.sight.blind {
             Some("blind: not one environment can be read")
+        } else if self.sight.lonely.is_some() {
+            self.sight.lonely.as_deref()
         } else if self.is_impaired() {
             Some("impaired: a check at its start failed, see `reaper status`")
         } else if self.ready {
@@ -125,6 +127,9 @@ pub struct SightStatus {
     pub unreadable: usize,
     /// Whether not one marker could be read.
     pub blind: bool,
+    /// Why nobody that the service could look after can be where it runs; null where somebody can.
+    #[serde(default)]
+    pub lonely: Option<String>,
 }
 
 /// A check at the start that did not come out well.

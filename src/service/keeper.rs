@@ -16,7 +16,7 @@ use super::family::Family;
 use super::innocents::{Innocents, Sort, longer};
 use crate::census::{self, Census, Known, Method};
 use crate::facts::Fact;
-use crate::look::{Ground, Judgement, Looker};
+use crate::look::{Ground, Judgement, Lonely, Looker};
 use crate::patience;
 use crate::sightings::{self, Sightings};
 use crate::sweep::{self, Look, Sight};
@@ -43,7 +43,7 @@ pub enum Event {
 }
 
 /// How well the service can see.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
     /// How the last census was taken.
     pub method: Option<Method>,
@@ -53,6 +53,8 @@ pub struct View {
     pub unreadable: usize,
     /// Whether not one marker could be read, although there were processes to read them from.
     pub blind: bool,
+    /// Why nobody that we could look after can be here.
+    pub lonely: Option<Lonely>,
 }
 
 struct Tracked<H: Host> {

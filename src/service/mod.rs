@@ -125,6 +125,7 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
                 What::Stop => break,
                 What::Reload => drop(warden.reload()),
                 What::Sweep => warden.sweep(),
+                What::Child => warden.collect(),
             },
             _ = watchdog.tick() => {
                 if warden.is_well() {
@@ -200,6 +201,7 @@ enum What {
     Stop,
     Reload,
     Sweep,
+    Child,
 }
 
 struct Signals {
@@ -207,6 +209,7 @@ struct Signals {
     int: Signal,
     hup: Signal,
     usr1: Signal,
+    chld: Signal,
 }
 
 impl Signals {
@@ -223,6 +226,7 @@ impl Signals {
             int: take(SignalKind::interrupt())?,
             hup: take(SignalKind::hangup())?,
             usr1: take(SignalKind::user_defined1())?,
+            chld: take(SignalKind::child())?,
         })
     }
 
@@ -232,6 +236,7 @@ impl Signals {
             _ = self.int.recv() => What::Stop,
             _ = self.hup.recv() => What::Reload,
             _ = self.usr1.recv() => What::Sweep,
+            _ = self.chld.recv() => What::Child,
         }
     }
 }

@@ -7,7 +7,7 @@ use reaper_platform::{Clock, Host, Scope};
 use super::pause::Pause;
 use super::warden::Warden;
 use crate::doctor::{Check, Level};
-use crate::look::Judgement;
+use crate::look::{Judgement, Lonely};
 use crate::report::build::seconds;
 use crate::report::escape::escape;
 use crate::report::status::{
@@ -26,13 +26,8 @@ pub fn line<H: Host>(warden: &Warden<H>) -> String {
     if warden.keeper.view().blind {
         parts.push("blind: not one environment can be read".to_owned());
     }
-    let failed: Vec<&str> = warden
-        .setup
-        .checks
-        .iter()
-        .filter(|check| check.level == Level::Fail)
-        .map(|check| check.name)
-        .collect();
+    parts.extend(warden.keeper.view().lonely.as_ref().map(Lonely::what));
+    let failed: Vec<&str> = failed(&warden.setup.checks).collect();
     if !failed.is_empty() {
         parts.push(format!("impaired by {} (see `reaper doctor`)", failed.join(", ")));
     }
@@ -71,7 +66,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
         scope: if warden.setup.scope == Scope::Everyone { "all-users" } else { "user" }.to_owned(),
         started_at: time(&warden.started),
         uptime_s: seconds(since(&warden.started)),
-        ready: warden.is_well() && !sight.blind && failed(&warden.setup.checks).next().is_none(),
+        ready: is_ready(warden),
         paused: warden.pause.map(|pause| match pause {
             Pause::UntilResumed => Paused { until: None, left_s: None },
             Pause::Until(end) => {
@@ -97,6 +92,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
             examined: sight.examined,
             unreadable: sight.unreadable,
             blind: sight.blind,
+            lonely: sight.lonely.as_ref().map(Lonely::what),
         },
         impaired: impaired(&warden.setup.checks),
         sweeps: Sweeps {
@@ -119,6 +115,15 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
             textfile_error: warden.outputs.textfile.error().map(str::to_owned),
         },
     }
+}
+
+/// Whether we see what we must see.
+pub(super) fn is_ready<H: Host>(warden: &Warden<H>) -> bool {
+    let sight = warden.keeper.view();
+    warden.is_well()
+        && !sight.blind
+        && sight.lonely.is_none()
+        && failed(&warden.setup.checks).next().is_none()
 }
 
 /// What keeps us from our job, since the start.

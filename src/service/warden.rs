@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Host, HostError, Scope};
+use reaper_platform::{Clock, Host, HostError, Pid, Scope};
 use tracing::{debug, error, info, warn};
 
 use super::execution::{Done, Executions};
@@ -13,7 +13,7 @@ use super::pause::Pause;
 use super::troubles::Troubles;
 use super::{logs, notify, status};
 use crate::config::{ConfigError, Policy};
-use crate::doctor::{Check, Level};
+use crate::doctor::{Check, Level, namespace};
 use crate::escalation::Outcome;
 use crate::look::Ground;
 use crate::report::status::Totals;
@@ -106,6 +106,9 @@ impl<H: Host> Warden<H> {
         let pause = setup.runtime.as_ref().and_then(|runtime| Pause::load(runtime, here, &started));
         let ground = Ground::new(host, Arc::clone(&setup.policy), setup.scope);
         let keeper = Keeper::new(ground, sightings.clone(), setup.limit)?;
+        if let Some(check) = namespace::check(here.pid, keeper.view().lonely.as_ref()) {
+            complain(&check);
+        }
         let now = setup.host.clock();
         let looks = Looks {
             count: 1,
@@ -334,6 +337,14 @@ impl<H: Host> Warden<H> {
             self.retry_at = now + RETRY;
             self.keeper.put_off(self.retry_at);
             self.trouble(&e.to_string());
+        }
+    }
+
+    /// As PID 1 of a container we get what others leave behind, and nobody else collects it once it has ended.
+    pub fn collect(&mut self) {
+        if self.setup.host.here().pid == Pid::INIT {
+            let count = self.setup.host.collect();
+            debug!("collected {count}");
         }
     }
 

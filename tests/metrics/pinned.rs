@@ -146,6 +146,7 @@ mod document {
         pub examined: u64,
         pub unreadable: u64,
         pub blind: bool,
+        pub lonely: Option<String>,
     }
 
     #[derive(Debug, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use reaper_testkit::{Shape, Stage, Troupe, here, play, skip};
+use reaper_testkit::{Alive, Shape, Stage, Troupe, here, play, skip};
 use serde_json::Value;
 
 use crate::common::{Ran, Reaper};
@@ -108,14 +108,67 @@ fn w22_an_agent_that_is_pid_1_is_no_orphan_and_neither_are_its_children() {
         let child = pod.find("claude", |one| one.ppid == 1 && one.alive.sid() != one.alive.pid);
         let apart = pod.find("claude", |one| one.ppid == 1 && one.alive.sid() == one.alive.pid);
         let orphan = leave(&pod, &format!("REAPER_OWNER={}", somebody_dead(&pod)), &codex);
-        let ran = pod.act().expect_code(4);
+        let ran = pod.act().expect_code(0);
         let words = "the leader of its session, pid 1, is marked and no orphan";
         inside_spared(&ran, &child, "spare", "unclaimed", words);
-        inside_spared(&ran, &apart, "unknown", "orphan", "its parent `goose` (pid 1) may have started it");
+        inside_spared(
+            &ran,
+            &apart,
+            "spare",
+            "unclaimed",
+            "PID 1, which has it now, is a marked agent and alive",
+        );
         judged(&of_pid_1(&pod), "spare", "orphan", "it is PID 1, which has no parent here");
         inside_ended(&ran, &orphan);
         assert!(main.alive.is_alive());
     });
+}
+
+#[test]
+fn w22_what_an_agent_that_is_pid_1_adopted_is_its_own() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let (goose, codex) = (program(&troupe, "goose"), program(&troupe, "codex"));
+        let claude = program(&troupe, "claude");
+        let pod = pod!(&troupe, &format!("exec -a goose {} acp", goose.display()), "goose");
+        let main = pod.find("goose", |one| one.pid == 1);
+        // Its session's leader is dead, and nothing but PID 1 can still want it.
+        let helper = leave(&pod, "", &claude);
+        let kept = leave(&pod, &format!("REAPER_OWNER={}", lease_inside(&pod)), &program(&troupe, "gemini"));
+        let orphan = leave(&pod, &format!("REAPER_OWNER={}", somebody_dead(&pod)), &codex);
+        let ran = pod.act().expect_code(0);
+        inside_spared(
+            &ran,
+            &helper,
+            "spare",
+            "unclaimed",
+            "PID 1, which has it now, is a marked agent and alive",
+        );
+        inside_spared(&ran, &kept, "spare", "unclaimed", "its owner, pid 1 in REAPER_OWNER, is alive");
+        inside_ended(&ran, &orphan);
+        assert!(main.alive.is_alive());
+    });
+}
+
+#[test]
+fn w22_an_agent_without_the_marker_or_of_another_user_owns_nothing_as_pid_1() {
+    for (unmarked, runas) in
+        [("env -u SPROUT_MANAGED_AGENT", ""), ("", "setpriv --reuid 1000 --regid 1000 --clear-groups")]
+    {
+        play(&Stage::new().systemd().several_users(), here!(), || {
+            let troupe = Troupe::new();
+            let (goose, claude) = (program(&troupe, "goose"), program(&troupe, "claude"));
+            let pod = pod!(&troupe, &format!("exec {runas} {unmarked} {} acp", goose.display()), "goose");
+            let helper = leave(&pod, "", &claude);
+            inside_ended(&pod.act().expect_code(0), &helper);
+        });
+    }
+}
+
+/// The lease of PID 1, with its number inside.
+fn lease_inside(pod: &Pod<'_>) -> String {
+    let init = pod.find("goose", |one| one.pid == 1);
+    lease(&init.alive).replacen(&init.alive.pid.to_string(), "1", 1)
 }
 
 /// A lease of somebody who was there, and is not any more.
@@ -143,6 +196,33 @@ fn w22_an_owner_outside_the_container_cannot_be_called_dead_inside() {
         inside_spared(&ran, &left, "unknown", "unclaimed", "its owner, pid");
         inside_ended(&ran, &plain);
     });
+}
+
+#[test]
+fn w22_an_owner_that_names_another_pid_namespace_cannot_be_called_dead_inside() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let pod = pod!(&troupe, &format!("exec -a pause {}", program(&troupe, "pause").display()), "pause");
+        // Younger than the container, so that only the namespace in the lease tells that it is outside.
+        next_tick();
+        let launcher = troupe.actor("launcher").own_session().child();
+        let namespace = |of: &Alive| namespace_of(of.pid);
+        let outside = format!("{}:{}", lease(&launcher), namespace(&launcher));
+        let inside = pod.find("pause", |one| one.pid == 1);
+        let dead = lease(&launcher).replacen(&launcher.pid.to_string(), "30000", 1);
+        let dead = format!("{dead}:{}", namespace(&inside.alive));
+        let wanted = leave(&pod, &format!("REAPER_OWNER={outside}"), &program(&troupe, "opencode"));
+        let orphan = leave(&pod, &format!("REAPER_OWNER={dead}"), &program(&troupe, "codex"));
+        let ran = pod.act().expect_code(4);
+        inside_spared(&ran, &wanted, "unknown", "unclaimed", "it is in another PID namespace");
+        inside_ended(&ran, &orphan);
+    });
+}
+
+/// The inode of a process's PID namespace.
+fn namespace_of(pid: i32) -> String {
+    let link = std::fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap();
+    link.to_str().unwrap().chars().filter(char::is_ascii_digit).collect()
 }
 
 fn parents_outside() {

@@ -20,6 +20,9 @@ mod daemons;
 #[cfg(test)]
 mod identity;
 #[cfg(test)]
+mod init;
+#[cfg(test)]
+#[cfg(test)]
 mod markers;
 #[cfg(test)]
 mod moments;

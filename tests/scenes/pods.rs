@@ -37,6 +37,11 @@ impl<'a> Pod<'a> {
         enter.args(["--target", &target, "--pid", "--mount", "--", "bash", "-c", script]).child()
     }
 
+    /// PID 1.
+    pub const fn init(&self) -> &Alive {
+        &self.init
+    }
+
     /// Runs reaper there in the same way: beside the workload, as a sidecar is.
     pub fn reaper(&self, args: &[&str]) -> Ran {
         let reaper = Reaper::new(&home(self.troupe), args.iter().copied());

@@ -11,7 +11,7 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::pinned::{self, LinuxPinned};
 use super::waiter::EpollWaiter;
-use super::{facts, here, proc, units, why};
+use super::{collect, facts, here, proc, units, why};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::{Host, HostError, UnitMain, Walk, Walked};
 use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
@@ -208,6 +208,10 @@ impl Host for LinuxHost {
 
     fn waiter(&self) -> Result<EpollWaiter, HostError> {
         EpollWaiter::new()
+    }
+
+    fn collect(&self) -> usize {
+        collect::adopted(self)
     }
 
     fn pin_limit(&self) -> usize {

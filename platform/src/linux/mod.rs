@@ -4,6 +4,7 @@
 //! hand them another root.
 
 pub mod cgroup;
+mod collect;
 mod facts;
 mod here;
 mod host;

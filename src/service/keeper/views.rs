@@ -6,7 +6,7 @@ use std::time::Duration;
 use reaper_platform::{Host, HostError, Pid, Waiter as _};
 
 use super::{Keeper, View};
-use crate::look::Judgement;
+use crate::look::{Judgement, Lonely};
 use crate::service::compare::Difference;
 use crate::sweep;
 
@@ -33,6 +33,7 @@ impl<H: Host> Keeper<H> {
             examined: self.census.examined,
             unreadable: self.census.unreadable + unread,
             blind: unread > 0 && read == 0,
+            lonely: Lonely::look(&self.ground, &self.census.children, read + unread > 0),
         }
     }
 

@@ -1,0 +1,47 @@
+//! What a container's first process owes to the others: whoever is left to it must be collected, or stays a zombie.
+//!
+//! Our own children are waited for by whoever started them (a tool for notes, the service manager's). They are told
+//! apart by their session: a child inherits ours, and nobody but our own children could have.
+
+use nix::errno::Errno;
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid as Raw;
+use rustix::process::getsid;
+
+use super::LinuxHost;
+use crate::host::Host as _;
+use crate::types::Pid;
+
+pub(super) fn adopted(host: &LinuxHost) -> usize {
+    let mut count = 0;
+    let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    // One after another, as long as the first that has ended is not our own; a list of all children is for then only.
+    while let Some(pid) = waitid(Id::All, peek).ok().and_then(|status| Pid::new(status.pid()?.as_raw())) {
+        if !is_adopted(host, pid) {
+            let all = host.children(host.here().pid).unwrap_or_default();
+            return count + all.into_iter().filter(|pid| is_adopted(host, *pid) && collect(*pid)).count();
+        }
+        if !collect(pid) {
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
+/// Whether a child of ours was somebody else's before. A zombie keeps its session.
+fn is_adopted(host: &LinuxHost, pid: Pid) -> bool {
+    let own = getsid(None).ok().and_then(|session| Pid::new(session.as_raw_nonzero().get()));
+    host.glance(pid).is_ok_and(|stat| stat.session.is_none() || stat.session != own)
+}
+
+/// Collects one, if it has ended.
+fn collect(pid: Pid) -> bool {
+    let how = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+    loop {
+        match waitid(Id::Pid(Raw::from_raw(pid.get())), how) {
+            Err(Errno::EINTR) => {}
+            ended => return ended.is_ok_and(|status| status.pid().is_some()),
+        }
+    }
+}

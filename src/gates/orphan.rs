@@ -18,7 +18,7 @@ const GATE: Gate = Gate::Orphan;
 
 /// Inits that start no agents themselves: service managers, and container inits whose one command is
 /// known (see the gate `unsupervised`).
-const INITS: [&[u8]; 15] = [
+const INITS: [&[u8]; 14] = [
     b"systemd",
     b"launchd",
     b"tini",
@@ -33,8 +33,6 @@ const INITS: [&[u8]; 15] = [
     b"runit-init",
     b"runsvdir",
     b"s6-linux-init",
-    // Ourselves, as a container's first process.
-    b"reaper",
 ];
 
 /// Inits that run exactly one command and end with it.
@@ -75,7 +73,8 @@ pub fn kind(elder: &Elder, uid: Option<Uid>, policy: &Policy, systemd_booted: bo
         return Kind::Adopter("a subreaper that the config names");
     }
     if elder.pid == Pid::INIT {
-        return if is_called(facts, &INITS) { Kind::Adopter("an init") } else { Kind::Suspect };
+        let is_init = is_called(facts, &INITS) || is_our_service(facts);
+        return if is_init { Kind::Adopter("an init") } else { Kind::Suspect };
     }
     if is_user_manager(facts, uid) {
         return Kind::Adopter("the user's service manager");
@@ -156,6 +155,27 @@ fn one_command(argv: &[Vec<u8>]) -> Option<&[Vec<u8>]> {
 
 fn is_called(facts: &Facts, names: &[&[u8]]) -> bool {
     title_words(&facts.identity()).any(|(word, _)| names.contains(&word))
+}
+
+/// Whether it is this program's service, as a container's first process.
+fn is_our_service(facts: &Facts) -> bool {
+    is_called(facts, &[b"reaper"]) && facts.argv.as_deref().is_ok_and(is_told_to_run)
+}
+
+/// Whether these arguments say `run`, and nothing that is to be run: others have called inits `reaper` that start what
+/// their arguments say.
+fn is_told_to_run(argv: &[Vec<u8>]) -> bool {
+    let mut words = argv.iter().skip(1).map(Vec::as_slice);
+    let mut is_told = false;
+    while let Some(word) = words.next() {
+        match word {
+            b"run" if !is_told => is_told = true,
+            b"--config" | b"--color" => drop(words.next()),
+            _ if word.starts_with(b"-") && word != b"--" => {}
+            _ => return false,
+        }
+    }
+    is_told
 }
 
 /// Asks it.
@@ -260,6 +280,25 @@ mod tests {
         for (line, expected) in cases {
             let words = argv(line);
             assert_eq!(one_command(&words), expected.map(argv).as_deref(), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_init_that_starts_what_it_is_told_is_not_our_service() {
+        for ours in
+            ["reaper run", "/usr/bin/reaper --config /c.toml run --dry-run", "reaper -q run --color=never"]
+        {
+            assert!(is_told_to_run(&argv(ours)), "{ours}");
+        }
+        for other in [
+            "reaper",
+            "reaper goose acp",
+            "reaper run goose",
+            "reaper run -- goose",
+            "reaper -- run",
+            "reaper run run",
+        ] {
+            assert!(!is_told_to_run(&argv(other)), "{other}");
         }
     }
 }

@@ -201,6 +201,6 @@ mod tests {
         }
         assert_eq!(capabilities(b"CapEff:\tmany\n", b"CapEff:"), None);
         assert_eq!(capabilities(b"", b"CapEff:"), None);
-        assert_eq!(capabilities(text, b"CapPrm:"), Some(Capabilities(0)));
+        assert_eq!(capabilities(text, b"CapPrm:"), Some(Capabilities(0x01ff_ffff_ffff)));
     }
 }

@@ -78,7 +78,7 @@ upgrade() {
     login alice reaper service install
     fails any "" same pid "$first" "$(prop MainPID)"
     soon 10 ready
-    guest rm /etc/reaper/config.toml
+    guest rm -r /etc/reaper
 }
 
 # Everything of ours that is left anywhere, but settings and state, and what this check put there.
@@ -95,6 +95,8 @@ removal() {
         guest sh -c '! test -e /usr/bin/reaper'
         guest dpkg -P reaper
         fails any "" guest dpkg -s reaper
+        # What was the administrator's is not the users'.
+        guest test ! -e /var/lib/reaper
     else
         local unit
         guest rm /usr/bin/reaper

@@ -27,7 +27,9 @@ system_ends() {
     still_there 30004
 }
 system_accounts() {
-    says '"pid"' guest cat /var/lib/reaper/history.jsonl
+    # From a login of root's as well, which has directories of its own.
+    says all-users guest systemd-run --quiet --pipe --wait --collect -p PAMName=login -p User=root reaper status --format json
+    says goose guest systemd-run --quiet --pipe --wait --collect -p PAMName=login -p User=root reaper history --all-users
     same "mode and owner" "700 root" "$(guest stat -c '%a %U' /var/lib/reaper)"
     soon 10 says '"REAPER_OUTCOME":"exited"' guest journalctl -o json _SYSTEMD_UNIT=reaper-system.service REAPER_PROGRAM=goose REAPER_OUTCOME=exited
 }

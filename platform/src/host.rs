@@ -8,6 +8,7 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use crate::environ::{EnvironScan, Wanted};
+use crate::machine::Capabilities;
 use crate::types::{Clock, Here, Ids, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, Why};
 
 /// Why the host as a whole could not answer.
@@ -128,6 +129,12 @@ pub trait Host: Send + Sync + 'static {
 
     /// Where a user's own service manager can be looked for without listing anything; to be verified.
     fn manager_hint(&self, uid: Uid) -> Option<Pid>;
+
+    /// What a process may take to itself of capabilities: whoever has less may not read its environment. `None` where
+    /// there is no such thing, or it cannot be told.
+    fn permitted(&self, _pid: Pid) -> Option<Capabilities> {
+        None
+    }
 
     /// Asks the service managers for the main and control processes of units.
     ///

@@ -228,6 +228,9 @@ pub struct History {
     /// Show all
     #[arg(long, conflicts_with = "limit")]
     pub all: bool,
+    /// As root: what the service for all users did, from /var/lib/reaper
+    #[arg(long)]
+    pub all_users: bool,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,

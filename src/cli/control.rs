@@ -6,11 +6,14 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use reaper_platform::Host as _;
+
 use super::Context;
 use super::args::{Check, Pause, Status as Args, StatusFormat};
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use super::scan::json;
+use crate::config::paths::Paths;
 use crate::report::status::Status;
 use crate::report::words;
 use crate::service::control::{CONTROL, Command, Reply, Request};
@@ -94,7 +97,11 @@ fn refused(error: Option<String>) -> CommandError {
 }
 
 fn call(context: &Context, command: Command, time: Option<Duration>) -> Result<Reply, CommandError> {
-    let path = context.paths()?.socket();
+    let own = context.paths()?.socket();
+    // From root's login the service for all users would be out of sight: a login has a runtime directory of its own.
+    let shared = Paths::of_all_users().socket();
+    let is_shared = context.host.here().uid.0 == 0 && !own.exists() && shared.exists();
+    let path = if is_shared { shared } else { own };
     let request = Request { schema: CONTROL.to_owned(), command, for_s: time.map(|time| time.as_secs_f64()) };
     talk(&path, &request, LIMIT).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => CommandError::new(

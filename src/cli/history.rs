@@ -10,6 +10,7 @@ use super::args::{Format, History as Args};
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use super::{Context, scan};
+use crate::config::paths::Paths;
 use crate::report::history::{self, Entry, HistoryReport, Wanted};
 use crate::report::{table, words};
 use crate::state::StateDir;
@@ -23,7 +24,9 @@ const OUTCOME: usize = 5;
 
 pub fn run(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
     let now = context.host.clock().realtime;
-    let state = StateDir::open(&context.paths()?.state, context.host.here().uid)?;
+    context.scope(args.all_users)?;
+    let paths = if args.all_users { Paths::of_all_users() } else { context.paths()? };
+    let state = StateDir::open(&paths.state, context.host.here().uid)?;
     let wanted = Wanted {
         since: args.since.map(|since| now.saturating_sub(since)),
         pid: args.pid.map(Pid::get),

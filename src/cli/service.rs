@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use reaper_platform::{Capabilities, Host as _};
+use reaper_platform::{Capabilities, Host as _, Pid};
 
 use super::Context;
 use super::args::{Print, Service};
@@ -67,7 +67,10 @@ fn wish(context: &Context) -> Result<Wish, CommandError> {
         fs::canonicalize(path).map_err(|e| failed(format!("cannot find `{}`: {e}", path.display()), hint))
     });
     let uid = context.host.here().uid;
-    let permitted = context.host.manager_hint(uid).and_then(|manager| context.host.permitted(manager));
+    // The other process in the manager's own cgroup is `(sd-pam)`.
+    let is_manager = |pid: &Pid| context.host.glance(*pid).is_ok_and(|stat| stat.comm == b"systemd");
+    let manager = context.host.manager_hint(uid).filter(is_manager);
+    let permitted = manager.and_then(|manager| context.host.permitted(manager));
     Ok(Wish {
         program,
         config: config.transpose()?,

@@ -81,6 +81,16 @@ impl Paths {
         }
     }
 
+    /// The folders of the service for all users, which has no home. It is root's, but not where root's logins are.
+    #[must_use]
+    pub fn of_all_users() -> Self {
+        Self {
+            config: PathBuf::from("/etc/reaper"),
+            state: PathBuf::from("/var/lib/reaper"),
+            runtime: PathBuf::from("/run/reaper"),
+        }
+    }
+
     /// The user's config file.
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
@@ -157,6 +167,11 @@ mod tests {
         for (env, uid, system, expected) in rows {
             assert_eq!(paths(env, *uid, *system).unwrap(), *expected, "{env:?}");
         }
+    }
+
+    #[test]
+    fn a_system_service_is_where_root_looks_for_it() {
+        assert_eq!(Paths::from_env(&[], 0, System::Xdg).unwrap(), Paths::of_all_users());
     }
 
     #[test]

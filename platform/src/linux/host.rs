@@ -11,9 +11,10 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::pinned::{self, LinuxPinned};
 use super::waiter::EpollWaiter;
-use super::{collect, facts, here, proc, units, why};
+use super::{collect, facts, here, machine, proc, units, why};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::{Host, HostError, UnitMain, Walk, Walked};
+use crate::machine::Capabilities;
 use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
 
 /// Descriptors kept free for files, the terminal and the service's sockets.
@@ -186,6 +187,10 @@ impl Host for LinuxHost {
 
     fn pin(&self, pid: Pid) -> Result<LinuxPinned, Why> {
         LinuxPinned::open(self.root(), pid)
+    }
+
+    fn permitted(&self, pid: Pid) -> Option<Capabilities> {
+        machine::permitted(self, pid)
     }
 
     /// The first entry of the manager's own cgroup; `(sd-pam)` is the other one, so the caller verifies.

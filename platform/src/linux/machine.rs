@@ -84,12 +84,6 @@ impl LinuxHost {
         self.pin(self.here().pid)?.unit()
     }
 
-    /// What a process may take to itself of capabilities: whoever has less may not read its environment.
-    #[must_use]
-    pub fn permitted(&self, pid: Pid) -> Option<Capabilities> {
-        self.read(format!("{pid}/status").as_bytes(), |text| capabilities(text, b"CapPrm:")).flatten()
-    }
-
     /// The name of our user, where the local list of users has it.
     #[must_use]
     pub fn user_name(&self) -> Option<Vec<u8>> {
@@ -122,6 +116,11 @@ fn hiding(text: &[u8]) -> Vec<String> {
             || option.strip_prefix("hidepid=").is_some_and(|mode| mode != "0" && mode != "off")
     };
     mount.unwrap_or_default().split(',').filter(hides).map(str::to_owned).collect()
+}
+
+/// What a process may take to itself of capabilities.
+pub(super) fn permitted(host: &LinuxHost, pid: Pid) -> Option<Capabilities> {
+    host.read(format!("{pid}/status").as_bytes(), |text| capabilities(text, b"CapPrm:")).flatten()
 }
 
 /// Whether the map of user ids (user_namespaces(7)) is that of the machine's first user namespace.
@@ -203,6 +202,6 @@ mod tests {
         }
         assert_eq!(capabilities(b"CapEff:\tmany\n", b"CapEff:"), None);
         assert_eq!(capabilities(b"", b"CapEff:"), None);
-        assert_eq!(capabilities(text, b"CapPrm:"), Some(Capabilities(0)));
+        assert_eq!(capabilities(text, b"CapPrm:"), Some(Capabilities(0x01ff_ffff_ffff)));
     }
 }

@@ -81,6 +81,12 @@ impl MacHost {
         Ok(None)
     }
 
+    /// There are no capabilities that a process could have more or less of.
+    #[must_use]
+    pub const fn permitted(&self, _pid: Pid) -> Option<Capabilities> {
+        None
+    }
+
     /// The name of our user.
     #[must_use]
     pub fn user_name(&self) -> Option<Vec<u8>> {

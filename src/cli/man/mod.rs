@@ -63,7 +63,8 @@ fn date(epoch: Option<&str>) -> Result<String, CommandError> {
 }
 
 fn pages(date: &str, system: System) -> Result<Vec<Page>, CommandError> {
-    let mut app = App::command().subcommand_value_name("COMMAND");
+    // `help` is for the command line; here everything has a page.
+    let mut app = App::command().subcommand_value_name("COMMAND").disable_help_subcommand(true);
     app.build();
     let mut pages = vec![commands::page(&app, date, system)];
     pages.extend(app.get_subcommands().map(|command| commands::page(command, date, system)));

@@ -9,8 +9,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::running::{Service, alone};
 
 const ORPHANS: usize = 2_000;
-/// The slowest answer on the socket. A build for tests is ten times slower than the real one.
-const SLOWEST: Duration = Duration::from_secs(if cfg!(debug_assertions) { 14 } else { 1 });
+/// The slowest answer on the socket. A build for tests is ten times slower than the real one, and the machine may have
+/// other work.
+const SLOWEST: Duration = Duration::from_secs(if cfg!(debug_assertions) { 28 } else { 2 });
 
 #[test]
 fn r12_thousands_at_once_are_ended_in_several_sweeps_and_the_socket_answers_meanwhile() {

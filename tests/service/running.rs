@@ -174,7 +174,7 @@ impl Running {
     /// Sends a request line to its socket; the reply.
     pub fn ask(&self, request: &Value) -> Value {
         let mut stream = UnixStream::connect(self.socket()).expect("it listens");
-        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream.set_read_timeout(Some(SOON * 2)).unwrap();
         stream.write_all(format!("{request}\n").as_bytes()).unwrap();
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).expect("it answers");

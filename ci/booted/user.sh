@@ -121,7 +121,7 @@ fails_to_start() {
     sleep 1
     same state failed "$(prop ActiveState)"
     same restarts 0 "$(prop NRestarts)"
-    soon 10 says "$2" own alice journalctl --user -u reaper -n 20
+    soon 10 says "$2" own alice journalctl --user -t reaper -n 20
     put "$home_config" alice <<<"$settings"
     ctl start reaper.service
     soon 10 ready
@@ -136,7 +136,7 @@ home_turns() {
     guest mount -o remount,bind,ro /home/alice
     # In a condition `set -e` is off, so each says by itself that the next may follow.
     orphan alice 20003 &&
-        soon 20 says 'nothing was ended' own alice journalctl --user -u reaper --since -20s &&
+        soon 20 says 'nothing was ended' own alice journalctl --user -t reaper --since -30s &&
         still_there 20003 || result=1
     guest umount -l /home/alice
     [ "$result" = 0 ] && gone_after 20003 2
@@ -156,7 +156,7 @@ read_only_home() {
         own dave systemctl --user show -P NRestarts reaper | grep -xE '9|10' &&
         same "exit status" 4 "$(own dave systemctl --user show -P ExecMainStatus reaper)" &&
         # Where a user's own journal cannot be told from the system's, root sees it.
-        soon 10 says "cannot create the state directory" guest journalctl "_UID=$uid" -n 50 &&
+        soon 10 says "cannot create the directory" guest journalctl "_UID=$uid" -n 50 &&
         fails 4 "cannot write" login dave "$copy" service install || result=1
     guest loginctl disable-linger dave
     guest systemctl stop "user@$uid.service"

@@ -68,7 +68,7 @@ pub fn take<H: Host>(warden: &mut Warden<H>) -> Readings {
         ending: warden.executions.as_ref().map_or(0, super::execution::Executions::left),
         zombies: zombies(warden),
         unreadable: sight.unreadable,
-        is_ready: status::is_ready(warden),
+        is_ready: status::is_ready(warden, &sight),
         is_blind: sight.blind,
         is_paused: warden.pause.is_some(),
         is_config_taken: warden.config_error.is_none(),

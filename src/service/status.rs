@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reaper_platform::{Clock, Host, Scope};
 
+use super::keeper::View;
 use super::pause::Pause;
 use super::warden::Warden;
 use crate::doctor::{Check, Level};
@@ -19,14 +20,15 @@ use crate::verdict::Verdict;
 /// One honest line, for `systemctl status`.
 pub fn line<H: Host>(warden: &Warden<H>) -> String {
     let verdicts = verdicts(warden.keeper.judgements());
+    let sight = warden.keeper.view();
     let mut parts = Vec::new();
     if warden.looks.failing {
         parts.push("processes cannot be listed".to_owned());
     }
-    if warden.keeper.view().blind {
+    if sight.blind {
         parts.push("blind: not one environment can be read".to_owned());
     }
-    parts.extend(warden.keeper.view().lonely.as_ref().map(Lonely::what));
+    parts.extend(sight.lonely.as_ref().map(Lonely::what));
     let failed: Vec<&str> = failed(&warden.setup.checks).collect();
     if !failed.is_empty() {
         parts.push(format!("impaired by {} (see `reaper doctor`)", failed.join(", ")));
@@ -66,7 +68,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
         scope: if warden.setup.scope == Scope::Everyone { "all-users" } else { "user" }.to_owned(),
         started_at: time(&warden.started),
         uptime_s: seconds(since(&warden.started)),
-        ready: is_ready(warden),
+        ready: is_ready(warden, &sight),
         paused: warden.pause.map(|pause| match pause {
             Pause::UntilResumed => Paused { until: None, left_s: None },
             Pause::Until(end) => {
@@ -118,8 +120,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
 }
 
 /// Whether we see what we must see.
-pub(super) fn is_ready<H: Host>(warden: &Warden<H>) -> bool {
-    let sight = warden.keeper.view();
+pub(super) fn is_ready<H: Host>(warden: &Warden<H>, sight: &View) -> bool {
     warden.is_well()
         && !sight.blind
         && sight.lonely.is_none()

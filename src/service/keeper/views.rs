@@ -22,7 +22,8 @@ impl<H: Host> Keeper<H> {
         &self.census.children
     }
 
-    /// How well the last look could see.
+    /// How well the last look could see, and whether anybody is there to be seen now. Ask once for each purpose: in a
+    /// container the second part reads other processes.
     #[must_use]
     pub fn view(&self) -> View {
         let (innocents, hidden) = self.innocents.count();

@@ -109,7 +109,9 @@ fn present(manager: Manager, wish: &Wish) -> Result<Present, CommandError> {
 
 /// Whether somebody builds here: then it is gone after the next `cargo clean`.
 fn warn_of_place(program: &Path, out: &Out) {
-    if program.ancestors().any(|folder| folder.join("CACHEDIR.TAG").exists()) {
+    // Cargo tags the directory only if it made it; its lock lies beside each program that it built.
+    let tags = ["CACHEDIR.TAG", ".cargo-lock"];
+    if program.ancestors().any(|folder| tags.iter().any(|tag| folder.join(tag).exists())) {
         out.warn(format_args!(
             "`{}` lies where programs are built, and may be replaced or removed there\nhint: `cargo install --locked \
              --path .` installs it; run that one's `service install`",

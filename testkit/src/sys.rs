@@ -76,6 +76,24 @@ pub fn wait(pid: pid_t, flags: c_int) -> io::Result<Option<(pid_t, c_int)>> {
     }
 }
 
+/// The child among `pid` (`-1`: any child) that has ended, with the status that [`wait`] will give, and leaves it to be
+/// collected; `None` when nothing has ended yet.
+pub fn ended(pid: pid_t) -> io::Result<Option<(pid_t, c_int)>> {
+    let (kind, id) = if pid == -1 { (libc::P_ALL, 0) } else { (libc::P_PID, pid.cast_unsigned()) };
+    // SAFETY: all zeroes are a siginfo, and one without a child.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` is a valid place for the result.
+    check(unsafe { libc::waitid(kind, id, &raw mut info, libc::WEXITED | libc::WNOHANG | libc::WNOWAIT) })?;
+    // SAFETY: `waitid` has filled in what it says of a child, or left the zeroes.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    let status = match info.si_code {
+        libc::CLD_EXITED => (status & 0xff) << 8,
+        libc::CLD_DUMPED => status | 0x80,
+        _ => status,
+    };
+    Ok((pid != 0).then_some((pid, status)))
+}
+
 /// The exit code a shell would report for this wait status.
 #[must_use]
 pub fn exit_code(status: c_int) -> c_int {

@@ -145,12 +145,16 @@ impl Actor {
             (true, Some(one)) => one,
             (true, None) => return,
         };
-        while let Ok(Some((pid, status))) = sys::wait(whom, libc::WNOHANG) {
+        while let Ok(Some((pid, status))) = sys::ended(whom) {
+            // Before it is gone for all others: who sees that it is gone finds it written down.
             if let Some(file) = &self.behaviour.deaths {
                 // One write, so that the lines of many parents do not mix.
                 let line = format!("{pid} {status} {}\n", sys::monotonic_ns());
                 let file = fs::OpenOptions::new().append(true).open(file);
                 drop(file.and_then(|mut file| file.write_all(line.as_bytes())));
+            }
+            if sys::wait(pid, 0).is_err() {
+                return;
             }
             if self.behaviour.exit_with == Some(pid) {
                 std::process::exit(sys::exit_code(status));

@@ -1,8 +1,7 @@
-//! `reaper service`: carries out what `install` says, one step after another, and says each.
+//! `reaper service`: what is there, what is wished, and what is said of it.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,7 +15,9 @@ use crate::config::{self, Overrides};
 use crate::doctor::linger;
 use crate::install::own::{self, Found};
 use crate::install::status::{self, Facts};
-use crate::install::{self, Call, Manager, Present, Refusal, Step, Wish, launchd, systemd};
+use crate::install::{self, Manager, Present, Refusal, Wish, launchd, systemd};
+
+mod steps;
 
 pub fn run(context: &Context, what: &Service, out: &mut Out) -> Result<Exit, CommandError> {
     let manager = Manager::current();
@@ -27,7 +28,7 @@ pub fn run(context: &Context, what: &Service, out: &mut Out) -> Result<Exit, Com
             config::load(&context.sources, &Overrides::default())?;
             warn_of_place(&wish.program, out);
             let steps = install::install(manager, &wish, &present(manager, &wish)?)?;
-            if !carry_out(context, manager, &steps, *args, out)? {
+            if !steps::carry_out(context, manager, &steps, *args, out)? {
                 return Ok(Exit::Done);
             }
             out.note(
@@ -43,7 +44,7 @@ pub fn run(context: &Context, what: &Service, out: &mut Out) -> Result<Exit, Com
         }
         Service::Uninstall(args) => {
             let steps = install::uninstall(manager, &wish, &present(manager, &wish)?)?;
-            if carry_out(context, manager, &steps, *args, out)? && steps.len() > 1 {
+            if steps::carry_out(context, manager, &steps, *args, out)? && steps.len() > 1 {
                 let kept = context.paths().map(|paths| paths.state.display().to_string());
                 out.note(format_args!(
                     "the service is gone; its history stays{}",
@@ -118,102 +119,6 @@ fn warn_of_place(program: &Path, out: &Out) {
             program.display()
         ));
     }
-}
-
-/// Does it, or prints it; says whether it was done.
-fn carry_out(
-    context: &Context,
-    manager: Manager,
-    steps: &[Step],
-    args: Print,
-    out: &mut Out,
-) -> Result<bool, CommandError> {
-    if args.print {
-        for step in steps {
-            out.data(match step {
-                Step::Write { path, text } => format!("# write {}\n{text}\n", path.display()),
-                Step::Remove(path) => format!("# remove {}\n", path.display()),
-                Step::Run(call) => format!("{}\n", call.line()),
-                Step::Say(text) => format!("# {text}\n"),
-            });
-        }
-        return Ok(false);
-    }
-    if steps.iter().any(|step| matches!(step, Step::Run(_))) {
-        reachable(context, manager)?;
-    }
-    for step in steps {
-        match step {
-            Step::Write { path, text } => {
-                write(path, text)?;
-                out.note(format_args!("wrote {}", path.display()));
-            }
-            Step::Remove(path) => {
-                fs::remove_file(path).map_err(|e| {
-                    let what = format!("cannot remove `{}`: {e}", path.display());
-                    CommandError::new(Exit::Failed, what, "make its directory writable, then run this again")
-                })?;
-                out.note(format_args!("removed {}", path.display()));
-            }
-            Step::Run(call) => perform(manager, call, out)?,
-            Step::Say(text) => out.note(text),
-        }
-    }
-    Ok(true)
-}
-
-/// As a whole: a reader sees the old one or the new one.
-fn write(path: &Path, text: &str) -> Result<(), CommandError> {
-    let draft = path.with_extension(format!("draft-{}", std::process::id()));
-    let attempt = || -> io::Result<()> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = File::create(&draft)?;
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_data()?;
-        fs::rename(&draft, path)
-    };
-    attempt().map_err(|e| {
-        // The draft is of no use to anybody; that it could not be removed changes nothing.
-        let _ = fs::remove_file(&draft);
-        CommandError::new(
-            Exit::Failed,
-            format_args!("cannot write `{}`: {e}", path.display()),
-            "make the directory writable; or let `reaper service install --print` show the file, and put it where \
-             your home is made from",
-        )
-    })
-}
-
-fn perform(manager: Manager, call: &Call, out: &Out) -> Result<(), CommandError> {
-    out.note(format_args!("$ {}", call.line()));
-    let ran = Command::new(call.tool).args(&call.args).stdin(Stdio::null()).output().map_err(|e| {
-        let hint = format!("`{}` is part of the system; is it in your PATH?", call.tool);
-        CommandError::new(Exit::Failed, format_args!("cannot run `{}`: {e}", call.tool), hint)
-    })?;
-    if call.may_fail && !ran.status.success() {
-        return Ok(());
-    }
-    let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    if ran.status.success() {
-        for line in said.lines() {
-            out.note(line);
-        }
-        return Ok(());
-    }
-    let what = format!("`{}` failed ({}):\n{}", call.line(), ran.status, said.trim_end());
-    let hint = match manager {
-        Manager::Systemd => {
-            "`journalctl --user --unit reaper.service -n 20` says why; after too many failures \
-             `systemctl --user reset-failed reaper.service` lets it start again"
-        }
-        Manager::Launchd => {
-            "an agent can be loaded only by a user who is logged in on the desktop, not by ssh alone"
-        }
-    };
-    Err(CommandError::new(Exit::Failed, what, hint))
 }
 
 /// That there is somebody to run the service.

@@ -1,6 +1,7 @@
 //! The agent of launchd, and what is said to `launchctl`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::{Call, Refusal, Wish};
 
@@ -11,6 +12,9 @@ pub const LABEL: &str = "reaper";
 /// Stand for this program and for the user's home.
 const PROGRAM: &str = "@REAPER@";
 const HOME: &str = "@HOME@";
+/// `launchctl bootout` returns before the agent has ended, and until then it cannot be put in again. The service hands
+/// back what it was ending within seconds.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where our file goes.
 pub(super) fn place(wish: &Wish) -> PathBuf {
@@ -68,7 +72,7 @@ pub(super) fn enable(uid: u32, path: &Path) -> Vec<Call> {
     vec![
         launchctl(["bootout", &target]).may_fail(),
         launchctl(["enable", &target]),
-        launchctl(["bootstrap", &format!("gui/{uid}"), &path.to_string_lossy()]),
+        launchctl(["bootstrap", &format!("gui/{uid}"), &path.to_string_lossy()]).patient(PATIENCE),
     ]
 }
 

@@ -9,6 +9,7 @@ pub mod status;
 pub mod systemd;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use own::Found;
 
@@ -55,15 +56,21 @@ pub struct Call {
     pub args: Vec<String>,
     /// Whether it is no failure when it fails: what it is to undo may not be there.
     pub may_fail: bool,
+    /// For how long it is tried again when it fails, because what was asked before may not be done yet.
+    pub patience: Duration,
 }
 
 impl Call {
     fn new<const N: usize>(tool: &'static str, args: [&str; N]) -> Self {
-        Self { tool, args: args.map(str::to_owned).into(), may_fail: false }
+        Self { tool, args: args.map(str::to_owned).into(), may_fail: false, patience: Duration::ZERO }
     }
 
     fn may_fail(self) -> Self {
         Self { may_fail: true, ..self }
+    }
+
+    fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// As it would be typed.

@@ -16,6 +16,8 @@ const MAX_VALUE: usize = 4096;
 pub struct Wanted {
     names: Vec<Vec<u8>>,
     longest: usize,
+    /// One bit for each first byte, of 64 that share it: nearly every variable of a process is told apart by it.
+    starts: u64,
 }
 
 impl Wanted {
@@ -24,7 +26,10 @@ impl Wanted {
         let mut wanted = Self::default();
         for name in names {
             let name = name.into();
-            if !name.is_empty() && !wanted.names.contains(&name) {
+            if let Some(first) = name.first()
+                && !wanted.names.contains(&name)
+            {
+                wanted.starts |= bit(*first);
                 wanted.longest = wanted.longest.max(name.len());
                 wanted.names.push(name);
             }
@@ -37,6 +42,18 @@ impl Wanted {
     pub fn names(&self) -> &[Vec<u8>] {
         &self.names
     }
+
+    /// The name that this entry is of.
+    fn of(&self, entry: &[u8]) -> Option<&Vec<u8>> {
+        if self.starts & bit(*entry.first()?) == 0 {
+            return None;
+        }
+        self.names.iter().find(|n| entry.get(n.len()) == Some(&b'=') && entry.starts_with(n))
+    }
+}
+
+const fn bit(byte: u8) -> u64 {
+    1 << (byte & 63)
 }
 
 /// A value from somebody's environment. It can be compared, and it does not print itself.
@@ -215,12 +232,7 @@ impl<'a> Scanner<'a> {
             self.damage.get_or_insert("its environment was overwritten");
             return;
         }
-        let Some(name) = self
-            .wanted
-            .names
-            .iter()
-            .find(|n| entry.get(n.len()) == Some(&b'=') && entry.get(..n.len()) == Some(n.as_slice()))
-        else {
+        let Some(name) = self.wanted.of(entry) else {
             if first && !starts_with_a_name(entry) {
                 // A title that ran over the arguments into the environment.
                 self.damage.get_or_insert("its environment was overwritten");

@@ -35,7 +35,7 @@ pub fn status(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, Com
         return Ok(probe(&status, check, out));
     }
     match args.format {
-        StatusFormat::Json => out.data(json(&status)?),
+        StatusFormat::Json => out.document(&json(&status)?),
         _ => out.data(describe(&status)),
     }
     Ok(Exit::Done)

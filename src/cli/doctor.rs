@@ -126,7 +126,7 @@ fn ask(socket: &Path) -> service::Found {
 
 fn conclude(report: &Doctor, args: &Args, verbose: bool, out: &mut Out) -> Result<Exit, CommandError> {
     match args.format {
-        Format::Json => out.data(scan::json(report)?),
+        Format::Json => out.document(&scan::json(report)?),
         Format::Table => out.data(render(report, verbose)),
     }
     Ok(if report.summary.fail > 0 { Exit::Failed } else { Exit::Done })

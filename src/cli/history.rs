@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, Comman
     };
     let report = history::read(state.as_ref(), &wanted, now)?;
     match args.format {
-        Format::Json => out.data(scan::json(&report)?),
+        Format::Json => out.document(&scan::json(&report)?),
         Format::Table => out.data(render(&report, context.verbose, out.width())),
     }
     complain(&report, out);

@@ -32,10 +32,21 @@ impl Out {
         Self { choice, quiet: global.quiet, failed: None }
     }
 
-    /// Writes data.
+    /// Writes data for people.
     pub fn data(&mut self, text: impl fmt::Display) {
         let mut out = AutoStream::new(io::stdout().lock(), self.choice);
         let written = write!(out, "{text}").and_then(|()| out.flush());
+        self.remember(written);
+    }
+
+    /// Writes data for programs, in which there are no colours to be taken out.
+    pub fn document(&mut self, text: &str) {
+        let mut out = io::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        self.remember(written);
+    }
+
+    fn remember(&mut self, written: io::Result<()>) {
         if let Err(e) = written
             && e.kind() != io::ErrorKind::BrokenPipe
         {

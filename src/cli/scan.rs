@@ -102,7 +102,7 @@ fn act(
         if !args.yes && !ask::confirmed(&survey, out) {
             out.note("nothing was ended");
             if args.format == Format::Json {
-                out.data(json(&listing)?);
+                out.document(&json(&listing)?);
             }
             return Ok(exit(&survey, &[], &listing, args));
         }
@@ -224,7 +224,7 @@ pub fn json(document: &impl Serialize) -> Result<String, CommandError> {
 
 fn print(report: &types::Scan, args: &Scan, verbose: bool, out: &mut Out) -> Result<(), CommandError> {
     if args.format == Format::Json {
-        out.data(json(report)?);
+        out.document(&json(report)?);
         return Ok(());
     }
     let mut text = String::new();

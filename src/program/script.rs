@@ -51,7 +51,7 @@ pub(super) struct Script<'a> {
 impl Interpreter {
     /// The interpreter of this base name, version suffix included: `python3.12`, `node-22`, `nodejs`.
     pub(super) fn named(name: &[u8]) -> Option<Self> {
-        const KNOWN: [(&[u8], Interpreter); 10] = [
+        static KNOWN: [(&[u8], Interpreter); 10] = [
             (b"nodejs", Interpreter::Node),
             (b"node", Interpreter::Node),
             (b"bunx", Interpreter::Bun),
@@ -64,7 +64,10 @@ impl Interpreter {
             (b"java", Interpreter::Java),
         ];
         let name = name.strip_suffix(b".exe").unwrap_or(name);
-        KNOWN.into_iter().find_map(|(known, interpreter)| {
+        // Asked for every name of every process: nearly all differ in the first letter.
+        let first = name.first()?.to_ascii_lowercase();
+        let alike = KNOWN.iter().filter(|(known, _)| known.first() == Some(&first));
+        alike.copied().find_map(|(known, interpreter)| {
             let (head, version) = name.split_at_checked(known.len())?;
             let versioned = version.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'-'));
             (head.eq_ignore_ascii_case(known) && versioned).then_some(interpreter)

@@ -38,7 +38,10 @@ pub fn read_memory(at: BorrowedFd<'_>, path: &[u8], take: impl FnMut(&[u8])) -> 
 /// Lends the thread's buffer. Who is lent it may read something else meanwhile, with a new one.
 fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let mut buffer = SCRATCH.take();
-    buffer.resize(BUFFER, 0);
+    if buffer.is_empty() {
+        // Zeroed by the allocator, which knows fresh pages; filling it would touch each of them.
+        buffer = vec![0; BUFFER];
+    }
     let done = work(&mut buffer);
     SCRATCH.set(buffer);
     done

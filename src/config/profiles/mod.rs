@@ -5,10 +5,11 @@
 
 use super::error::{Complaint, ConfigError};
 use super::file::{self, KeepTable, MarkerTable, ProfileTable, ProgramTable, TextOr};
-use super::profile::{KeepArgs, Marker, Profile, ProfileOrigin, Programs};
+use super::profile::{KeepArgs, Marker, Profile, ProfileOrigin, ProgramRule, Programs};
 use super::{build, vet};
 use serde::Deserialize;
 use std::ops::Range;
+use std::sync::OnceLock;
 use toml::Spanned;
 
 /// Profiles in force unless `use` says otherwise.
@@ -115,20 +116,31 @@ fn parse(name: &str, text: &str) -> Result<BuiltIn, ConfigError> {
         return Err(at(0..0, Complaint { why: format!("calls itself `{}`", profile.name), hint: None }));
     }
     for list in &file.include {
-        let text = match list.as_str() {
-            "agents" => AGENTS,
-            "helpers" => HELPERS,
+        let shared = match list.as_str() {
+            "agents" => agents()?,
+            "helpers" => &programs("helpers", HELPERS)?,
             _ => return Err(at(0..0, Complaint { why: format!("unknown list `{list}`"), hint: None })),
         };
-        let at = bug(list);
-        let shared: ProgramsFile = file::parse(text).map_err(|(span, complaint)| at(span, complaint))?;
         if let Programs::Named(rules) = &mut profile.programs {
-            for item in &shared.programs {
-                rules.push(build::program(item, &[], &at)?);
-            }
+            rules.extend_from_slice(shared);
         }
     }
     Ok(BuiltIn { profile, default: file.default, why: file.why })
+}
+
+/// The longest list, read once: two profiles that are on by default have it.
+fn agents() -> Result<&'static [ProgramRule], ConfigError> {
+    static READ: OnceLock<Vec<ProgramRule>> = OnceLock::new();
+    match READ.get() {
+        Some(rules) => Ok(rules),
+        None => programs("agents", AGENTS).map(|rules| READ.get_or_init(|| rules).as_slice()),
+    }
+}
+
+fn programs(list: &str, text: &str) -> Result<Vec<ProgramRule>, ConfigError> {
+    let at = bug(list);
+    let file: ProgramsFile = file::parse(text).map_err(|(span, complaint)| at(span, complaint))?;
+    file.programs.iter().map(|item| build::program(item, &[], &at)).collect()
 }
 
 /// The deliberate daemons of agents.

@@ -211,7 +211,7 @@ fn by_children<H: Host>(host: &H, scope: Scope, known: &Known<'_>) -> Fact<Censu
 /// asks closely. A service of the system's manager leads its own session, which is cheapest to ask. Its arguments
 /// are not read here, because such a read can wait for ever, and anybody may look like this.
 fn is_manager<H: Host>(host: &H, pid: Pid, uid: Uid) -> bool {
-    if host.group_and_session(pid).is_ok_and(|(_, session)| session != Some(pid)) {
+    if host.session(pid).is_ok_and(|session| session != Some(pid)) {
         return false;
     }
     let is_systemd = host.glance(pid).is_ok_and(|s| s.comm == b"systemd" && s.ppid == Some(Pid::INIT));

@@ -8,6 +8,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod account;
 mod again;
 
 use reaper_platform::{Clock, Host, HostError, Pid, Pinned, ProcId, Signal, Waiter, Why};
@@ -15,9 +16,7 @@ use reaper_platform::{Clock, Host, HostError, Pid, Pinned, ProcId, Signal, Waite
 use crate::escalation::{Action, Escalation, Event, Outcome, Timeouts};
 use crate::look::Ground;
 use crate::plan::{Role, Target};
-use crate::report::build;
 use crate::report::history::Account;
-use crate::report::types::Record;
 use crate::sightings::Past;
 use crate::state::StateError;
 use crate::verdict::Finding;
@@ -98,6 +97,8 @@ struct Job<P> {
     findings: Vec<Finding>,
     why: Option<String>,
     unsure: bool,
+    /// Whether the history has what became of it.
+    is_told: bool,
 }
 
 impl<P> Job<P> {
@@ -162,6 +163,7 @@ impl<H: Host> Terminator<'_, H> {
                 findings: Vec::new(),
                 why: None,
                 unsure: false,
+                is_told: false,
             })
             .collect();
         self.pin(&mut jobs, spared_roots);
@@ -189,6 +191,9 @@ impl<H: Host> Terminator<'_, H> {
                 continue;
             }
             let Some(until) = waits.min() else { break };
+            // While others are waited for, this costs nobody any time.
+            self.write_outcomes(&mut jobs, false);
+            let now = self.now();
             let tokens = match waiter.wait(until.saturating_sub(now).min(PULSE)) {
                 Ok(tokens) => tokens,
                 Err(e) => {
@@ -205,12 +210,9 @@ impl<H: Host> Terminator<'_, H> {
                 }
             }
         }
+        self.write_outcomes(&mut jobs, true);
         let now = self.now();
-        let ended: Vec<Ended> = jobs.into_iter().map(|job| finish(job, now)).collect();
-        let records: Vec<Record> =
-            ended.iter().map(|e| build::outcome(e, self.sweep, &self.clock())).collect();
-        self.account(&records);
-        ended
+        jobs.iter().map(|job| Ended { zombie: account::is_zombie(job), ..account::ended(job, now) }).collect()
     }
 
     fn pin(&self, jobs: &mut [Job<H::Pinned>], spared_roots: &mut HashSet<Pid>) {
@@ -228,40 +230,6 @@ impl<H: Host> Terminator<'_, H> {
                 }
             }
         }
-    }
-
-    /// Writes the accounts of all signals that are about to be sent, or calls the signals off.
-    fn write_intents(&mut self, jobs: &mut [Job<H::Pinned>]) {
-        let clock = self.clock();
-        let intents: Vec<Record> = jobs
-            .iter()
-            .filter_map(|job| match job.escalation.action() {
-                Action::Send(signal) => {
-                    Some(build::intent(&job.target, signal, &job.findings, self.sweep, &clock))
-                }
-                _ => None,
-            })
-            .collect();
-        if intents.is_empty() || self.account(&intents) {
-            return;
-        }
-        for job in jobs.iter_mut().filter(|j| matches!(j.escalation.action(), Action::Send(_))) {
-            job.why = Some("no account of the signal could be written".to_owned());
-            job.escalation.on(Event::Spared, clock.monotonic);
-        }
-    }
-
-    /// Whether the records are on the disk. After the first failure nothing more is tried.
-    fn account(&mut self, records: &[Record]) -> bool {
-        if matches!(self.trouble, Some(Trouble::Account(_))) {
-            return false;
-        }
-        let written = self.account.write(records);
-        let is_written = written.is_ok();
-        if let Err(e) = written {
-            self.trouble.get_or_insert(e.into());
-        }
-        is_written
     }
 
     /// Sends what was cleared and accounted for.
@@ -326,26 +294,4 @@ fn give_up<P: Pinned>(jobs: &mut [Job<P>], e: &HostError, now: Duration) {
             _ => job.escalation.on(Event::Ended, now),
         }
     }
-}
-
-fn finish<P: Pinned>(job: Job<P>, now: Duration) -> Ended {
-    let outcome = match job.escalation.action() {
-        Action::Done(outcome) => outcome,
-        // The loop ends only when all are done; anything else is still there.
-        _ => Outcome::Survived,
-    };
-    let stat = job.process.as_ref().and_then(|p| p.stat().ok());
-    let zombie =
-        matches!(outcome, Outcome::Exited | Outcome::Killed) && stat.is_some_and(|s| s.state.is_dead());
-    let took =
-        job.first_signal.map_or(Duration::ZERO, |first| job.ended_at.unwrap_or(now).saturating_sub(first));
-    let why = match outcome {
-        Outcome::Survived => Some(job.why.unwrap_or_else(|| {
-            "it did not end after SIGKILL: stuck in the kernel, or under a debugger".to_owned()
-        })),
-        Outcome::Spared | Outcome::Denied => job.why,
-        _ => None,
-    };
-    let unsure = job.unsure && outcome == Outcome::Spared;
-    Ended { signals: job.escalation.sent().to_vec(), target: job.target, outcome, took, why, unsure, zombie }
 }

@@ -115,17 +115,17 @@ pub fn leftovers<H: Host>(
     let mut known: HashSet<Pid> = done.iter().map(|id| id.pid).collect();
     let mut trees = Vec::new();
     for pid in &reader.census.candidates {
-        let Ok(stat) = ground.host.glance(*pid) else { continue };
-        let by_group = stat.pgrp.and_then(|group| owners.get(&group)).filter(|_| is_same(stat.pgrp));
+        let Ok(group) = ground.host.group(*pid) else { continue };
+        let by_group = group.and_then(|group| owners.get(&group)).filter(|_| is_same(group));
         let by_session = || {
-            let owner = stat.session.and_then(|session| owners.get(&session));
-            owner.filter(|t| Some(t.id.pid) == stat.session && is_same(stat.session))
+            let session = ground.host.session(*pid).ok().flatten()?;
+            owners.get(&session).filter(|t| t.id.pid == session && is_same(Some(session)))
         };
         let Some(owner) = by_group.or_else(by_session).filter(|_| known.insert(*pid)) else { continue };
         let mut tree =
             Tree { root: owner.root, profiles: owner.profiles.clone(), uid: owner.uid, members: Vec::new() };
         let seen = reader.judge(vec![*pid], Role::GroupMember, 0, owner.kin());
-        tree.members = seen.into_iter().map(|s| s.member).filter(|m| m.group == stat.pgrp).collect();
+        tree.members = seen.into_iter().map(|s| s.member).filter(|m| m.group == group).collect();
         if tree.members.iter().all(|m| m.standing == Standing::Passes && !done.contains(&m.id)) {
             let top = tree.members.iter().map(|m| (m.id, 0)).collect();
             reader.descend(&mut tree, &mut known, top);
@@ -156,8 +156,8 @@ fn groups<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement]) ->
     let wanted: HashSet<Pid> = roots.iter().filter_map(|r| r.stat.pgrp).collect();
     let mut groups: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for pid in &census.children {
-        if let Ok((group, _)) = ground.host.group_and_session(*pid)
-            && let Some(group) = group.filter(|g| wanted.contains(g))
+        if let Ok(Some(group)) = ground.host.group(*pid)
+            && wanted.contains(&group)
         {
             groups.entry(group).or_default().push(*pid);
         }

@@ -100,13 +100,20 @@ pub trait Host: Send + Sync + 'static {
     /// Whatever kept them from being read.
     fn glance(&self, pid: Pid) -> Result<Stat, Why>;
 
-    /// A process's group and session, by number. Cheaper than [`Host::glance`] where the system has calls
-    /// for it.
+    /// A process's group, by number. Cheaper than [`Host::glance`] where the system has a call for it.
     ///
     /// # Errors
-    /// Whatever kept them from being read.
-    fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
-        self.glance(pid).map(|stat| (stat.pgrp, stat.session))
+    /// Whatever kept it from being read.
+    fn group(&self, pid: Pid) -> Result<Option<Pid>, Why> {
+        self.glance(pid).map(|stat| stat.pgrp)
+    }
+
+    /// A process's session, by number, in the same way.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    fn session(&self, pid: Pid) -> Result<Option<Pid>, Why> {
+        self.glance(pid).map(|stat| stat.session)
     }
 
     /// Searches a process's environment, by number: good for a first look, never for acting.

@@ -88,7 +88,7 @@ fn m04_a_wrapper_without_the_marker_is_a_parent_like_any_other() {
 }
 
 #[test]
-fn r09_leaves_end_first_in_the_plan_and_in_the_history() {
+fn r09_leaves_are_signalled_first_in_the_plan_and_in_the_history() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
         let npm = npm(&troupe, "npm exec goose").orphan_of_dead_leader();
@@ -112,11 +112,14 @@ fn r09_leaves_end_first_in_the_plan_and_in_the_history() {
         act(&troupe).run().expect_code(0);
         let history = fs::read_to_string(state_dir(&home(&troupe)).join("history.jsonl")).unwrap();
         let records: Vec<Value> = history.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        for event in ["intent", "outcome"] {
+        let pids = |event: &str| -> Vec<i32> {
             let of_event = records.iter().filter(|record| record["event"] == event);
-            let order: Vec<i32> = of_event.map(|record| record["pid"].as_i64().unwrap() as i32).collect();
-            rises(&order);
-        }
+            of_event.map(|record| record["pid"].as_i64().unwrap() as i32).collect()
+        };
+        rises(&pids("intent"));
+        // What became of each is told as it happens, and they end as they like.
+        let ended = pids("outcome");
+        assert!(ended.len() == 8 && planned.iter().all(|pid| ended.contains(pid)), "{ended:?}");
         assert_eq!(records.iter().filter(|record| record["outcome"] == "exited").count(), 8);
     });
 }

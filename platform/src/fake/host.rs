@@ -188,10 +188,12 @@ impl Host for FakeHost {
     }
 
     /// System calls answer for hidden processes too.
-    fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
-        self.ask(Method::GroupAndSession, pid, |stage| {
-            stage.machine.get(pid).map(|p| (p.group, p.session)).ok_or(Why::Gone)
-        })
+    fn group(&self, pid: Pid) -> Result<Option<Pid>, Why> {
+        self.ask(Method::Group, pid, |stage| stage.machine.get(pid).map(|p| p.group).ok_or(Why::Gone))
+    }
+
+    fn session(&self, pid: Pid) -> Result<Option<Pid>, Why> {
+        self.ask(Method::Session, pid, |stage| stage.machine.get(pid).map(|p| p.session).ok_or(Why::Gone))
     }
 
     fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {

@@ -59,6 +59,13 @@ impl LinuxHost {
     }
 }
 
+/// The number is 0 when the leader is outside our PID namespace, where `docker exec` leaves it, and for a moment when
+/// the process exits.
+fn leader(answer: nix::Result<nix::unistd::Pid>) -> Result<Option<Pid>, Why> {
+    let id = answer.map_err(|errno| why(Errno::from_raw_os_error(errno as i32)))?;
+    Ok(Pid::new(id.as_raw()))
+}
+
 impl Host for LinuxHost {
     type Pinned = LinuxPinned;
     type Waiter = EpollWaiter;
@@ -166,15 +173,12 @@ impl Host for LinuxHost {
         facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())
     }
 
-    /// The number is 0 when the leader is outside our PID namespace, and for a moment when the process exits.
-    fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
-        // 0 stands for one outside our PID namespace, where `docker exec` leaves it.
-        let ours = |id: nix::unistd::Pid| Pid::new(id.as_raw());
-        let said = |errno: nix::Error| why(Errno::from_raw_os_error(errno as i32));
-        let raw = Some(nix::unistd::Pid::from_raw(pid.get()));
-        let group = nix::unistd::getpgid(raw).map_err(said)?;
-        let session = nix::unistd::getsid(raw).map_err(said)?;
-        Ok((ours(group), ours(session)))
+    fn group(&self, pid: Pid) -> Result<Option<Pid>, Why> {
+        leader(nix::unistd::getpgid(Some(nix::unistd::Pid::from_raw(pid.get()))))
+    }
+
+    fn session(&self, pid: Pid) -> Result<Option<Pid>, Why> {
+        leader(nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid.get()))))
     }
 
     fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {

@@ -14,8 +14,8 @@ const BROKEN: Why = Why::Garbled("its stat line cannot be read");
 /// # Errors
 /// [`Why::Garbled`] when a field is missing or no number.
 pub fn parse(line: &[u8], page_size: u64) -> Result<Stat, Why> {
-    let open = memchr::memchr(b'(', line).ok_or(BROKEN)?;
-    let close = memchr::memrchr(b')', line).ok_or(BROKEN)?;
+    let open = line.iter().position(|b| *b == b'(').ok_or(BROKEN)?;
+    let close = line.iter().rposition(|b| *b == b')').ok_or(BROKEN)?;
     let pid = line.get(..open).map(<[u8]>::trim_ascii).and_then(Pid::parse).ok_or(BROKEN)?;
     let comm = line.get(open + 1..close).ok_or(BROKEN)?.to_vec();
     let rest = line.get(close + 1..).ok_or(BROKEN)?;

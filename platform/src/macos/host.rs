@@ -104,10 +104,13 @@ impl Host for MacHost {
         facts::stat(pid).map(|(stat, ..)| stat)
     }
 
-    fn group_and_session(&self, pid: Pid) -> Result<(Option<Pid>, Option<Pid>), Why> {
+    fn group(&self, pid: Pid) -> Result<Option<Pid>, Why> {
         let group = nix::unistd::getpgid(Some(nix_pid(pid)));
-        let group = group.map_err(|errno| super::errors::why(errno as i32))?;
-        Ok((our_pid(group), facts::session(pid)?))
+        group.map(our_pid).map_err(|errno| super::errors::why(errno as i32))
+    }
+
+    fn session(&self, pid: Pid) -> Result<Option<Pid>, Why> {
+        facts::session(pid)
     }
 
     fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {

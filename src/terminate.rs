@@ -39,7 +39,7 @@ pub struct Ended {
     pub why: Option<String>,
     /// Whether it was spared because something could not be told, not because something spoke against its end.
     pub unsure: bool,
-    /// Whether it has ended but not been collected by its parent.
+    /// Whether it has ended and may not have been collected by its parent yet.
     pub zombie: bool,
 }
 
@@ -212,7 +212,7 @@ impl<H: Host> Terminator<'_, H> {
         }
         self.write_outcomes(&mut jobs, true);
         let now = self.now();
-        jobs.iter().map(|job| Ended { zombie: account::is_zombie(job), ..account::ended(job, now) }).collect()
+        jobs.iter().map(|job| account::ended(job, now)).collect()
     }
 
     fn pin(&self, jobs: &mut [Job<H::Pinned>], spared_roots: &mut HashSet<Pid>) {

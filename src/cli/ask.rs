@@ -41,17 +41,18 @@ fn question(survey: &Survey) -> String {
     format!("End {}{below} (about {bytes}){grace}? [y/N] ", words::count(orphans, "orphan"))
 }
 
-/// Waits until the grace of every orphan is over.
-pub fn wait(ground: &Ground<NativeHost>, survey: &Survey, out: &Out) {
+/// Waits until the grace of every orphan is over; says whether it had to.
+pub fn wait(ground: &Ground<NativeHost>, survey: &Survey, out: &Out) -> bool {
     let waits: Vec<Duration> = survey
         .judgements
         .iter()
         .filter_map(|j| if let Verdict::Wait(left) = j.verdict { Some(left) } else { None })
         .collect();
-    let Some(longest) = waits.iter().max() else { return };
+    let Some(longest) = waits.iter().max() else { return false };
     if !out.is_live() {
         let whole = words::span(*longest + Duration::from_millis(999));
         out.note(format_args!("waiting {whole}: {} in grace", words::count(waits.len(), "orphan")));
     }
     live::count_down(out.is_live(), *longest + MARGIN, waits.len(), |time| ground.host.sleep(time));
+    true
 }

@@ -106,14 +106,17 @@ fn act(
             }
             return Ok(exit(&survey, &[], &listing, args));
         }
-        ask::wait(ground, &survey, out);
-        survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
-        // Only what was shown, and agreed to, is ended; whatever is new waits for the next run.
-        survey.plan.targets.retain(|t| listed.contains(&t.root));
-        for plan in [&mut survey.plan, &mut survey.later] {
-            plan.left_alone.retain(|l| listed.iter().any(|id| id.pid == l.root));
+        let has_waited = ask::wait(ground, &survey, out);
+        // Time has passed; where none has, that look will do: everybody is judged again before each signal.
+        if has_waited || !args.yes {
+            survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
+            // Only what was shown, and agreed to, is ended; whatever is new waits for the next run.
+            survey.plan.targets.retain(|t| listed.contains(&t.root));
+            for plan in [&mut survey.plan, &mut survey.later] {
+                plan.left_alone.retain(|l| listed.iter().any(|id| id.pid == l.root));
+            }
+            remember(ground, &survey, &mut sightings, &state)?;
         }
-        remember(ground, &survey, &mut sightings, &state)?;
         if !survey.plan.targets.is_empty() {
             let _lock = state.lock_to_act()?;
             let mut history = History::open(&state)?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reaper_platform::{Host, Pinned};
+use reaper_platform::Host;
 
 use super::{Ended, Job, Terminator, Trouble};
 use crate::escalation::{Action, Event, Outcome};
@@ -39,6 +39,8 @@ impl<H: Host> Terminator<'_, H> {
             if is_over || matches!(job.escalation.action(), Action::Done(_)) {
                 job.is_told = true;
                 records.push(build::outcome(&ended(job, clock.monotonic), self.sweep, &clock));
+                // Nothing is asked of it any more, and a thousand take a while to let go of.
+                job.process = None;
             }
         }
         if !records.is_empty() {
@@ -58,12 +60,6 @@ impl<H: Host> Terminator<'_, H> {
         }
         is_written
     }
-}
-
-/// Whether it has ended and is not collected yet.
-pub(super) fn is_zombie<P: Pinned>(job: &Job<P>) -> bool {
-    matches!(job.escalation.action(), Action::Done(Outcome::Exited | Outcome::Killed))
-        && job.process.as_ref().and_then(|p| p.stat().ok()).is_some_and(|s| s.state.is_dead())
 }
 
 pub(super) fn ended<P>(job: &Job<P>, now: Duration) -> Ended {
@@ -89,6 +85,6 @@ pub(super) fn ended<P>(job: &Job<P>, now: Duration) -> Ended {
         took,
         why,
         unsure,
-        zombie: false,
+        zombie: matches!(outcome, Outcome::Exited | Outcome::Killed),
     }
 }

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// From SIGTERM to SIGKILL, for every way.
 pub const TERM_TIMEOUT: Duration = Duration::from_secs(2);
+/// From SIGTERM to the exit of those who do not ignore it: so the first exit tells when the first SIGTERM was sent.
+pub const EXIT_AFTER: Duration = Duration::from_millis(20);
 
 /// How the orphans are ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,8 @@ impl Way {
 /// What one run took.
 pub struct Figures {
     pub wall_ms: f64,
+    /// From the first SIGTERM to the last exit.
+    pub ending_ms: f64,
     /// Return of the command minus the last exit; negative when it returned while some lived.
     pub lag_ms: f64,
     pub cpu_ms: f64,
@@ -55,7 +59,9 @@ impl Figures {
     pub fn from_line(line: &str) -> Result<Self, String> {
         let fields: Vec<f64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
         match *fields.as_slice() {
-            [wall_ms, lag_ms, cpu_ms, peak_kib, left] => Ok(Self { wall_ms, lag_ms, cpu_ms, peak_kib, left }),
+            [wall_ms, ending_ms, lag_ms, cpu_ms, peak_kib, left] => {
+                Ok(Self { wall_ms, ending_ms, lag_ms, cpu_ms, peak_kib, left })
+            }
             _ => Err(format!("no figures: `{}`", line.trim())),
         }
     }
@@ -81,14 +87,15 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
         Way::Reaper => usage(&beside("reaper")?, &["scan", "--yes", "--grace", "0s"]),
         other => usage(&beside("bench")?, &["--inside", "--baseline", other.name()]),
     });
-    let (last_exit_ns, left) = watch.last_exit(|| command.is_finished())?;
+    let ([first_exit_ns, last_exit_ns], left) = watch.exits(|| command.is_finished())?;
     let usage = command.join().map_err(|_| "the thread of the command panicked".to_owned())??;
     if usage.status != 0 {
         return Err(format!("`{name}` ended with status {}", usage.status));
     }
     let lag_ms = (usage.end_ns as f64 - last_exit_ns as f64) / 1e6;
+    let ending_ms = (last_exit_ns - first_exit_ns) as f64 / 1e6 + EXIT_AFTER.as_secs_f64() * 1e3;
     let cpu_ms = usage.cpu_us as f64 / 1e3;
-    println!("{} {lag_ms} {cpu_ms} {} {left}", usage.wall_ms(), usage.peak_kib);
+    println!("{} {ending_ms} {lag_ms} {cpu_ms} {} {left}", usage.wall_ms(), usage.peak_kib);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -114,9 +121,10 @@ impl Watch {
         Ok(Self { epoll, pidfds })
     }
 
-    /// When the last one exited, and how many have not a second after the command has.
-    fn last_exit(mut self, command_is_done: impl Fn() -> bool) -> Result<(u64, usize), String> {
-        let (mut last, mut left, mut idle) = (now_ns(), self.pidfds.len(), 0);
+    /// When the first and the last one exited, and how many have not a second after the command has.
+    fn exits(mut self, command_is_done: impl Fn() -> bool) -> Result<([u64; 2], usize), String> {
+        let (mut first, mut left, mut idle) = (None, self.pidfds.len(), 0);
+        let mut last = now_ns();
         let mut events = Vec::with_capacity(256);
         let tick = rustix::time::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
         while left > 0 && idle < 10 {
@@ -127,6 +135,7 @@ impl Watch {
             )?;
             if !events.is_empty() {
                 last = now_ns();
+                first.get_or_insert(last);
             }
             for event in &events {
                 let index = usize::try_from(event.data.u64()).unwrap_or(usize::MAX);
@@ -135,7 +144,7 @@ impl Watch {
             }
             idle = if events.is_empty() && command_is_done() { idle + 1 } else { 0 };
         }
-        Ok((last, left))
+        Ok(([first.unwrap_or(last), last], left))
     }
 }
 

@@ -2,8 +2,8 @@
 //! populations of several sizes, beside the bare reading of the adopters' lists at the same pace in the same run.
 //!
 //! ```text
-//! cargo bench --bench idle -- [--sizes 1000,5000,20000] [--ticks 24] [--interval 5] [--samples 60] [--markdown]
-//!     [--check] [--reaper PATH]
+//! cargo bench --bench idle -- [--sizes 1000,5000,20000] [--warm-up 32] [--ticks 24] [--interval 5]
+//!     [--samples 60] [--markdown] [--check] [--reaper PATH]
 //! ```
 //!
 //! Needs root for the population's namespaces, and `strace` for the column of system calls. With `--check` a missed
@@ -46,6 +46,7 @@ fn outside(args: &Args) -> Result<ExitCode, String> {
         Ok(args.numbers(flag, &[default])?.first().copied().unwrap_or(default).max(1).to_string())
     };
     let (ticks, interval, samples) = (one("--ticks", 24)?, one("--interval", 5)?, one("--samples", 60)?);
+    let warm_up = one("--warm-up", 32)?;
     let stage = Stage::new(args)?;
     println!(
         "{}; {ticks} looks, one every {interval} s; 10 marked orphans in grace, 138 other children of init and \
@@ -58,7 +59,9 @@ fn outside(args: &Args) -> Result<ExitCode, String> {
             println!("skipped {size}: {reason}");
             continue;
         }
-        let words = ["--ticks", &ticks, "--interval", &interval, "--samples", &samples].map(String::from);
+        let words =
+            ["--warm-up", &warm_up, "--ticks", &ticks, "--interval", &interval, "--samples", &samples]
+                .map(String::from);
         let line = stage.inside(&format!("-n {size} -k 10"), &words)?;
         let figures = Figures::from_line(&line)?;
         judge(size, &figures, &mut targets);

@@ -1,7 +1,7 @@
 //! What was measured of one population, and the table of all.
 
-/// Walks are paced by the service such that they take no more than 1/18,000 of the time, once an hour at least.
-const WALK_PARTS: f64 = 18_000.0;
+/// Walks are paced by the service such that they take no more than 1/36,000 of the time, once an hour at least.
+const WALK_PARTS: f64 = 36_000.0;
 
 macro_rules! figures {
     ($($name:ident: $what:literal),* $(,)?) => {

@@ -25,9 +25,10 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
     let service = Service::start(interval)?;
     let start_ms = service.cpu()?.as_secs_f64() * 1e3;
 
-    // The young are looked at more often, after one interval, two, four and so on up to a minute: let them come of age.
+    // The young are looked at more often, after one interval, two, four and so on up to two minutes: let them come of
+    // age.
     let mut reader = Reader { lists: vec![1, manager] };
-    for _ in 0..(75.0 / interval.as_secs_f64()).clamp(4.0, 16.0) as u32 {
+    for _ in 0..number("--warm-up")? {
         std::thread::sleep(interval);
         reader.read()?;
     }

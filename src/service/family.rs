@@ -14,10 +14,10 @@ use super::pace::Pace;
 use crate::look::{Ground, Judgement};
 use crate::sightings::Ties;
 
-/// A walk over all processes may take 1/18,000 of the time: 0.2 s an hour.
-const WALK: u32 = 18_000;
-/// A visit to the launchers and trees that are known may take 1/36,000.
-const VISIT: u32 = 36_000;
+/// A walk over all processes may take 1/36,000 of the time: 0.1 s an hour.
+const WALK: u32 = 36_000;
+/// A visit to the launchers and trees that are known may take 1/72,000.
+const VISIT: u32 = 72_000;
 /// Most processes that one visit looks at.
 const MAX_VISITED: usize = 2_000;
 /// Longest line of parents that is climbed to find an agent.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use reaper_platform::{Pid, Why};
 
 /// The longest time between two looks at somebody of no interest.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(120);
 /// The same for one that does not answer.
 const LONGEST_SLOW: Duration = Duration::from_secs(3600);
 
@@ -130,8 +130,8 @@ mod tests {
             }
             now += 5 * S;
         }
-        // At 0, 5, 10, 20, 40, 80, then every 60 s of 1,000 s.
-        assert_eq!(looks, 21);
+        // At 0, 5, 10, 20, 40, 80, 160, then every 120 s of 1,000 s.
+        assert_eq!(looks, 13);
         innocents.retain_among(&[pid(6), pid(8)]);
         assert_eq!(innocents.count(), (0, 0));
     }

@@ -1,3 +1,5 @@
+//! What is remembered, across reboots, reused pids, other namespaces and damaged files.
+
 use super::*;
 use reaper_platform::fake;
 

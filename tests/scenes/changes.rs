@@ -18,7 +18,7 @@ fn w25_an_exec_between_the_census_and_the_signal() {
         twin(troupe).behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader()
     };
     interposed(here!(), change, |scene| {
-        let ran = scene.act(3, || become_another(&scene.last, Signal::USR1, |one| one.comm() == "cat"));
+        let ran = scene.act(2, || become_another(&scene.last, Signal::USR1, |one| one.comm() == "cat"));
         assert_eq!(target(&ran, &scene.last), what("spared", "[]"));
         let why = action(&ran, &scene.last).unwrap()["why"].to_string();
         assert!(why.contains("in its environment"), "{why}");
@@ -35,7 +35,7 @@ fn w25_an_exec_while_others_are_slow_to_be_judged() {
     };
     interposed(here!(), change, |scene| {
         // The first has been cleared for its signal, and the next one's manager takes its time.
-        let ran = scene.act(3, || {
+        let ran = scene.act(2, || {
             become_another(&scene.first, Signal::USR1, |one| one.comm() == "cat");
             std::thread::sleep(Duration::from_millis(400));
         });
@@ -51,7 +51,7 @@ fn w25_another_environment_between_the_census_and_the_signal() {
         here!(),
         |troupe| twin(troupe).behave("env-on-usr2").orphan_of_dead_leader(),
         |scene| {
-            let ran = scene.act(3, || become_another(&scene.last, Signal::USR2, is_unmarked));
+            let ran = scene.act(2, || become_another(&scene.last, Signal::USR2, is_unmarked));
             assert_eq!(target(&ran, &scene.last), what("spared", "[]"));
             let why = action(&ran, &scene.last).unwrap()["why"].to_string();
             assert!(why.contains("marker: "), "{why}");

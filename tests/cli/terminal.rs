@@ -49,3 +49,17 @@ fn nobody_is_asked_about_what_was_not_shown() {
         assert!(status.success() && actors.iter().all(Alive::is_alive));
     });
 }
+
+#[test]
+fn w08_a_yes_is_given_to_what_was_on_the_screen() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let (mut terminal, actors) = asked(&troupe, "scan --grace 0s");
+        // No grace protects it, and it is seen by the look after the answer.
+        let late = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+        terminal.press("y\n");
+        let (status, shown) = terminal.finish();
+        assert!(status.success() && shown.contains("2 processes ended"), "{shown}");
+        assert!(late.is_alive() && actors.iter().all(|actor| !actor.is_alive()), "{shown}");
+    });
+}

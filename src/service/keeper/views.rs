@@ -46,6 +46,12 @@ impl<H: Host> Keeper<H> {
         is_set
     }
 
+    /// Whoever is being ended is left to that, and what a wrapper starts meanwhile is looked at when it is over.
+    fn is_left_alone(&self, judgement: &Judgement) -> bool {
+        let parent = judgement.stat.ppid;
+        self.busy.contains(&judgement.id) || self.busy.iter().any(|id| Some(id.pid) == parent)
+    }
+
     /// Where a stateless look with the same memory comes to another verdict, and goes on doing so.
     ///
     /// # Errors
@@ -54,14 +60,14 @@ impl<H: Host> Keeper<H> {
         let survey = sweep::survey(&self.ground, &self.sightings, false, self.limit)?;
         let said = |j: &Judgement| (j.verdict.name(), j.decided_by);
         let mut found: BTreeMap<Pid, Difference> = BTreeMap::new();
-        for j in survey.judgements.iter().filter(|j| j.is_notable() && !self.busy.contains(&j.id)) {
+        for j in survey.judgements.iter().filter(|j| j.is_notable() && !self.is_left_alone(j)) {
             let looked_at = self.innocents.filed_at(j.id.pid);
             found.insert(j.id.pid, Difference { ours: None, theirs: Some(said(j)), looked_at });
         }
         for (pid, tracked) in &self.tracked {
             let ours = Some(said(&tracked.judgement)).filter(|_| tracked.judgement.is_notable());
             let theirs = found.remove(pid).and_then(|difference| difference.theirs);
-            if ours != theirs && !self.busy.contains(&tracked.judgement.id) {
+            if ours != theirs && !self.is_left_alone(&tracked.judgement) {
                 found.insert(*pid, Difference { ours, theirs, looked_at: Some(tracked.judged) });
             }
         }

@@ -133,12 +133,14 @@ impl Ledger {
     }
 
     /// Who may have been in the tree of an orphaned agent: by birth, as its wrapper, or as an orphan by the group or
-    /// session of one that is in such a tree. An agent that chance has ended longer ago has no tree any more.
-    fn in_trees(&self, at_ns: u64) -> HashSet<usize> {
+    /// session of one that is in such a tree. An agent that chance has ended longer ago has no tree any more. `but` is
+    /// taken for no such agent.
+    fn in_trees(&self, at_ns: u64, but: Option<usize>) -> HashSet<usize> {
         let all = 1..self.births.len();
         let lately = at_ns.saturating_sub(3_000_000_000);
         let is_top = |&who: &usize| {
             self.is_root(who, at_ns)
+                && but != Some(who)
                 && (!self.ours[who] || self.is_alive(who, at_ns.min(lately.max(self.births[who].born_ns))))
         };
         let mut found: HashSet<usize> = all.clone().filter(is_top).collect();
@@ -181,10 +183,14 @@ impl Ledger {
                 accuse("an unmarked one died");
             } else if self.births[who].is_protected {
                 accuse("a protected one died");
-            } else if !self.in_trees(death.at_ns).contains(&who) {
+            } else if !self.in_trees(death.at_ns, None).contains(&who) {
                 accuse("one in its place died");
             } else if self.is_orphan(who, death.at_ns)
-                && let Some(owner) = self.claimed_by(who, death.at_ns).or(self.claimed_by(who, earlier))
+                && let Some(owner) = self.claimed_by(who, death.at_ns).or_else(|| {
+                    // Who is left behind by another's tree goes with it, and has no grace of its own.
+                    let for_its_own_sake = !self.in_trees(death.at_ns, Some(who)).contains(&who);
+                    self.claimed_by(who, earlier).filter(|_| for_its_own_sake)
+                })
             {
                 accuse(&format!("one died that {} claimed", self.births[owner]));
             }

@@ -12,7 +12,6 @@ use super::Context;
 use super::args::{Check, Pause, Status as Args, StatusFormat};
 use super::exit::{CommandError, Exit};
 use super::out::Out;
-use super::scan::json;
 use crate::config::paths::Paths;
 use crate::report::status::Status;
 use crate::report::words;
@@ -35,7 +34,7 @@ pub fn status(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, Com
         return Ok(probe(&status, check, out));
     }
     match args.format {
-        StatusFormat::Json => out.document(&json(&status)?),
+        StatusFormat::Json => out.document(&status)?,
         _ => out.data(describe(&status)),
     }
     Ok(Exit::Done)

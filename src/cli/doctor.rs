@@ -13,7 +13,7 @@ use reaper_platform::{Host as _, NativeHost};
 use super::args::{Color, Doctor as Args, Format};
 use super::exit::{CommandError, Exit};
 use super::out::{self, Out};
-use super::{Context, control, scan};
+use super::{Context, control};
 use crate::config::{self, Overrides, Policy, Sources};
 use crate::doctor::self_test::{self, SelfTest};
 use crate::doctor::{Check, linger, namespace, places, quick, service, settings, stand_in as life};
@@ -126,7 +126,7 @@ fn ask(socket: &Path) -> service::Found {
 
 fn conclude(report: &Doctor, args: &Args, verbose: bool, out: &mut Out) -> Result<Exit, CommandError> {
     match args.format {
-        Format::Json => out.document(&scan::json(report)?),
+        Format::Json => out.document(report)?,
         Format::Table => out.data(render(report, verbose)),
     }
     Ok(if report.summary.fail > 0 { Exit::Failed } else { Exit::Done })

@@ -49,7 +49,7 @@ pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, Com
     match args.format {
         Format::Json => {
             let document = types::Explain { schema: types::EXPLAIN.to_owned(), judgement: report };
-            out.document(&scan::json(&document)?);
+            out.document(&document)?;
         }
         Format::Table => out.data(render(&report)),
     }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use reaper_platform::{Host as _, Pid};
 
+use super::Context;
 use super::args::{Format, History as Args};
 use super::exit::{CommandError, Exit};
 use super::out::Out;
-use super::{Context, scan};
 use crate::config::paths::Paths;
 use crate::report::history::{self, Entry, HistoryReport, Wanted};
 use crate::report::{table, words};
@@ -34,7 +34,7 @@ pub fn run(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, Comman
     };
     let report = history::read(state.as_ref(), &wanted, now)?;
     match args.format {
-        Format::Json => out.document(&scan::json(&report)?),
+        Format::Json => out.document(&report)?,
         Format::Table => out.data(render(&report, context.verbose, out.width())),
     }
     complain(&report, out);

@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use serde::Serialize;
 
 use super::args::{Color, Global};
 use super::exit::{CommandError, Exit};
@@ -39,11 +40,18 @@ impl Out {
         self.remember(written);
     }
 
-    /// Writes data for programs, in which there are no colours to be taken out.
-    pub fn document(&mut self, text: &str) {
+    /// Writes a document for programs: one line of JSON, in which there are no colours to be taken out.
+    ///
+    /// # Errors
+    /// When it cannot be made into JSON, which is a bug.
+    pub fn document(&mut self, document: &impl Serialize) -> Result<(), CommandError> {
+        let text = serde_json::to_string(document).map_err(|e| {
+            CommandError::new(Exit::Bug, format_args!("cannot write JSON: {e}"), "please report this")
+        })? + "\n";
         let mut out = io::stdout().lock();
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         self.remember(written);
+        Ok(())
     }
 
     fn remember(&mut self, written: io::Result<()>) {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reaper_platform::{Clock, Host as _, NativeHost, ProcId, Scope};
-use serde::Serialize;
 
 use super::args::{Format, Scan};
 use super::exit::{CommandError, Exit};
@@ -102,7 +101,7 @@ fn act(
         if !args.yes && !ask::confirmed(&survey, out) {
             out.note("nothing was ended");
             if args.format == Format::Json {
-                out.document(&json(&listing)?);
+                out.document(&listing)?;
             }
             return Ok(exit(&survey, &[], &listing, args));
         }
@@ -217,17 +216,9 @@ fn report(
     }
 }
 
-/// One JSON document on a line of its own.
-pub fn json(document: &impl Serialize) -> Result<String, CommandError> {
-    let text = serde_json::to_string(document).map_err(|e| {
-        CommandError::new(Exit::Bug, format_args!("cannot write JSON: {e}"), "please report this")
-    })?;
-    Ok(text + "\n")
-}
-
 fn print(report: &types::Scan, args: &Scan, verbose: bool, out: &mut Out) -> Result<(), CommandError> {
     if args.format == Format::Json {
-        out.document(&json(report)?);
+        out.document(report)?;
         return Ok(());
     }
     let mut text = String::new();

@@ -54,12 +54,18 @@ fn nobody_is_asked_about_what_was_not_shown() {
 fn w08_a_yes_is_given_to_what_was_on_the_screen() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
-        let (mut terminal, actors) = asked(&troupe, "scan --grace 0s");
+        let (mut terminal, actors) = asked(&troupe, "scan --grace 0s --format json");
         // No grace protects it, and it is seen by the look after the answer.
         let late = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
         terminal.press("y\n");
         let (status, shown) = terminal.finish();
-        assert!(status.success() && shown.contains("2 processes ended"), "{shown}");
+        // Right behind the live line, which was wiped.
+        let document = &shown[shown.find("{\"schema\"").expect(&shown)..];
+        let report: serde_json::Value = serde_json::from_str(document.trim_end()).unwrap();
+        let judgements = report["judgements"].as_array().unwrap();
+        let judged = judgements.iter().find(|one| one["pid"] == late.pid).expect("it was seen");
+        assert_eq!((&judged["verdict"], &judged["decided_by"]), (&"reap".into(), &"grace".into()), "{shown}");
+        assert!(status.success() && report["summary"]["exited"] == 2, "{shown}");
         assert!(late.is_alive() && actors.iter().all(|actor| !actor.is_alive()), "{shown}");
     });
 }

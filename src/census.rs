@@ -283,5 +283,5 @@ fn adopters_in<H: Host>(host: &H, walk: &Walk, policy: &Policy, relays: bool) ->
 fn is_named(stat: &Stat, rule: &str) -> bool {
     let cut = rule.as_bytes().get(..15).unwrap_or(rule.as_bytes());
     let word = stat.comm.split(|b| *b == b' ' || *b == b':').next().unwrap_or_default();
-    program::matches(rule, &stat.comm) || program::matches(rule, word) || stat.comm == cut
+    program::names_widely(rule, &stat.comm) || program::names_widely(rule, word) || stat.comm == cut
 }

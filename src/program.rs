@@ -1,13 +1,18 @@
-//! What a process runs, as a set of names.
+//! What a process runs, as a set of names, and how a rule is compared with them.
 //!
 //! No single field names a program reliably: the executable of one well-known agent is called `2.1.197`, a Node.js
 //! main thread calls itself `MainThread`, and an interpreter's executable says nothing about its script. So every
-//! source contributes a name, and a rule is compared with each of them: exactly, or followed by `-`, `_` or `.`,
-//! never as a substring.
+//! source contributes a name, and a rule is compared with each of them, never as a substring, in one of three ways:
+//!
+//! * [`names_closely`] chooses what may be ended: the name itself, or with a version, a target or a packaging behind it.
+//! * [`names_widely`] protects: the name itself, or followed by `-`, `_` or `.` and anything. A protection that is
+//!   wider than it need be costs an orphan that stays; a narrow one would cost somebody's work.
+//! * [`find_word`] knows wrappers and adopters: the name itself and nothing behind it.
 //!
 //! Bytes in, names out: this module reads no files and trusts nothing it is given.
 
 mod script;
+mod suffix;
 #[cfg(test)]
 mod tests;
 
@@ -124,7 +129,7 @@ impl<'a> Names<'a> {
     }
 
     fn add(&mut self, bytes: &'a [u8], source: Source) {
-        let bytes = bytes.strip_suffix(b".exe").unwrap_or(bytes);
+        let bytes = unwrapped(bytes.strip_suffix(b".exe").unwrap_or(bytes));
         let unusable = bytes.is_empty() || bytes.len() > NAME_MAX || is_interpreter(bytes);
         if !unusable && !self.0.iter().any(|name| name.bytes == bytes) {
             self.0.push(Name { bytes, source });
@@ -161,18 +166,47 @@ impl fmt::Display for Match<'_, '_> {
     }
 }
 
-/// Whether a rule's name covers a process's name: the same, or followed by `-`, `_` or `.`.
+/// Whether a rule for what may be ended covers a process's name: the same, or with a version, a target and a packaging
+/// behind it, each at most once, and nothing else. A rule that ends in `*` stands for any ending.
 #[must_use]
-pub fn matches(rule: &str, name: &[u8]) -> bool {
+pub fn names_closely(rule: &str, name: &[u8]) -> bool {
+    match rule.strip_suffix('*') {
+        Some(beginning) => {
+            !beginning.is_empty() && name.len() > beginning.len() && name.starts_with(beginning.as_bytes())
+        }
+        None => !rule.is_empty() && name.strip_prefix(rule.as_bytes()).is_some_and(suffix::is_closed),
+    }
+}
+
+/// Whether a rule that protects covers a process's name: the same, or followed by `-`, `_` or `.`.
+#[must_use]
+pub fn names_widely(rule: &str, name: &[u8]) -> bool {
     !rule.is_empty()
         && name
             .strip_prefix(rule.as_bytes())
             .is_some_and(|rest| rest.first().is_none_or(|byte| matches!(byte, b'-' | b'_' | b'.')))
 }
 
-/// The best match of any rule with any name: an exact one before a prefix, then in the order of the names.
+/// The best match of any rule for what may be ended with any name: an exact one before one with endings, then in the
+/// order of the names.
 #[must_use]
 pub fn find<'r, 'a, I>(names: &Names<'a>, rules: I) -> Option<Match<'r, 'a>>
+where
+    I: IntoIterator<Item = &'r str> + Clone,
+{
+    find_by(names, rules, names_closely)
+}
+
+/// The best match of any rule that protects or keeps.
+#[must_use]
+pub fn find_widely<'r, 'a, I>(names: &Names<'a>, rules: I) -> Option<Match<'r, 'a>>
+where
+    I: IntoIterator<Item = &'r str> + Clone,
+{
+    find_by(names, rules, names_widely)
+}
+
+fn find_by<'r, 'a, I>(names: &Names<'a>, rules: I, accept: fn(&str, &[u8]) -> bool) -> Option<Match<'r, 'a>>
 where
     I: IntoIterator<Item = &'r str> + Clone,
 {
@@ -182,27 +216,50 @@ where
             Some(Match { rule, name: name.bytes, source: name.source })
         })
     };
-    search(|rule, name| !rule.is_empty() && rule.as_bytes() == name).or_else(|| search(matches))
+    search(is_exactly).or_else(|| search(accept))
 }
 
-/// As [`find`], for wrappers, adopters and protected programs: these also match by the first word of a title, and
-/// by a comm that was cut short. Never used to choose a program to end.
+fn is_exactly(rule: &str, name: &[u8]) -> bool {
+    !rule.is_empty() && rule.as_bytes() == name
+}
+
+/// As [`find_widely`], for protected programs: these also match by the first word of a title, and by a comm that was
+/// cut short. Never used to choose a program to end.
 #[must_use]
-pub fn find_by_any_word<'r, 'a, I>(identity: &Identity<'a>, rules: I) -> Option<Match<'r, 'a>>
+pub fn find_protected<'r, 'a, I>(identity: &Identity<'a>, rules: I) -> Option<Match<'r, 'a>>
 where
     I: IntoIterator<Item = &'r str> + Clone,
 {
+    find_widely(&names_and_words(identity), rules.clone()).or_else(|| {
+        let comm = identity.comm;
+        let rule = rules.into_iter().find(|rule| {
+            comm.len() == COMM_MAX && (rule.as_bytes().starts_with(comm) || names_widely(rule, comm))
+        })?;
+        Some(Match { rule, name: comm, source: Source::Comm })
+    })
+}
+
+/// The exact match of any rule with any name or first word of a title, for wrappers and adopters. `bun` and `deno` are
+/// matched only where their arguments name no script: one that runs a script is that script.
+#[must_use]
+pub fn find_word<'r, 'a, I>(identity: &Identity<'a>, rules: I) -> Option<Match<'r, 'a>>
+where
+    I: IntoIterator<Item = &'r str> + Clone,
+{
+    let found = find_by(&names_and_words(identity), rules.clone(), is_exactly);
+    found.or_else(|| {
+        let name = script::runner(identity)?;
+        let rule = rules.into_iter().find(|rule| is_exactly(rule, name.bytes))?;
+        Some(Match { rule, name: name.bytes, source: name.source })
+    })
+}
+
+fn names_and_words<'a>(identity: &Identity<'a>) -> Names<'a> {
     let mut names = Names::of(identity);
     for (word, source) in title_words(identity) {
         names.add(word, source);
     }
-    find(&names, rules.clone()).or_else(|| {
-        let comm = identity.comm;
-        let rule = rules.into_iter().find(|rule| {
-            comm.len() == COMM_MAX && (rule.as_bytes().starts_with(comm) || matches(rule, comm))
-        })?;
-        Some(Match { rule, name: comm, source: Source::Comm })
-    })
+    names
 }
 
 /// First words of titles: `npm exec foo` is npm, `tmux: server` is tmux, `sshd: alice@pts/0` is sshd, `-bash` is bash,
@@ -229,6 +286,12 @@ fn first_word(title: &[u8]) -> &[u8] {
     }
 }
 
+/// Whether one of the words of a name is `mcp`: so MCP servers are named, as `mcp-server-git` or `postgres-mcp`.
+#[must_use]
+pub fn has_word_mcp(name: &[u8]) -> bool {
+    name.split(|byte| matches!(byte, b'-' | b'_' | b'.' | b'@' | b'/')).any(|word| word == b"mcp")
+}
+
 /// Whether a name is only an interpreter's, or what an interpreter calls its main thread. It says nothing about
 /// what runs, so it matches nothing.
 #[must_use]
@@ -242,6 +305,13 @@ fn is_title(arg: &[u8]) -> bool {
     let path = matches!(arg.first(), Some(b'/' | b'.'));
     let sentence = arg.windows(2).any(|pair| matches!(pair, [gap, b'-' | b'/'] if gap.is_ascii_whitespace()));
     if path { sentence } else { arg.iter().any(u8::is_ascii_whitespace) }
+}
+
+/// Nix moves a program aside, to `.goose-wrapped` or, wrapped again, to `.goose-wrapped_`, and puts a script in its place.
+fn unwrapped(name: &[u8]) -> &[u8] {
+    let end = name.iter().rposition(|byte| *byte != b'_').map_or(0, |last| last + 1);
+    let inner = name.get(..end).and_then(|name| name.strip_prefix(b".")?.strip_suffix(b"-wrapped"));
+    inner.filter(|inner| !inner.is_empty()).unwrap_or(name)
 }
 
 fn base_name(path: &[u8]) -> &[u8] {

@@ -55,6 +55,7 @@ pub(super) fn profile(
         programs: self::programs(programs, protect, at)?,
         owner_env: variable(table.owner_env.as_ref(), at)?,
         owner_pid_env: variable(table.owner_pid_env.as_ref(), at)?,
+        keep_listeners: table.keep_listeners,
         keep_args: keep_args(&table.keep_args, at)?,
     };
     let owned = profile.owner_env.is_some()
@@ -111,6 +112,7 @@ pub(super) fn program(
         name: table.name.clone(),
         with_arg: table.with_arg.clone(),
         without_arg: table.without_arg.clone().filter(|arg| !arg.is_empty()),
+        is_helper: false,
         evidence: table.evidence.clone(),
     })
 }

@@ -19,6 +19,8 @@ pub const KILL_TIMEOUT: &str = "REAPER_KILL_TIMEOUT";
 pub const REACH: &str = "REAPER_REACH";
 /// Most processes ended in one sweep, as `max-targets`.
 pub const MAX_TARGETS: &str = "REAPER_MAX_TARGETS";
+/// `true` or `false`, as `keep-listeners`.
+pub const KEEP_LISTENERS: &str = "REAPER_KEEP_LISTENERS";
 /// Built-in profiles to apply, separated by commas, as `use`.
 pub const USE: &str = "REAPER_USE";
 /// More protected programs, separated by commas, as `protect`.
@@ -46,7 +48,7 @@ pub const OWNER: &str = "REAPER_OWNER";
 pub const KEEP: &str = "REAPER_KEEP";
 
 /// Every variable that sets something.
-pub const SETTINGS: [&str; 16] = [
+pub const SETTINGS: [&str; 17] = [
     CONFIG,
     INTERVAL,
     GRACE,
@@ -54,6 +56,7 @@ pub const SETTINGS: [&str; 16] = [
     KILL_TIMEOUT,
     REACH,
     MAX_TARGETS,
+    KEEP_LISTENERS,
     USE,
     PROTECT,
     ADOPTERS,

@@ -104,6 +104,7 @@ mod tests {
         ] {
             *origin = Origin::Default;
         }
+        same.keep_listeners.origin = Origin::Default;
         assert_eq!(same, plain);
         assert_eq!(read.warnings(), []);
     }

@@ -26,6 +26,7 @@ pub(super) struct FileConfig {
     pub(super) kill_timeout: Option<Spanned<DurationText>>,
     pub(super) reach: Option<Reach>,
     pub(super) max_targets: Option<Spanned<i64>>,
+    pub(super) keep_listeners: Option<bool>,
     pub(super) r#use: Option<Vec<Spanned<String>>>,
     pub(super) protect: Option<Vec<Spanned<String>>>,
     pub(super) adopters: Option<Vec<Spanned<String>>>,
@@ -59,6 +60,7 @@ pub(super) struct ProfileTable {
     pub(super) programs: Option<Spanned<ProgramsValue>>,
     pub(super) owner_env: Option<Spanned<String>>,
     pub(super) owner_pid_env: Option<Spanned<String>>,
+    pub(super) keep_listeners: Option<bool>,
     #[serde(default)]
     pub(super) keep_args: Vec<Spanned<TextOr<KeepTable>>>,
 }

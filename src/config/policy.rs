@@ -4,8 +4,9 @@
 
 use super::error::Warning;
 use super::outputs::Outputs;
-use super::profile::{KeepArgs, Marker, Profile};
-use crate::program::{self, Identity, Match};
+use super::profile::{KeepArgs, Marker, Profile, ProgramRule};
+use super::rules;
+use crate::program::{self, Identity, Match, Names};
 use serde::Deserialize;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -72,16 +73,54 @@ pub struct Policy {
     pub(super) kill_timeout: Setting<Duration>,
     pub(super) reach: Setting<Reach>,
     pub(super) max_targets: Setting<NonZeroUsize>,
+    pub(super) keep_listeners: Setting<bool>,
     pub(super) selected: Setting<Vec<String>>,
     pub(super) profiles: Vec<Profile>,
     pub(super) protect: Vec<Setting<String>>,
     pub(super) adopters: Setting<Vec<String>>,
     pub(super) wrappers: Setting<Vec<String>>,
     pub(super) outputs: Outputs,
+    /// Agents and adapters by name, also those of profiles that are not in force.
+    pub(super) agents: Vec<ProgramRule>,
     pub(super) keep_args: Vec<KeepArgs>,
     pub(super) keep_env: Vec<Marker>,
     pub(super) files: Vec<PathBuf>,
     pub(super) warnings: Vec<Warning>,
+}
+
+/// Whether a process is a browser that shows nothing to anybody, or whose profile is made anew each time.
+#[must_use]
+pub fn is_throw_away_browser(identity: &Identity<'_>, argv: &[Vec<u8>]) -> bool {
+    let names = Names::of(identity);
+    if program::find(&names, rules::HEADLESS_PROGRAMS).is_some() {
+        return true;
+    }
+    if program::find(&names, rules::BROWSERS).is_none() {
+        return false;
+    }
+    let args = argv.get(1..).unwrap_or_default();
+    let is_headless = |arg: &Vec<u8>| rules::HEADLESS.iter().any(|option| option_of(arg, option).is_some());
+    args.iter().any(is_headless) || profile_folders(args).any(is_thrown_away)
+}
+
+/// What stands behind `=` in an argument that is this option; empty where it stands alone.
+fn option_of<'a>(arg: &'a [u8], option: &str) -> Option<&'a [u8]> {
+    let rest = arg.strip_prefix(option.as_bytes())?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"=") }
+}
+
+/// The folders that a browser is told to keep its profile in. Other arguments are pages, whatever they look like.
+fn profile_folders(args: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
+    args.iter().enumerate().filter_map(|(at, arg)| {
+        let value = rules::PROFILE_OPTIONS.iter().find_map(|option| option_of(arg, option))?;
+        if value.is_empty() { args.get(at + 1).map(Vec::as_slice) } else { Some(value) }
+    })
+}
+
+fn is_thrown_away(folder: &[u8]) -> bool {
+    let folder = folder.strip_suffix(b"/").unwrap_or(folder);
+    let name = folder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    rules::THROW_AWAY_PROFILES.iter().any(|beginning| name.starts_with(beginning.as_bytes()))
 }
 
 impl Policy {
@@ -121,6 +160,12 @@ impl Policy {
         self.max_targets.value
     }
 
+    /// Whether helpers that accept connections are kept, for a profile that does not say so itself.
+    #[must_use]
+    pub const fn keep_listeners(&self) -> bool {
+        self.keep_listeners.value
+    }
+
     /// The profiles in force, in the order they are asked.
     #[must_use]
     pub fn profiles(&self) -> &[Profile] {
@@ -135,7 +180,40 @@ impl Policy {
     /// The protected program a process is, if it is one.
     #[must_use]
     pub fn protected<'a>(&self, identity: &Identity<'a>) -> Option<Match<'_, 'a>> {
-        program::find_by_any_word(identity, self.protect())
+        program::find_protected(identity, self.protect())
+    }
+
+    /// The program that is protected under a profile for any program, if a process is one. Never an agent, nor an MCP
+    /// server that is named after what it speaks to (`postgres-mcp`), nor a browser that no person can be looking at.
+    #[must_use]
+    pub fn protected_in_any<'a>(
+        &self,
+        identity: &Identity<'a>,
+        argv: &[Vec<u8>],
+    ) -> Option<Match<'static, 'a>> {
+        let named = |rules: &'static [(&str, &str)]| rules.iter().map(|(name, _)| *name);
+        let found = program::find_protected(identity, named(rules::PROTECTED_IN_ANY))
+            .or_else(|| program::find_protected(identity, rules::BROWSERS))?;
+        let names = Names::of(identity);
+        let is_ended_for_its_own_sake = self.is_agent(&names, argv)
+            || names.iter().any(|name| program::has_word_mcp(name.bytes))
+            || is_throw_away_browser(identity, argv);
+        (!is_ended_for_its_own_sake).then_some(found)
+    }
+
+    /// Whether a process is a program that a profile means to end for its own sake: an agent, its adapter or its
+    /// harness, not one of their helpers.
+    #[must_use]
+    pub fn is_agent(&self, names: &Names<'_>, argv: &[Vec<u8>]) -> bool {
+        let named = self.agents.iter().chain(self.profiles.iter().flat_map(|p| p.programs.rules()));
+        let mut agents = named.filter(|rule| !rule.is_helper && rule.accepts_args(argv));
+        agents.any(|rule| program::find(names, [rule.name.as_str()]).is_some())
+    }
+
+    /// Whether a process only starts another program and waits for it.
+    #[must_use]
+    pub fn is_wrapper(&self, identity: &Identity<'_>) -> bool {
+        program::find_word(identity, self.wrappers().iter().map(String::as_str)).is_some()
     }
 
     /// Subreaper programs named by the user.

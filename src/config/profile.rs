@@ -32,6 +32,8 @@ pub struct Profile {
     pub owner_env: Option<String>,
     /// A variable that holds the owner's pid.
     pub owner_pid_env: Option<String>,
+    /// Whether its helpers that accept connections are kept; `None` for what holds for all profiles.
+    pub keep_listeners: Option<bool>,
     /// Arguments that say: started to outlive its launcher.
     pub keep_args: Vec<KeepArgs>,
 }
@@ -46,6 +48,15 @@ pub enum Programs {
 }
 
 impl Programs {
+    /// The rules; none for [`Programs::Any`].
+    #[must_use]
+    pub fn rules(&self) -> &[ProgramRule] {
+        match self {
+            Self::Any => &[],
+            Self::Named(rules) => rules,
+        }
+    }
+
     /// The best matching rule for a process, and how it matched; `None` for [`Programs::Any`] too, as no rule did.
     #[must_use]
     pub fn find<'a>(&self, names: &Names<'a>, argv: &[Vec<u8>]) -> Option<(&ProgramRule, Match<'_, 'a>)> {
@@ -59,12 +70,14 @@ impl Programs {
 /// One program of a profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramRule {
-    /// Its name, as [`crate::program::matches`] compares it.
+    /// Its name, as [`crate::program::names_closely`] compares it.
     pub name: String,
     /// Some argument must contain this.
     pub with_arg: Option<String>,
     /// No argument may start with this.
     pub without_arg: Option<String>,
+    /// Whether it is a program that agents start beneath themselves, and no agent, adapter or harness.
+    pub is_helper: bool,
     /// Why the line is there.
     pub evidence: Option<String>,
 }
@@ -103,7 +116,7 @@ impl KeepArgs {
     #[must_use]
     pub fn matches(&self, names: &Names<'_>, argv: &[Vec<u8>]) -> bool {
         let program = self.program.as_deref();
-        if self.args.is_empty() || program.is_some_and(|name| program::find(names, [name]).is_none()) {
+        if self.args.is_empty() || program.is_some_and(|name| program::find_widely(names, [name]).is_none()) {
             return false;
         }
         let row = |window: &[Vec<u8>]| {
@@ -213,6 +226,7 @@ mod tests {
             name: "chrome".to_owned(),
             with_arg: Some("puppeteer_dev_chrome_profile-".to_owned()),
             without_arg: Some("--type=".to_owned()),
+            is_helper: false,
             evidence: None,
         };
         let plain =

@@ -43,7 +43,7 @@ pub const PROFILE: &str =
     "A profile of your own: what your launcher sets on everything it starts, and which programs it starts.";
 
 /// The keys of a profile.
-pub const PROFILE_KEYS: [ProfileKey; 8] = [
+pub const PROFILE_KEYS: [ProfileKey; 9] = [
     profile("name", "What it is called; not like a built-in one.", "\"mine\""),
     profile("about", "A few words for `reaper profiles`.", "\"agents started by my launcher\""),
     profile(
@@ -54,7 +54,7 @@ pub const PROFILE_KEYS: [ProfileKey; 8] = [
     profile("require", "All of these must be there too.", "[]"),
     profile(
         "programs",
-        "\"my-agent\" also covers my-agent-acp, my-agent_2 and my-agent.real. A table looks at the arguments too:\nwith-arg is a piece of one, without-arg the beginning of none.",
+        "\"my-agent\" also covers my-agent-1.2.0, my-agent-linux-x64 and my-agent.real, and nothing else; \"my-agent-*\" covers\nwhatever begins so. A table looks at the arguments too: with-arg is a piece of one, without-arg the beginning of none.",
         r#"["my-agent", { name = "chromium", with-arg = "--headless", without-arg = "--type=" }]"#,
     ),
     profile(
@@ -63,6 +63,7 @@ pub const PROFILE_KEYS: [ProfileKey; 8] = [
         "\"MY_AGENT_GENERATION\"",
     ),
     profile("owner-pid-env", "A variable that holds the launcher's pid.", "\"MY_AGENT_PID\""),
+    profile("keep-listeners", "As above, for this profile alone.", "true"),
     profile(
         "keep-args",
         "Arguments that say: started to outlive its launcher. A trailing * stands for any ending.",
@@ -134,6 +135,12 @@ pub fn keys() -> Result<Vec<Key>, ConfigError> {
             policy.max_targets().to_string(),
             "Most processes ended in one sweep; the rest waits for the next.",
         ),
+        key(
+            "keep-listeners",
+            env::KEEP_LISTENERS,
+            policy.keep_listeners().to_string(),
+            "Whether a helper (a server, a script, a wrapper; never an agent) is kept while it accepts connections: on a TCP port,\nor on a socket that others can know.",
+        ),
         key("use", env::USE, list(profiles::DEFAULT), &known),
         key(
             "protect",
@@ -145,13 +152,13 @@ pub fn keys() -> Result<Vec<Key>, ConfigError> {
             "adopters",
             env::ADOPTERS,
             list(policy.adopters()),
-            "More programs that adopt orphans, besides init and the user's service manager: \"conmon\", \"my-supervisor\".",
+            "Subreapers that adopt orphans, besides init and the user's service manager: \"conmon\", \"my-supervisor\". Exact\nnames. They also start programs, so an orphan below one is ended only if its parent's death is proven: by its session,\nby REAPER_OWNER, or because the service saw it.",
         ),
         key(
             "wrappers",
             env::WRAPPERS,
             list(policy.wrappers()),
-            "Programs that only start another and wait for it. They end together with what they started.",
+            "Programs that only start another and wait for it, by their exact names. They end together with what they started;\none that runs several marked programs at once is their host and no wrapper.",
         ),
         key(
             "log-level",

@@ -36,12 +36,14 @@ fn defaults() -> Result<Policy, ConfigError> {
         kill_timeout: default(Duration::from_secs(5)),
         reach: default(Reach::Tree),
         max_targets: default(MAX_TARGETS),
+        keep_listeners: default(true),
         selected: default(owned(&profiles::DEFAULT)),
         profiles: Vec::new(),
         protect: rules::PROTECTED.iter().map(|(name, _)| default((*name).to_owned())).collect(),
         adopters: default(Vec::new()),
         wrappers: default(owned(&rules::WRAPPERS)),
         outputs: Outputs::default(),
+        agents: profiles::agents()?.to_vec(),
         keep_args: keep.args,
         keep_env: keep.env,
         files: Vec::new(),
@@ -87,6 +89,9 @@ fn apply_file(policy: &mut Policy, file: &FileLayer) -> Result<(), ConfigError> 
         let value =
             vet::max_targets(*count.get_ref()).map_err(|complaint| file.invalid(count.span(), complaint))?;
         policy.max_targets = Setting { value, origin: origin() };
+    }
+    if let Some(value) = config.keep_listeners {
+        policy.keep_listeners = Setting { value, origin: origin() };
     }
     let list = |value: Option<&Vec<Spanned<String>>>, check: Check| {
         let Some(items) = value else { return Ok(None) };
@@ -150,6 +155,17 @@ fn apply_env(policy: &mut Policy, layers: &Layers) -> Result<(), ConfigError> {
         let count = text.parse::<i64>().unwrap_or(-1);
         let value = vet::max_targets(count).map_err(about(env::MAX_TARGETS))?;
         policy.max_targets = Setting { value, origin: Origin::Env(env::MAX_TARGETS) };
+    }
+    if let Some(text) = env.get(env::KEEP_LISTENERS) {
+        let value = match text {
+            "true" => true,
+            "false" => false,
+            other => {
+                let complaint = Complaint::unknown("value", other, ["true", "false"]);
+                return Err(about(env::KEEP_LISTENERS)(complaint));
+            }
+        };
+        policy.keep_listeners = Setting { value, origin: Origin::Env(env::KEEP_LISTENERS) };
     }
     let list = |variable: &'static str, check: Check| {
         let Some(text) = env.get(variable) else { return Ok(None) };
@@ -281,7 +297,8 @@ fn warn(policy: &mut Policy) {
     }
     for profile in &policy.profiles {
         let Programs::Named(rules) = &profile.programs else { continue };
-        let protected = |name: &str| policy.protect().find(|entry| program::matches(entry, name.as_bytes()));
+        let protected =
+            |name: &str| policy.protect().find(|entry| program::names_widely(entry, name.as_bytes()));
         for (rule, entry) in rules.iter().filter_map(|rule| Some((rule, protected(&rule.name)?))) {
             if profile.origin != ProfileOrigin::BuiltIn {
                 warnings.push(Warning::new(

@@ -66,8 +66,183 @@ pub const PROTECTED: &[(&str, &str)] = &[
     ("reaper", "is this program"),
 ];
 
-/// Programs that only start another and wait for it, unless the user names others.
-pub const WRAPPERS: [&str; 7] = ["npm", "npx", "sh", "bash", "dash", "uv", "uvx"];
+/// Programs that are never touched under a profile for any program: what agents start or open for the person, which
+/// stays when they have gone. An agent is none of these, whatever its name begins with.
+pub const PROTECTED_IN_ANY: &[(&str, &str)] = &[
+    ("postgres", DATABASE),
+    ("postmaster", DATABASE),
+    ("mysqld", DATABASE),
+    ("mariadbd", DATABASE),
+    ("mongod", DATABASE),
+    ("redis-server", DATABASE),
+    ("valkey-server", DATABASE),
+    ("memcached", DATABASE),
+    ("etcd", DATABASE),
+    ("clickhouse", DATABASE),
+    ("cockroach", DATABASE),
+    ("influxd", DATABASE),
+    ("qdrant", DATABASE),
+    ("meilisearch", DATABASE),
+    ("Elasticsearch", DATABASE),
+    ("CassandraDaemon", DATABASE),
+    ("nats-server", "carries the messages of other programs"),
+    ("beam.smp", "carries the messages of other programs"),
+    ("minio", DATABASE),
+    ("pm2", MANAGER),
+    ("PM2", MANAGER),
+    ("forever", MANAGER),
+    ("overmind", MANAGER),
+    ("circusd", MANAGER),
+    ("monit", MANAGER),
+    ("process-compose", MANAGER),
+    ("colima", CONTAINERS),
+    ("limactl", CONTAINERS),
+    ("qemu-system", CONTAINERS),
+    ("buildkitd", CONTAINERS),
+    ("k3s", CONTAINERS),
+    ("runc", CONTAINERS),
+    ("crun", CONTAINERS),
+    ("ollama", MODELS),
+    ("llama-server", MODELS),
+    ("lm-studio", MODELS),
+    ("vllm", MODELS),
+    ("sglang", MODELS),
+    ("tritonserver", MODELS),
+    ("text-generation-launcher", MODELS),
+    ("turbo", BUILDS),
+    ("nx", BUILDS),
+    ("pantsd", BUILDS),
+    ("sbt", BUILDS),
+    ("KotlinCompileDaemon", BUILDS),
+    ("distccd", BUILDS),
+    ("code", EDITOR),
+    ("code-insiders", EDITOR),
+    ("codium", EDITOR),
+    ("vscodium", EDITOR),
+    ("code-server", EDITOR),
+    ("openvscode-server", EDITOR),
+    ("cursor", EDITOR),
+    ("windsurf", EDITOR),
+    ("zed", EDITOR),
+    ("zeditor", EDITOR),
+    ("subl", EDITOR),
+    ("sublime_text", EDITOR),
+    ("idea", EDITOR),
+    ("pycharm", EDITOR),
+    ("webstorm", EDITOR),
+    ("clion", EDITOR),
+    ("goland", EDITOR),
+    ("rustrover", EDITOR),
+    ("vim", EDITOR),
+    ("nvim", EDITOR),
+    ("gvim", EDITOR),
+    ("emacs", EDITOR),
+    ("gedit", EDITOR),
+    ("gnome-text-editor", EDITOR),
+    ("kate", EDITOR),
+    ("Xcode", EDITOR),
+];
+const DATABASE: &str = "holds data that other programs use";
+const MANAGER: &str = "keeps other programs running on purpose";
+const CONTAINERS: &str = "holds containers or virtual machines";
+const MODELS: &str = "serves models to every program of the user";
+const BUILDS: &str = "outlives builds on purpose";
+const EDITOR: &str = "may hold work that is not saved";
+
+/// Browsers, protected in the same way unless they are headless or have a throw-away profile: a person may look at them.
+pub const BROWSERS: [&str; 22] = [
+    "firefox",
+    "firefox-esr",
+    "librewolf",
+    "waterfox",
+    "zen",
+    "chrome",
+    "google-chrome",
+    "chromium",
+    "chromium-browser",
+    "headless_shell",
+    "camoufox",
+    "camoufox-bin",
+    "brave",
+    "brave-browser",
+    "msedge",
+    "microsoft-edge",
+    "vivaldi",
+    "opera",
+    "epiphany",
+    "konqueror",
+    "Safari",
+    "Google Chrome",
+];
+/// Arguments by which a browser says that it shows nothing to anybody.
+pub const HEADLESS: [&str; 2] = ["--headless", "-headless"];
+/// Options of browsers whose value is the folder of the profile.
+pub const PROFILE_OPTIONS: [&str; 3] = ["--user-data-dir", "--profile", "-profile"];
+/// Executables of browsers that cannot show anything.
+pub const HEADLESS_PROGRAMS: [&str; 4] =
+    ["headless_shell", "headless-shell", "chrome-headless-shell", "chromium-headless-shell"];
+/// Beginnings of the profile folders that tools make anew for each browser that they start.
+pub const THROW_AWAY_PROFILES: [&str; 5] = [
+    "puppeteer_dev_chrome_profile-",
+    "puppeteer_dev_firefox_profile-",
+    "playwright_chromiumdev_profile-",
+    "playwright_firefoxdev_profile-",
+    "agent-browser-chrome-",
+];
+
+/// Arguments that say of any program: started to outlive its launcher. Asked under a profile for any program only; the
+/// others name their agents, whose own words stand in `keep.toml`.
+pub const DAEMON_ARGS: [&str; 5] = ["--daemon", "--daemonize", "--detach", "--detached", "--background"];
+
+/// Scripts of daemons that a name does not tell from other scripts, by the end of their path. Asked in the same way.
+pub const DAEMON_SCRIPTS: [&str; 2] =
+    ["/nx/src/daemon/server/start.js", "/nx/dist/src/daemon/server/start.js"];
+
+/// Programs that only start another and wait for it, unless the user names others. `bun` and `deno` are among them only
+/// where their arguments name no script.
+pub const WRAPPERS: [&str; 41] = [
+    "npm",
+    "npm-cli",
+    "npx",
+    "npx-cli",
+    "pnpm",
+    "yarn",
+    "corepack",
+    "bun",
+    "bunx",
+    "deno",
+    "sh",
+    "bash",
+    "dash",
+    "zsh",
+    "fish",
+    "ksh",
+    "ash",
+    "env",
+    "timeout",
+    "nohup",
+    "script",
+    "expect",
+    "unbuffer",
+    "xvfb-run",
+    "uv",
+    "uvx",
+    "pipx",
+    "dotenv",
+    "dotenvx",
+    "op",
+    "doppler",
+    "infisical",
+    "direnv",
+    "conda",
+    "mamba",
+    "pixi",
+    "devbox",
+    "mise",
+    "asdf",
+    "volta",
+    "caffeinate",
+];
 
 /// Shells: as programs they would claim every script, as adopters every job.
 pub(super) const SHELLS: [&str; 10] =

@@ -30,6 +30,7 @@ pub fn render(policy: &Policy) -> String {
     }
     entry("reach", quoted(&policy.reach.value.to_string()), &policy.reach.origin);
     entry("max-targets", policy.max_targets.value.to_string(), &policy.max_targets.origin);
+    entry("keep-listeners", policy.keep_listeners.value.to_string(), &policy.keep_listeners.origin);
     entry("use", list(&policy.selected.value), &policy.selected.origin);
     let added: Vec<_> = policy.protect.iter().filter(|entry| entry.origin != Origin::Default).collect();
     entry("protect", list(added.iter().map(|entry| &entry.value)), &origins(&added));
@@ -97,6 +98,9 @@ fn render_profile(out: &mut String, profile: &Profile) {
         if let Some(value) = value {
             line(out, &format!("{key} = {}", quoted(value)));
         }
+    }
+    if let Some(value) = profile.keep_listeners {
+        line(out, &format!("keep-listeners = {value}"));
     }
     if !profile.keep_args.is_empty() {
         let tables: Vec<_> = profile.keep_args.iter().map(keep).collect();

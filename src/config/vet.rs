@@ -18,6 +18,8 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 /// A shorter drain is no drain, and a pause of nothing cannot be waited for.
 const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
+/// A shorter beginning is shared by programs that have nothing to do with each other.
+const SHORTEST_STEM: usize = 4;
 /// More than any process table holds is a slip of the pen.
 const MOST_TARGETS: usize = 4_194_304;
 
@@ -60,7 +62,7 @@ pub(super) fn shape(name: &str) -> Result<(), Complaint> {
     } else if name.contains(['*', '?', '[']) {
         Err(Complaint::new(
             format!("`{shown}` is a pattern, and program names are compared as they are"),
-            "a name also covers itself followed by `-`, `_` or `.`: `goose` covers `goose-acp`",
+            "a protected name also covers itself followed by `-`, `_` or `.`: `goose` covers `goose-acp`",
         ))
     } else if name.contains('/') {
         let base = name.rsplit('/').next().unwrap_or_default();
@@ -80,23 +82,44 @@ pub(super) fn shape(name: &str) -> Result<(), Complaint> {
     }
 }
 
+/// Checks the shape of a program that may be ended, and returns it without the `*` that stands for any ending. That may
+/// only stand behind a separator: `my-agent-*` is a family of programs, `my*` is anything.
+fn stem(name: &str) -> Result<&str, Complaint> {
+    let stem = name.strip_suffix('*').and_then(|stem| stem.strip_suffix(['-', '_', '.'])).unwrap_or(name);
+    if stem.contains(['*', '?', '[']) {
+        return Err(Complaint::new(
+            format!("`{}` is a pattern, and program names are compared as they are", name.escape_debug()),
+            "a name also covers itself with a version or a target behind it: `goose` covers `goose-1.9.0`; to cover \
+             whatever begins so, write `my-agent-*`",
+        ));
+    }
+    shape(stem)?;
+    if stem.len() < name.len() && stem.len() < SHORTEST_STEM {
+        return Err(Complaint::new(
+            format!("`{}` would cover whatever begins so", name.escape_debug()),
+            format!("write at least {SHORTEST_STEM} letters of the name before the `-*`"),
+        ));
+    }
+    Ok(stem)
+}
+
 /// Checks a program that a profile would end.
 pub(super) fn program<'a>(
     name: &str,
     with_arg: Option<&str>,
     protect: impl IntoIterator<Item = &'a str>,
 ) -> Result<(), Complaint> {
-    shape(name)?;
-    interpreter(name)?;
-    if let Some((protected, reason)) = built_in_protection(name) {
+    let stem = stem(name)?;
+    interpreter(stem)?;
+    if let Some((protected, reason)) = built_in_protection(stem) {
         return Err(protected_program(name, protected, Some(reason)));
     }
     if let Some(protected) =
-        protect.into_iter().find(|protected| program::matches(protected, name.as_bytes()))
+        protect.into_iter().find(|protected| program::names_widely(protected, stem.as_bytes()))
     {
         return Err(protected_program(name, protected, None));
     }
-    let common = SHELLS.contains(&name) || COMMON_NAMES.contains(&name);
+    let common = SHELLS.contains(&stem) || COMMON_NAMES.contains(&stem);
     if common && with_arg.is_none_or(|arg| arg.len() < 4) {
         return Err(Complaint::new(
             format!("`{name}` tells no program from another"),
@@ -114,7 +137,7 @@ pub(super) fn program<'a>(
 
 /// The built-in protection a name falls under.
 pub(super) fn built_in_protection(name: &str) -> Option<(&'static str, &'static str)> {
-    PROTECTED.iter().find(|(protected, _)| program::matches(protected, name.as_bytes())).copied()
+    PROTECTED.iter().find(|(protected, _)| program::names_widely(protected, name.as_bytes())).copied()
 }
 
 fn protected_program(name: &str, protected: &str, reason: Option<&str>) -> Complaint {
@@ -152,7 +175,9 @@ pub(super) fn adopter(name: &str) -> Result<(), Complaint> {
 /// Checks a program that only starts another.
 pub(super) fn wrapper(name: &str) -> Result<(), Complaint> {
     shape(name)?;
-    interpreter(name)?;
+    if !matches!(name, "bun" | "bunx" | "deno") {
+        interpreter(name)?;
+    }
     match built_in_protection(name) {
         Some((protected, reason)) => Err(protected_program(name, protected, Some(reason))),
         None => Ok(()),

@@ -11,7 +11,7 @@ use reaper_platform::{Condition, Pid, Scope, Uid, Why};
 use super::{Case, Claim, Elder, Life, could_not, marker};
 use crate::config::Policy;
 use crate::facts::Facts;
-use crate::program::{find_by_any_word, title_words};
+use crate::program::{find_word, title_words};
 use crate::verdict::{Finding, Gate};
 
 const GATE: Gate = Gate::Orphan;
@@ -69,7 +69,7 @@ pub fn kind(elder: &Elder, uid: Option<Uid>, policy: &Policy, systemd_booted: bo
         Err(why) => return Kind::Unreadable(why.clone()),
     };
     let identity = facts.identity();
-    if find_by_any_word(&identity, policy.adopters().iter().map(String::as_str)).is_some() {
+    if find_word(&identity, policy.adopters().iter().map(String::as_str)).is_some() {
         return Kind::Adopter("a subreaper that the config names");
     }
     if elder.pid == Pid::INIT {
@@ -119,7 +119,7 @@ fn wrapping(facts: &Facts, policy: &Policy) -> Option<Result<(), Why>> {
         Err(Why::Gone | Why::Exiting) => return None,
         Err(why) => Err(why.clone()),
     };
-    find_by_any_word(&facts.identity(), policy.wrappers().iter().map(String::as_str)).map(|_| marked)
+    find_word(&facts.identity(), policy.wrappers().iter().map(String::as_str)).map(|_| marked)
 }
 
 /// `systemd --user` of `uid`: after `daemon-reexec` it has more arguments, so the flag is looked for.

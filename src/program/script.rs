@@ -3,7 +3,7 @@
 //! The argument vector of `node --require x.cjs /opt/agent/cli.js` names the agent only to someone who knows which
 //! options take a value. Each interpreter's own rules are a row of a table here.
 
-use super::base_name;
+use super::{Identity, Name, Source, base_name};
 
 /// Arguments looked at; options come first, so a script beyond these is none we know.
 const ARGS_MAX: usize = 128;
@@ -215,6 +215,31 @@ impl Interpreter {
             ],
         }
     }
+}
+
+/// The name of `bun` or `deno` where it runs a package's command (`bun run dev`, `deno task dev`) and not a script of its
+/// own: then it only starts another program and waits for it. No other interpreter does that.
+pub(super) fn runner<'a>(identity: &Identity<'a>) -> Option<Name<'a>> {
+    let argv = identity.argv?;
+    let argv0 = argv.first().map(Vec::as_slice).unwrap_or_default();
+    let paths = [(identity.exe, Source::Exe), (Some(argv0), Source::Argv0)];
+    let (name, source) = paths.into_iter().find_map(|(path, source)| {
+        let name = base_name(path?);
+        let name = name.strip_suffix(b" (deleted)").unwrap_or(name);
+        Some((name.strip_suffix(b".exe").unwrap_or(name), source))
+    })?;
+    let interpreter =
+        Interpreter::named(name).filter(|i| matches!(i, Interpreter::Bun | Interpreter::Deno))?;
+    let script = interpreter.script(base_name(argv0), argv.get(1..).unwrap_or_default());
+    (!script.is_some_and(|script| is_file(script.path))).then_some(Name { bytes: name, source })
+}
+
+/// Whether a word names a script rather than a command of a package.
+fn is_file(word: &[u8]) -> bool {
+    word.contains(&b'/')
+        || word.starts_with(b"npm:")
+        || word.starts_with(b"jsr:")
+        || EXTENSIONS.iter().any(|extension| word.ends_with(extension))
 }
 
 enum OptionKind<'a> {

@@ -1,6 +1,9 @@
 //! Rows seen on real machines, rows made by an enemy, and two laws.
 
-use super::{Identity, Names, Source, find, find_by_any_word, matches, title_words};
+use super::{
+    Identity, Names, Source, find, find_protected, find_widely, find_word, names_closely, names_widely,
+    title_words,
+};
 use proptest::prelude::*;
 
 fn args(words: &[&str]) -> Vec<Vec<u8>> {
@@ -111,7 +114,7 @@ fn interpreters_have_no_name_of_their_own() {
 }
 
 #[test]
-fn a_name_matches_whole_or_before_a_separator_and_never_inside() {
+fn a_protection_covers_a_name_whole_or_before_a_separator_and_never_inside() {
     for (rule, name, expected) in [
         ("goose", "goose", true),
         ("goose", "goose-foo", true),
@@ -124,7 +127,148 @@ fn a_name_matches_whole_or_before_a_separator_and_never_inside() {
         ("", "goose", false),
         ("", "-goose", false),
     ] {
-        assert_eq!(matches(rule, name.as_bytes()), expected, "{rule} {name}");
+        assert_eq!(names_widely(rule, name.as_bytes()), expected, "{rule} {name}");
+    }
+}
+
+#[test]
+fn b01_programs_whose_names_begin_with_an_agents_are_other_programs() {
+    for (rule, name) in [
+        ("claude", "claude-code-router"),
+        ("claude", "claude-monitor"),
+        ("claude", "claude-flow"),
+        ("claude", "claude-desktop"),
+        ("claude", "claude-linux-desktop"),
+        ("claude", "claude-1.0-proxy"),
+        ("claude", "claude-1.0.0-beta-proxy"),
+        ("claude", "claude.md"),
+        ("claude", "claude_desktop"),
+        ("codex", "codex-responses-api-proxy"),
+        ("codex", "codex-desktop"),
+        ("codex", "codex-linux"),
+        ("codex", "codex-x86_64"),
+        ("codex", "codex-x86_64-unknown-linux-musl-proxy"),
+        ("opencode", "opencode-desktop"),
+        ("goose", "goose-desktop"),
+        ("goose", "goose-1.9.0-1.9.0"),
+        ("goose", "goose.real.bin"),
+        ("gemini", "gemini-mcp-tool"),
+        ("pi", "pi-4"),
+        ("pi", "pi-4.txt"),
+        ("copilot", "copilot-language-server"),
+    ] {
+        assert!(!names_closely(rule, name.as_bytes()), "{rule} {name}");
+    }
+}
+
+#[test]
+fn b02_releases_targets_and_packagings_of_an_agent_are_that_agent() {
+    for (rule, name) in [
+        ("goose", "goose"),
+        ("goose", "goose-1.9.0"),
+        ("goose", "goose-v1.9.0"),
+        ("goose", "goose_1.9"),
+        ("goose", "goose@1.9.0-rc.1"),
+        ("goose", "goose.1.9.0-beta"),
+        ("goose", "goose-1.9.0-nightly.20261130"),
+        ("goose", "goose-1.9.0-canary7"),
+        ("goose", "goose-1.9.0-rc.bin"),
+        ("codex", "codex-x86_64-unknown-linux-musl"),
+        ("codex", "codex-aarch64-apple-darwin"),
+        ("codex", "codex-x86_64-linux-gnu"),
+        ("codex", "codex-linux-x64"),
+        ("codex", "codex-raw"),
+        ("codex", "codex-unwrapped"),
+        ("codex", "codex-0.171.0-x86_64-unknown-linux-musl.real"),
+        ("codex", "codex.bin-linux-arm64-0.171.0"),
+        ("opencode", "opencode-linux-x64-baseline-musl"),
+        ("opencode", "opencode-darwin-arm64"),
+        ("my-agent-*", "my-agent-acp"),
+    ] {
+        assert!(names_closely(rule, name.as_bytes()), "{rule} {name}");
+    }
+    for (rule, name) in [("my-agent-*", "my-agent"), ("my-agent-*", "my-agent-"), ("*", "goose"), ("", "")] {
+        assert!(!names_closely(rule, name.as_bytes()), "{rule} {name}");
+    }
+}
+
+#[test]
+fn nix_wrapping_is_stripped() {
+    for (comm, expected) in [
+        (".goose-wrapped", "goose"),
+        (".claude-wrapped_", "claude"),
+        (".x-wrapped__", "x"),
+        (".-wrapped", ".-wrapped"),
+        ("goose-wrapped", "goose-wrapped"),
+        (".goose", ".goose"),
+    ] {
+        assert_eq!(names(&format!("/nix/store/x/bin/{comm}"), &[], ""), [expected], "{comm}");
+    }
+    assert_eq!(names("/nix/store/x/bin/.codex-wrapped", &["codex"], ".codex-wrapped"), ["codex"]);
+}
+
+#[test]
+fn wrappers_and_adopters_are_matched_exactly() {
+    let known = |exe: &str, argv: &[&str], comm: &str, rules: &[&str]| {
+        let argv = args(argv);
+        let identity = Identity { exe: Some(exe.as_bytes()), argv: Some(&argv), comm: comm.as_bytes() };
+        find_word(&identity, rules.iter().copied()).is_some()
+    };
+    let rules = ["npm", "sh", "timeout", "omnigent", "bun", "deno"];
+    for (exe, argv, comm) in [
+        ("/usr/bin/node", &["npm exec foo"][..], "npm exec foo"),
+        ("/usr/bin/dash", &["sh", "-c", "x"], "sh"),
+        ("/usr/bin/bash", &["-sh"], "sh"),
+        ("/usr/bin/timeout", &["timeout", "60", "goose"], "timeout"),
+        ("/usr/bin/python3", &["python3", "/u/omnigent", "host"], "python3"),
+        ("/p/bun", &["bun", "run", "dev"], "bun"),
+        ("/p/bun", &["bun", "x", "cowsay"], "bun"),
+        ("/p/deno", &["deno", "task", "dev"], "deno"),
+    ] {
+        assert!(known(exe, argv, comm, &rules), "{exe} {argv:?}");
+    }
+    for (exe, argv, comm) in [
+        ("/p/omnigent-runner", &["omnigent-runner"][..], "omnigent-runner"),
+        ("/usr/bin/python3", &["python3", "/u/omnigent-runner"], "python3"),
+        ("/p/npm-check", &["npm-check"], "npm-check"),
+        ("/p/sh.distrib", &["sh.distrib"], "sh.distrib"),
+        ("/p/bun", &["bun", "server.ts"], "bun"),
+        ("/p/bun", &["bun", "run", "/p/server.ts"], "bun"),
+        ("/p/deno", &["deno", "run", "-A", "npm:@scope/agent"], "deno"),
+        ("/usr/bin/node", &["node", "run"], "node"),
+    ] {
+        assert!(!known(exe, argv, comm, &rules), "{exe} {argv:?}");
+    }
+    assert!(!known("/p/gnome-keyring-daemon", &["x"], "gnome-keyring-d", &["gnome-keyring"]));
+}
+
+/// What every built-in protection covered when the same rule still chose what to end.
+#[test]
+fn no_protection_lost_a_name() {
+    let covered = |rule: &str, name: &[u8]| {
+        name.strip_prefix(rule.as_bytes())
+            .is_some_and(|rest| rest.first().is_none_or(|byte| matches!(byte, b'-' | b'_' | b'.')))
+    };
+    let protected: Vec<&str> = crate::config::rules::PROTECTED.iter().map(|(name, _)| *name).collect();
+    for rule in &protected {
+        for ending in ["", "-server", "_x", ".real", "-1.2", "-daemon.bin", "x"] {
+            let name = format!("{rule}{ending}");
+            let identity = Identity { exe: Some(name.as_bytes()), argv: None, comm: b"" };
+            let wanted = protected.iter().any(|rule| covered(rule, name.as_bytes()));
+            assert_eq!(find_protected(&identity, protected.iter().copied()).is_some(), wanted, "{name}");
+            let cut: Vec<u8> = name.bytes().take(15).collect();
+            let identity = Identity { exe: None, argv: None, comm: &cut };
+            if wanted {
+                assert!(find_protected(&identity, protected.iter().copied()).is_some(), "comm of {name}");
+            }
+        }
+    }
+    for program in ["claude", "codex", "cline"] {
+        for ending in ["", "-code", "-app-server", "_x", ".exe.bin", "-hub"] {
+            let name = format!("{program}{ending}");
+            let identity = Identity { exe: Some(name.as_bytes()), argv: None, comm: b"" };
+            assert!(find_widely(&Names::of(&identity), [program]).is_some(), "keep rules cover {name}");
+        }
     }
 }
 
@@ -155,7 +299,7 @@ fn an_exact_match_is_preferred_and_said_in_words() {
     assert_eq!(found.to_string(), "`codex-acp` by its script");
 
     let identity = Identity { exe: Some(b"/p/goose-\x1b[31m\xff"), argv: None, comm: b"" };
-    let found = find(&Names::of(&identity), ["goose"]).unwrap();
+    let found = find_widely(&Names::of(&identity), ["goose"]).unwrap();
     assert_eq!(found.to_string(), r"`goose-\x1b[31m\xff` by its executable, matching `goose`");
 }
 
@@ -183,7 +327,7 @@ fn titles_name_wrappers_and_protected_programs_only() {
         let identity = Identity { exe: None, argv: Some(&argv), comm: b"" };
         let words: Vec<_> = title_words(&identity).map(|(word, _)| word).collect();
         assert_eq!(words, [word.as_bytes()], "{title}");
-        assert_eq!(find_by_any_word(&identity, [word]).map(|found| found.rule), Some(word));
+        assert_eq!(find_protected(&identity, [word]).map(|found| found.rule), Some(word));
         if title.contains([' ', '(']) && title != word {
             assert_eq!(find(&Names::of(&identity), [word]), None, "{title}");
         }
@@ -193,10 +337,10 @@ fn titles_name_wrappers_and_protected_programs_only() {
 #[test]
 fn a_protected_program_is_known_even_by_a_cut_comm() {
     let identity = Identity { exe: None, argv: None, comm: b"gnome-keyring-d" };
-    let found = find_by_any_word(&identity, ["gnome-keyring-daemon"]);
+    let found = find_protected(&identity, ["gnome-keyring-daemon"]);
     assert_eq!(found.map(|found| found.rule), Some("gnome-keyring-daemon"));
     let identity = Identity { exe: None, argv: None, comm: b"gnome-keyring-x" };
-    assert_eq!(find_by_any_word(&identity, ["gnome-keyring-daemon"]), None);
+    assert_eq!(find_protected(&identity, ["gnome-keyring-daemon"]), None);
 }
 
 #[test]
@@ -210,7 +354,7 @@ fn hostile_strings_name_nothing_and_break_nothing() {
         for exe in [None, Some(&b""[..]), Some(b"/"), Some(b"////"), Some(b" (deleted)"), Some(b"node")] {
             let identity = Identity { exe, argv: Some(argv), comm: b"" };
             assert_eq!(find(&Names::of(&identity), ["goose", "claude"]), None);
-            assert_eq!(find_by_any_word(&identity, ["tmux"]), None);
+            assert_eq!(find_protected(&identity, ["tmux"]), None);
         }
     }
 }
@@ -240,10 +384,10 @@ proptest! {
         }
     }
 
-    /// A rule never matches inside a word.
+    /// A protection never matches inside a word.
     #[test]
-    fn a_match_starts_the_name_and_ends_at_a_separator(rule in "[a-z]{1,6}", name in "[a-z._-]{0,12}") {
+    fn a_wide_match_starts_the_name_and_ends_at_a_separator(rule in "[a-z]{1,6}", name in "[a-z._-]{0,12}") {
         let expected = name == rule || ['-', '_', '.'].iter().any(|end| name.starts_with(&format!("{rule}{end}")));
-        prop_assert_eq!(matches(&rule, name.as_bytes()), expected);
+        prop_assert_eq!(names_widely(&rule, name.as_bytes()), expected);
     }
 }

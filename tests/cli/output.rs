@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use reaper_testkit::{Stage, Troupe, here, play};
 
-use crate::common::{Reaper, state_dir};
+use crate::common::{Reaper, set_mode, state_dir};
 use crate::place::scratch;
 
 const ESCAPE: char = '\x1b';
@@ -15,10 +15,14 @@ fn off_a_terminal_there_is_no_colour_and_nothing_is_cut() {
         let troupe = Troupe::new();
         let home = troupe.directory().join("home");
         let name = "goose-".repeat(20);
-        let _ = troupe.actor(&name).env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+        let _ = troupe.actor(&name).env("GOOSE_RUN", "1").orphan_of_dead_leader();
+        let config = troupe.directory().join("geese.toml");
+        let geese = "[[profile]]\nname = \"geese\"\nmarkers = [\"GOOSE_RUN\"]\nprograms = [\"goose-*\"]\n";
+        std::fs::write(&config, geese).unwrap();
+        set_mode(&config, 0o600);
         for line in ["scan --dry-run -v", "profiles -v", "scan --yes --grace 0s", "scan --nosuch"] {
-            let ran =
-                Reaper::new(&home, line.split(' ')).env("COLUMNS", "40").env("TERM", "xterm-256color").run();
+            let args = line.split(' ').chain(["--config", config.to_str().unwrap()]);
+            let ran = Reaper::new(&home, args).env("COLUMNS", "40").env("TERM", "xterm-256color").run();
             assert!(
                 !ran.stdout.contains(ESCAPE) && !ran.stderr.contains(ESCAPE),
                 "{}{}",

@@ -45,8 +45,8 @@ fn m04_wrapper_chains_of_every_form_end_with_what_they_wrap() {
         let inner4 = agent(&troupe, "bash").args(["-c", "goose acp"]).under(&npx4);
         let goose4 = agent(&troupe, "goose").args(["acp"]).own_session().under(&inner4);
         // Python's own.
-        let uvx = agent(&troupe, "uv").args(["tool", "run", "goose-acp"]).orphan_of_dead_leader();
-        let python = agent(&troupe, "python3").args(["/x/bin/goose-acp"]).under(&uvx);
+        let uvx = agent(&troupe, "uv").args(["tool", "run", "codex-acp"]).orphan_of_dead_leader();
+        let python = agent(&troupe, "python3").args(["/x/bin/codex-acp"]).under(&uvx);
 
         let tree = [
             &npm1, &sh1, &acp1, &sh2, &acp2, &npm3, &acp3, &npm4, &sh4, &npx4, &inner4, &goose4, &uvx,

@@ -1,12 +1,13 @@
 //! What most findings share: a marked agent, a home, and the command in the form that a scene reads best.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use reaper_testkit::{Actor, Troupe};
+use reaper_testkit::{Actor, Alive, Troupe};
 use serde_json::Value;
 
-use crate::common::{Ran, Reaper};
+use crate::common::{Ran, Reaper, set_mode};
 
 /// The marker of the agents in these scenes.
 pub const MARK: &str = "SPROUT_MANAGED_AGENT";
@@ -24,6 +25,24 @@ pub fn home(troupe: &Troupe) -> PathBuf {
 /// Any command, at home.
 pub fn reaper(troupe: &Troupe, args: &[&str]) -> Reaper {
     Reaper::new(&home(troupe), args.iter().copied())
+}
+
+/// `REAPER_OWNER` for this owner, with its PID namespace.
+pub fn lease(owner: &Alive) -> String {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let link = fs::read_link(format!("/proc/{}/ns/pid", owner.pid)).unwrap();
+    let namespace: String = link.to_str().unwrap().chars().filter(char::is_ascii_digit).collect();
+    format!("{}:{}:{}:{namespace}", owner.pid, owner.start_ticks(), boot.trim())
+}
+
+/// The user's own config, in which whatever begins with `goose-` is an agent of the same launcher.
+pub fn hatch_geese(troupe: &Troupe) {
+    reaper(troupe, &["config", "path"]).run();
+    let folder = home(troupe).join(".config/reaper");
+    fs::create_dir_all(&folder).unwrap();
+    let text = format!("[[profile]]\nname = \"geese\"\nmarkers = [\"{MARK}\"]\nprograms = [\"goose-*\"]\n");
+    fs::write(folder.join("config.toml"), text).unwrap();
+    set_mode(&folder.join("config.toml"), 0o600);
 }
 
 /// A line for bash in which `"$0"` is the command, at home.

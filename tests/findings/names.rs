@@ -8,7 +8,7 @@ use std::process::Stdio;
 use reaper_testkit::{Alive, Stage, Troupe, here, play};
 
 use crate::common::{Ran, set_mode, state_dir};
-use crate::help::{act, agent, home, look, reaper, verdict};
+use crate::help::{act, agent, hatch_geese, home, lease, look, reaper, verdict};
 
 #[test]
 fn m06_a_program_is_known_by_any_of_its_names() {
@@ -26,7 +26,8 @@ fn m06_a_program_is_known_by_any_of_its_names() {
             node("/usr/lib/node_modules/@x/gemini/dist/index.js"),
             node("/usr/lib/node_modules/qwen/cli.js").argv(["node", "--no-warnings", "/l/qwen/cli.js"]),
             agent(&troupe, "bun").args(["run", "/l/opencode/index.ts"]),
-            agent(&troupe, "python3.12").args(["-m", "goose_acp.main"]).argv(["python", "/x/bin/goose-acp"]),
+            agent(&troupe, "python3.12").argv(["python", "/x/bin/claude-agent-acp"]),
+            agent(&troupe, "python3.12").argv(["python", "-m", "claude_agent_acp"]),
             // process.title = "claude": comm and arguments say claude, the executable says node.
             node("/l/cli.js").behave("comm=claude;title=claude"),
             node("/l/index.js").behave("title=pi"),
@@ -51,10 +52,8 @@ fn m06_a_bare_shell_loop_is_found_when_its_launcher_stamped_it() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
         let launcher = troupe.actor("my-launcher").child();
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-        let lease = format!("{}:{}:{}", launcher.pid, launcher.start_ticks(), boot.trim());
         let stamped = troupe.actor("sh").args(["-c", "while :; do sleep 1; done"]);
-        let stamped = stamped.env("REAPER_MANAGED", "1").env("REAPER_OWNER", lease).by(&launcher);
+        let stamped = stamped.env("REAPER_MANAGED", "1").env("REAPER_OWNER", lease(&launcher)).by(&launcher);
         let loops = stamped.orphan_in_session();
         assert_eq!(look(&troupe).run().expect_code(0).verdict(loops.pid), verdict("spare", "unclaimed"));
         launcher.kill();
@@ -161,6 +160,7 @@ fn found_and_shown_escaped(troupe: &Troupe, hostile: &[Alive], left: &Alive) -> 
 fn m15_executables_that_are_gone_replaced_or_oddly_placed() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
+        hatch_geese(&troupe);
         let dir = |name: &[u8]| troupe.directory().join(OsStr::from_bytes(name));
         let goose = agent(&troupe, "goose");
         let replaced = agent(&troupe, "claude").orphan_of_dead_leader();
@@ -185,6 +185,7 @@ fn m15_executables_that_are_gone_replaced_or_oddly_placed() {
 fn r08_arguments_and_titles_repaint_no_terminal() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
+        hatch_geese(&troupe);
         let title = OsStr::from_bytes(b"\x1b]0;owned\x07\x1b[2J\x9b2J\r\n");
         let goose = agent(&troupe, "goose");
         let hostile = [

@@ -2,7 +2,7 @@
 
 use reaper_testkit::{Stage, Troupe, here, play};
 
-use crate::service::{Start, address, get};
+use crate::service::{GEESE, Start, address, get};
 
 const QUICK: &str = "grace = \"100ms\"\ninterval = \"100ms\"\nterm-timeout = \"300ms\"\n";
 
@@ -122,10 +122,11 @@ fn r07_r08_a_hostile_name_is_in_no_metric() {
         let troupe = Troupe::new();
         let address = address();
         let service =
-            Start::new(troupe.directory(), &format!("{QUICK}[metrics]\nlisten = \"{address}\"\n")).run();
+            Start::new(troupe.directory(), &format!("{QUICK}{GEESE}[metrics]\nlisten = \"{address}\"\n"))
+                .run();
         let name = "goose-\"} 1\n# EOF\nevil{x=\"";
-        let hostile = troupe.actor(name).env("SPROUT_MANAGED_AGENT", "secret").orphan_of_dead_leader();
-        service.wait_for("reaper_terminated_total{outcome=\"exited\",profile=\"sprout\"}", 1.0);
+        let hostile = troupe.actor(name).env("GOOSE_RUN", "secret").orphan_of_dead_leader();
+        service.wait_for("reaper_terminated_total{outcome=\"exited\",profile=\"geese\"}", 1.0);
         assert!(!hostile.is_alive());
         let (code, text) = get(address, "/metrics");
         assert_eq!(code, "200");

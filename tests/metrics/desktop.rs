@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use reaper_testkit::{Stage, Troupe, here, play};
 
 use crate::common::set_mode;
-use crate::service::{Start, poll};
+use crate::service::{GEESE, Start, poll};
 
 const CONFIG: &str = "notify = true\ngrace = \"1ms\"\ninterval = \"100ms\"\nlog-level = \"debug\"\n";
 
@@ -44,8 +44,10 @@ fn each_batch_is_told_once_in_plain_text() {
         let troupe = Troupe::new();
         let (bin, notes) = tool(troupe.directory(), "");
         let path = format!("{}:/usr/bin:/bin", bin.display());
-        let service = Start::new(troupe.directory(), CONFIG).env("PATH", &path).run();
-        let mark = |name: &str| troupe.actor(name).env("SPROUT_MANAGED_AGENT", "secret");
+        let config = format!("{CONFIG}{GEESE}");
+        let service = Start::new(troupe.directory(), &config).env("PATH", &path).run();
+        let mark =
+            |name: &str| troupe.actor(name).env("SPROUT_MANAGED_AGENT", "secret").env("GOOSE_RUN", "secret");
         let hostile = mark("goose-<b>$(id)").orphan_of_dead_leader();
         assert!(poll(|| told(&notes).len() == 1), "{}", service.log());
         let note = told(&notes).remove(0);
@@ -56,9 +58,9 @@ fn each_batch_is_told_once_in_plain_text() {
         // What was spared is nobody's news.
         let kept = mark("codex").env("REAPER_KEEP", "1").orphan_of_dead_leader();
         service.wait_for("reaper_spared_total{gate=\"unprotected\"}", 1.0);
-        service.reload(&CONFIG.replace("notify = true", "notify = false")).expect_code(0);
+        service.reload(&config.replace("notify = true", "notify = false")).expect_code(0);
         let silent = mark("claude").orphan_of_dead_leader();
-        service.wait_for("reaper_terminated_total{outcome=\"exited\",profile=\"sprout\"}", 2.0);
+        service.wait_for("reaper_terminated_total{outcome=\"exited\",profile=\"sprout\"}", 1.0);
         assert!(!silent.is_alive() && kept.is_alive());
         assert_eq!(told(&notes).len(), 1);
     });

@@ -3,7 +3,7 @@
 use reaper_testkit::{Stage, Troupe, here, play};
 use serde_json::Value;
 
-use crate::service::{Start, poll};
+use crate::service::{GEESE, Start, poll};
 
 #[test]
 fn the_config_sets_the_level_and_a_reload_changes_it() {
@@ -110,18 +110,18 @@ fn without_a_journal_the_log_says_so_where_people_look() {
 fn json_is_one_object_a_line_and_names_nothing_in_the_raw() {
     play(&Stage::new().systemd(), here!(), || {
         let troupe = Troupe::new();
-        let config = "log-format = \"json\"\ngrace = \"0s\"\ninterval = \"100ms\"\n";
-        let service = Start::new(troupe.directory(), config).run();
+        let config = format!("log-format = \"json\"\ngrace = \"0s\"\ninterval = \"100ms\"\n{GEESE}");
+        let service = Start::new(troupe.directory(), &config).run();
         let name = "goose-\"}\n{\"message\":\"evil";
-        let _hostile = troupe.actor(name).env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
-        service.wait_for("reaper_terminated_total{outcome=\"exited\",profile=\"sprout\"}", 1.0);
+        let _hostile = troupe.actor(name).env("GOOSE_RUN", "1").orphan_of_dead_leader();
+        service.wait_for("reaper_terminated_total{outcome=\"exited\",profile=\"geese\"}", 1.0);
         let log = service.stop();
         let lines: Vec<Value> = log
             .lines()
             .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}")))
             .collect();
         let ended = lines.iter().find(|line| line["outcome"] == "exited").unwrap();
-        assert_eq!((&ended["profile"], &ended["signal"]), (&"sprout".into(), &"TERM".into()));
+        assert_eq!((&ended["profile"], &ended["signal"]), (&"geese".into(), &"TERM".into()));
         assert!(lines.iter().all(|line| line["message"] != "evil"));
         let warned = |line: &Value| line["message"].as_str().is_some_and(|m| m.starts_with("`grace` is 0s"));
         assert!(lines.iter().any(warned), "the config's warnings are in the log, in its form");

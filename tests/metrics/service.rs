@@ -13,6 +13,10 @@ use serde_json::Value;
 use crate::common::{Ran, Reaper, set_mode};
 use crate::exposition::Families;
 
+/// A profile of the user's own, for whatever begins with `goose-`.
+pub const GEESE: &str =
+    "[[profile]]\nname = \"geese\"\nmarkers = [\"GOOSE_RUN\"]\nprograms = [\"goose-*\"]\n";
+
 /// How long anything that is waited for may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -38,7 +38,12 @@ fn it_follows_what_happens_and_ends_with_the_service() {
             // Whatever is there at any moment is whole: `read` panics at a torn file.
             assert!(read(&path).is_some());
         }
-        assert!(poll(|| value(&path, exited) == Some(20.0)), "{:?}", value(&path, exited));
+        assert!(
+            poll(|| value(&path, exited) == Some(20.0)),
+            "{}\n{}",
+            fs::read_to_string(&path).unwrap(),
+            service.log()
+        );
         let last = "reaper_last_successful_sweep_timestamp_seconds";
         let before = value(&path, last).unwrap();
         assert!(

@@ -103,7 +103,7 @@ fn w27_an_ancestor_is_not_ended_as_a_member_of_anothers_tree() {
 
 /// A copy under a name that is an agent's: only its place in the tree can save it then.
 fn disguised(troupe: &Troupe) -> PathBuf {
-    let copy = troupe.directory().join("goose-cleaner");
+    let copy = troupe.directory().join("goose-1.0");
     fs::copy(REAPER, &copy).unwrap();
     copy
 }

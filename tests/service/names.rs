@@ -31,10 +31,12 @@ fn r08_no_name_gets_through_to_log_status_or_history() {
         let notify = home.join("notify");
         let service = Service::new(&home).set("grace", "3s");
         drop(service.reaper(&["--version"]).run());
+        service
+            .config("[[profile]]\nname = \"geese\"\nmarkers = [\"GOOSE_RUN\"]\nprograms = [\"goose-*\"]\n");
         let manager = std::os::unix::net::UnixDatagram::bind(&notify).unwrap();
         manager.set_nonblocking(true).unwrap();
         let agents = NAMES.map(|name| {
-            let actor = troupe.actor(OsStr::from_bytes(name)).env("SPROUT_MANAGED_AGENT", "1");
+            let actor = troupe.actor(OsStr::from_bytes(name)).env("GOOSE_RUN", "1");
             actor.argv([OsStr::from_bytes(b"goose-\x1b[31m\n\xff")]).orphan_of_dead_leader()
         });
         let service = service.variable("NOTIFY_SOCKET", &notify).arg("--verbose").start();

@@ -24,7 +24,7 @@ const NAMES: [(&str, bool); 12] = [
     ("codex-acp", true),
     ("gemini", true),
     ("mongoose", false),
-    ("goosed", false),
+    ("gooses", false),
     ("node", false),
     ("esbuild", false),
     ("sh", false),

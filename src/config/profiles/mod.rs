@@ -7,6 +7,7 @@ use super::error::{Complaint, ConfigError};
 use super::file::{self, KeepTable, MarkerTable, ProfileTable, ProgramTable, TextOr};
 use super::profile::{KeepArgs, Marker, Profile, ProfileOrigin, ProgramRule, Programs};
 use super::{build, vet};
+use crate::program;
 use serde::Deserialize;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -49,6 +50,9 @@ pub struct BuiltIn {
 struct BuiltInFile {
     default: bool,
     why: String,
+    /// Whether its own programs are helpers of agents, and not agents.
+    #[serde(default)]
+    helpers: bool,
     #[serde(default)]
     include: Vec<String>,
     profile: ProfileTable,
@@ -112,13 +116,21 @@ fn parse(name: &str, text: &str) -> Result<BuiltIn, ConfigError> {
     let at = bug(name);
     let file: BuiltInFile = file::parse(text).map_err(|(span, complaint)| at(span, complaint))?;
     let mut profile = build::profile(&file.profile, ProfileOrigin::BuiltIn, &[], &at)?;
+    if let Programs::Named(rules) = &mut profile.programs {
+        for rule in rules {
+            rule.is_helper = file.helpers || program::has_word_mcp(rule.name.as_bytes());
+        }
+    }
     if profile.name != name {
         return Err(at(0..0, Complaint { why: format!("calls itself `{}`", profile.name), hint: None }));
     }
     for list in &file.include {
         let shared = match list.as_str() {
             "agents" => agents()?,
-            "helpers" => &programs("helpers", HELPERS)?,
+            "helpers" => &programs("helpers", HELPERS)?
+                .into_iter()
+                .map(|rule| ProgramRule { is_helper: true, ..rule })
+                .collect::<Vec<_>>(),
             _ => return Err(at(0..0, Complaint { why: format!("unknown list `{list}`"), hint: None })),
         };
         if let Programs::Named(rules) = &mut profile.programs {
@@ -129,7 +141,7 @@ fn parse(name: &str, text: &str) -> Result<BuiltIn, ConfigError> {
 }
 
 /// The longest list, read once: two profiles that are on by default have it.
-fn agents() -> Result<&'static [ProgramRule], ConfigError> {
+pub(super) fn agents() -> Result<&'static [ProgramRule], ConfigError> {
     static READ: OnceLock<Vec<ProgramRule>> = OnceLock::new();
     match READ.get() {
         Some(rules) => Ok(rules),

@@ -6,12 +6,15 @@
 //! anywhere, the whole of `/proc` is walked instead. Both ways give the same candidates.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use reaper_platform::{Host, HostError, Pid, Scope, Stat, Uid, Walk, Why};
+use reaper_platform::{Host, HostError, Pid, Pinned as _, Scope, Uid, Walk, Why};
 
 use crate::config::Policy;
 use crate::facts::Fact;
-use crate::program;
+use crate::gates::orphan;
+use crate::patience;
+use crate::program::Identity;
 
 /// How the census was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,12 @@ pub struct Census {
 }
 
 impl Census {
+    /// The children of a process, where the census listed those of all; `None` where it did not.
+    #[must_use]
+    pub fn listed_children(&self, pid: Pid) -> Option<Vec<Pid>> {
+        self.families.as_ref().map(|families| families.get(&pid).cloned().unwrap_or_default())
+    }
+
     /// The children of a process, by the same means as the census. Read once: who is missed here is found
     /// when the tree is looked at again.
     ///
@@ -74,7 +83,7 @@ impl Census {
 ///
 /// # Errors
 /// When neither the lists nor `/proc` can be read: then nothing can be said about any process.
-pub fn take<H: Host>(host: &H, policy: &Policy, scope: Scope) -> Result<Census, HostError> {
+pub fn take<H: Host>(host: &Arc<H>, policy: &Policy, scope: Scope) -> Result<Census, HostError> {
     look(host, policy, scope, &Known { adopters: &[], is_known: &|_| false })
 }
 
@@ -92,7 +101,7 @@ pub struct Known<'a> {
 /// # Errors
 /// As [`take`].
 pub fn again<H: Host>(
-    host: &H,
+    host: &Arc<H>,
     policy: &Policy,
     scope: Scope,
     known: &Known<'_>,
@@ -100,9 +109,14 @@ pub fn again<H: Host>(
     look(host, policy, scope, known)
 }
 
-fn look<H: Host>(host: &H, policy: &Policy, scope: Scope, known: &Known<'_>) -> Result<Census, HostError> {
+fn look<H: Host>(
+    host: &Arc<H>,
+    policy: &Policy,
+    scope: Scope,
+    known: &Known<'_>,
+) -> Result<Census, HostError> {
     if policy.adopters().is_empty() {
-        match by_children(host, scope, known) {
+        match by_children(&**host, scope, known) {
             Ok(census) => return Ok(census),
             Err(Why::Failed(_) | Why::Garbled(_) | Why::Gone | Why::Denied | Why::Unsupported(_)) => {}
             Err(why) => return Err(HostError { what: "list init's children", why }),
@@ -234,11 +248,15 @@ fn is_relay<H: Host>(host: &H, pid: Pid) -> bool {
     host.glance_argv(pid).is_ok_and(|argv| argv.first().is_some_and(|a| a == b"/init"))
 }
 
-fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope, known: &Known<'_>) -> Result<Census, HostError> {
+fn by_walk<H: Host>(
+    host: &Arc<H>,
+    policy: &Policy,
+    scope: Scope,
+    known: &Known<'_>,
+) -> Result<Census, HostError> {
     // Adopters that the config names, and the relays of WSL, may belong to another user.
-    let relays = has_relays(host);
+    let relays = has_relays(&**host);
     let wide = if policy.adopters().is_empty() && !relays { scope } else { Scope::Everyone };
-    // As with the lists: a second look for what the first one missed.
     let walk = host.walk(wide)?;
     let mut families: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for entry in &walk.entries {
@@ -246,9 +264,11 @@ fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope, known: &Known<'_>) 
             families.entry(parent).or_default().push(entry.stat.pid);
         }
     }
-    let adopters = adopters_in(host, &walk, policy, relays);
     let in_scope: HashSet<Pid> =
         walk.entries.iter().filter(|e| scope.holds(e.uid)).map(|e| e.stat.pid).collect();
+    let mut adopters = adopters_in(&**host, &walk, relays);
+    let (named, unread) = named_adopters(host, policy, &walk, &families, &in_scope);
+    adopters.extend(named.into_iter().filter(|pid| !adopters.contains(pid)).collect::<Vec<_>>());
     let mut children: Vec<Pid> = adopters.iter().filter_map(|a| families.get(a)).flatten().copied().collect();
     children.sort_unstable();
     children.dedup();
@@ -260,28 +280,59 @@ fn by_walk<H: Host>(host: &H, policy: &Policy, scope: Scope, known: &Known<'_>) 
         foreigners: Vec::new(),
         children,
         examined: walk.examined,
-        unreadable: walk.unreadable,
-        complete: walk.unreadable == 0,
+        unreadable: walk.unreadable + unread,
+        complete: walk.unreadable + unread == 0,
         families: Some(families),
     })
 }
 
-fn adopters_in<H: Host>(host: &H, walk: &Walk, policy: &Policy, relays: bool) -> Vec<Pid> {
+fn adopters_in<H: Host>(host: &H, walk: &Walk, relays: bool) -> Vec<Pid> {
     let mut adopters = vec![Pid::INIT];
     for entry in &walk.entries {
         let pid = entry.stat.pid;
-        let named = policy.adopters().iter().any(|rule| is_named(&entry.stat, rule));
         let manager = entry.stat.comm == b"systemd" && is_manager(host, pid, entry.uid);
-        if pid != Pid::INIT && (named || manager || (relays && is_roots(entry.uid) && is_relay(host, pid))) {
+        if pid != Pid::INIT && (manager || (relays && is_roots(entry.uid) && is_relay(host, pid))) {
             adopters.push(pid);
         }
     }
     adopters
 }
 
-/// A first look by the kernel's short name, which cuts long ones; the gate `orphan` looks closely.
-fn is_named(stat: &Stat, rule: &str) -> bool {
-    let cut = rule.as_bytes().get(..15).unwrap_or(rule.as_bytes());
-    let word = stat.comm.split(|b| *b == b' ' || *b == b':').next().unwrap_or_default();
-    program::names_widely(rule, &stat.comm) || program::names_widely(rule, word) || stat.comm == cut
+/// The adopters that the config names, by the very names that the gate `orphan` knows them by, and how many processes could
+/// not be asked. Only those that have children in scope are read: the others have adopted nothing that matters.
+fn named_adopters<H: Host>(
+    host: &Arc<H>,
+    policy: &Policy,
+    walk: &Walk,
+    families: &HashMap<Pid, Vec<Pid>>,
+    in_scope: &HashSet<Pid>,
+) -> (Vec<Pid>, usize) {
+    if policy.adopters().is_empty() {
+        return (Vec::new(), 0);
+    }
+    let is_parent =
+        |pid: Pid| families.get(&pid).is_some_and(|list| list.iter().any(|c| in_scope.contains(c)));
+    let parents: Vec<Pid> = walk.entries.iter().map(|e| e.stat.pid).filter(|pid| is_parent(*pid)).collect();
+    let asked = {
+        let host = Arc::clone(host);
+        // The arguments of a stuck process may never come.
+        patience::map(parents.clone(), patience::LIMIT, move |pid| {
+            let process = host.pin(*pid)?;
+            Ok((process.exe().ok(), process.argv().ok(), process.stat()?.comm))
+        })
+    };
+    let (mut named, mut unread) = (Vec::new(), 0);
+    for (pid, read) in parents.into_iter().zip(asked.into_iter().map(Result::flatten)) {
+        match read {
+            Ok((exe, argv, comm)) => {
+                let identity = Identity { exe: exe.as_deref(), argv: argv.as_deref(), comm: &comm };
+                if orphan::is_named_adopter(&identity, policy) {
+                    named.push(pid);
+                }
+            }
+            Err(Why::Gone | Why::Exiting) => {}
+            Err(_) => unread += 1,
+        }
+    }
+    (named, unread)
 }

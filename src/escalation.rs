@@ -119,6 +119,14 @@ impl Escalation {
         Self { state: State::Judging(Signal::Term), sent: Vec::new(), timeouts }
     }
 
+    /// Begins with a wait: it was asked to end already, as the process that it was before. It gets no SIGTERM, and
+    /// SIGKILL not before this moment.
+    #[must_use]
+    pub const fn asked_already(timeouts: Timeouts, until: Duration) -> Self {
+        let state = State::Waiting { after: Signal::Term, until, last: false };
+        Self { state, sent: Vec::new(), timeouts }
+    }
+
     /// What to do next.
     #[must_use]
     pub const fn action(&self) -> Action {
@@ -144,7 +152,7 @@ impl Escalation {
             (_, Event::Interrupted) => State::Done(Outcome::Interrupted),
             (State::Judging(signal), Event::Cleared) => State::Sending(signal),
             (State::Judging(_) | State::Sending(_), Event::Spared) => State::Done(Outcome::Spared),
-            (State::Judging(after), Event::Exiting) => {
+            (State::Judging(after) | State::Sending(after), Event::Exiting) => {
                 State::Waiting { after, until: now.saturating_add(self.timeouts.kill), last: true }
             }
             (State::Sending(signal), Event::Sent) => {
@@ -152,6 +160,8 @@ impl Escalation {
                 let (time, last) = match signal {
                     Signal::Term => (self.timeouts.term, false),
                     Signal::Kill => (self.timeouts.kill, true),
+                    // Goes along with SIGTERM, and begins no wait of its own.
+                    Signal::Cont => (self.timeouts.term, false),
                 };
                 State::Waiting { after: signal, until: now.saturating_add(time), last }
             }
@@ -170,7 +180,7 @@ impl Escalation {
     fn ended(&self) -> Outcome {
         match self.sent.last() {
             None => Outcome::Gone,
-            Some(Signal::Term) => Outcome::Exited,
+            Some(Signal::Term | Signal::Cont) => Outcome::Exited,
             Some(Signal::Kill) => Outcome::Killed,
         }
     }
@@ -224,6 +234,25 @@ mod tests {
             assert_eq!(escalation.action(), Action::Done(outcome), "{events:?}");
             assert_eq!(escalation.sent(), sent, "{events:?}");
         }
+    }
+
+    #[test]
+    fn what_was_asked_already_gets_no_sigterm() {
+        let mut escalation = Escalation::asked_already(TIMEOUTS, Duration::from_secs(7));
+        escalation.on(Event::Tick, Duration::from_secs(6));
+        assert_eq!(escalation.action(), Action::WaitUntil(Duration::from_secs(7)));
+        escalation.on(Event::Tick, Duration::from_secs(7));
+        assert_eq!(escalation.action(), Action::Judge(Signal::Kill));
+        escalation.on(Event::Cleared, Duration::from_secs(7));
+        escalation.on(Event::Sent, Duration::from_secs(7));
+        escalation.on(Event::Ended, Duration::from_secs(8));
+        assert_eq!(
+            (escalation.action(), escalation.sent()),
+            (Action::Done(Outcome::Killed), &[Signal::Kill][..])
+        );
+        let mut by_itself = Escalation::asked_already(TIMEOUTS, Duration::from_secs(7));
+        by_itself.on(Event::Ended, Duration::from_secs(3));
+        assert_eq!(by_itself.action(), Action::Done(Outcome::Gone));
     }
 
     #[test]

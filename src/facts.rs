@@ -8,6 +8,9 @@ use crate::report::escape::escape;
 /// A fact, or why it could not be had.
 pub type Fact<T> = Result<T, Why>;
 
+/// How often a process is read whose program changes meanwhile.
+const TRIES: usize = 3;
+
 /// What one process says of itself. Values are what the kernel gave, unescaped.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -30,12 +33,34 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads them all. The environment comes late, because that read can block, and `stat` comes last: it
-    /// tells whether the environment was read whole, and its parent is the newest fact of all.
+    /// Reads them all, of one program image: its names and its environment belong together. A process that executed
+    /// another program meanwhile is read again; one that keeps doing so has no readable program, arguments or
+    /// environment.
     ///
     /// # Errors
     /// When not even `stat` can be read: the process is gone.
     pub fn read<P: Pinned>(process: &P, wanted: &Wanted) -> Fact<Self> {
+        let mut before = process.first_image();
+        for _ in 0..TRIES {
+            let facts = Self::read_once(process, wanted)?;
+            let now = match process.image(&facts.stat) {
+                Ok(image) => Some(image),
+                // On its way out, it executes nothing any more.
+                Err(Why::Gone | Why::Exiting) => return Ok(facts),
+                Err(_) => None,
+            };
+            if now.is_some() && now == before {
+                return Ok(facts);
+            }
+            before = now;
+        }
+        let why = Why::Garbled("it executed one program after another while it was read");
+        Self::without_memory(process, &why).map(|facts| Self { exe: Err(why), ..facts })
+    }
+
+    /// The environment comes late, because that read can block, and `stat` comes last: it tells whether the environment
+    /// was read whole, and its parent is the newest fact of all.
+    fn read_once<P: Pinned>(process: &P, wanted: &Wanted) -> Fact<Self> {
         let (ids, exe, unit, argv) = (process.ids(), process.exe(), process.unit(), process.argv());
         let started_by_parent = process.started_by_parent();
         let environ = process.environ(wanted);

@@ -8,10 +8,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use reaper_platform::{Condition, EnvironScan, Host, Pid, ProcId, RuntimeUnit, Uid, UnitMain, Why};
+use reaper_platform::{
+    Condition, EnvironScan, Host, Pid, ProcId, RuntimeUnit, SocketTables, Uid, UnitMain, Why,
+};
 
+use crate::config::Profile;
 use crate::facts::{Fact, Facts};
-use crate::gates::{self, Case, Chain, Elder, Finalist, How, Kin, Needs, marker, orphan};
+use crate::gates::{self, Case, Chain, Elder, Finalist, Guards, How, Kin, Needs, marker, orphan};
 use crate::program::Names;
 use crate::sightings::Past;
 use crate::verdict::Finding;
@@ -19,9 +22,11 @@ use crate::verdict::Finding;
 mod chain;
 mod claims;
 mod ground;
+mod guards;
 mod holders;
 mod judgement;
 mod lonely;
+mod stays;
 mod units;
 
 pub use ground::Ground;
@@ -48,6 +53,11 @@ struct Seen {
     units: HashMap<RuntimeUnit, Fact<UnitMain>>,
     jobs: HashMap<Uid, Fact<Arc<Vec<UnitMain>>>>,
     holders: HashMap<Uid, Fact<holders::Holders>>,
+    stays: HashMap<stays::Question, Fact<Option<String>>>,
+    relatives: HashMap<Pid, Fact<Arc<guards::Relative>>>,
+    children: HashMap<Pid, Fact<Vec<Pid>>>,
+    families: Option<Fact<chain::Families>>,
+    sockets: Arc<SocketTables>,
 }
 
 impl<H: Host> Looker<H> {
@@ -84,8 +94,9 @@ impl<H: Host> Looker<H> {
         past: impl Fn(&ProcId) -> Past,
     ) -> Fact<Judgement> {
         let mut facts = Facts::read(process, &self.wanted)?;
+        let remembered = |id: &ProcId| past(id);
         let past = past(&facts.id);
-        let (mut chain, mut claims, mut finalist) = (None, None, None);
+        let (mut chain, mut claims, mut finalist, mut guards) = (None, None, None, None);
         loop {
             let case = Case {
                 policy: &self.policy,
@@ -94,18 +105,22 @@ impl<H: Host> Looker<H> {
                 chain: chain.as_ref(),
                 claims: claims.as_deref(),
                 finalist: finalist.as_ref(),
+                guards: guards.as_ref(),
                 past,
                 how,
             };
             let judged = gates::judge(&case);
             match judged.needs {
                 Some(Needs::Chain) => {
-                    let (climbed, stat) = self.climb_afresh(process, &facts)?;
+                    let (climbed, stat) = self.climb_afresh(process, &facts, &remembered)?;
                     facts.stat = stat;
                     chain = Some(climbed);
                 }
                 Some(Needs::Claims) => claims = Some(self.claims(&case, &judged.profiles)),
                 Some(Needs::Finalist) => finalist = Some(self.finalist(&case, &judged.profiles)),
+                Some(Needs::Guards) => {
+                    guards = Some(self.guards(process, &facts, chain.as_ref(), &judged.profiles));
+                }
                 None => return Ok(Self::conclude(&case, judged)),
             }
         }
@@ -125,6 +140,7 @@ impl<H: Host> Looker<H> {
             chain: None,
             claims: None,
             finalist: None,
+            guards: Some(&Guards::default()),
             past: Past::default(),
             how: How::Candidate,
         };
@@ -138,6 +154,9 @@ impl<H: Host> Looker<H> {
     pub fn judge_member(&self, process: &H::Pinned, kin: Kin<'_>) -> Fact<(Facts, Vec<Finding>)> {
         let facts = Facts::read(process, &self.wanted)?;
         let chain = Chain { elders: Vec::new(), hidden_child: self.hidden_child(facts.pid()) };
+        let profiles: Vec<&Profile> =
+            self.policy.profiles().iter().filter(|p| kin.profiles.contains(&p.name)).collect();
+        let guards = self.guards(process, &facts, None, &profiles);
         let case = Case {
             policy: &self.policy,
             us: &self.us,
@@ -145,6 +164,7 @@ impl<H: Host> Looker<H> {
             chain: Some(&chain),
             claims: None,
             finalist: None,
+            guards: Some(&guards),
             past: Past::default(),
             how: How::Member(kin),
         };
@@ -176,6 +196,7 @@ impl<H: Host> Looker<H> {
             decided_by: judged.decided_by,
             findings: judged.findings,
             wrappers: wrappers.filter_map(|w| w.facts.as_ref().ok()).map(Wrapper::of).collect(),
+            hosts: case.chain.into_iter().flat_map(Chain::hosts).collect(),
             held_by: case.chain.and_then(Chain::end).map(|elder| elder.pid),
             seen_for: case.past.seen_for,
             is_wrapper: orphan::may_be_marked_wrapper(facts, case.policy, case.us.scope),
@@ -183,10 +204,10 @@ impl<H: Host> Looker<H> {
         }
     }
 
-    fn finalist(&self, case: &Case<'_>, profiles: &[&crate::config::Profile]) -> Finalist {
+    fn finalist(&self, case: &Case<'_>, profiles: &[&Profile]) -> Finalist {
         let empty = Chain::default();
         let units = self.units(case.facts, case.chain.unwrap_or(&empty));
-        Finalist { units, jobs: self.jobs(case.facts), holders: self.holders(case.facts, profiles) }
+        Finalist { units, jobs: self.jobs(case.facts), holder: self.holder(case.facts, profiles) }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {

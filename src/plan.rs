@@ -5,6 +5,7 @@
 //! init in the middle of the work.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use reaper_platform::{Pid, ProcId, Uid};
 
@@ -22,6 +23,8 @@ pub enum Role {
     Descendant,
     /// It is an orphan in the root's process group.
     GroupMember,
+    /// It is what a target became: started by it while it was being ended, and an orphan of its own.
+    Successor,
 }
 
 /// What was decided about a member of a tree.
@@ -86,6 +89,19 @@ pub struct Target {
     pub rss_bytes: u64,
     /// Its process group: what it forks while it is being ended stays in it.
     pub group: Option<Pid>,
+    /// For a successor: how it is ended.
+    pub comeback: Option<Comeback>,
+}
+
+/// How a successor is ended: it was asked to end already, as what it was before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Comeback {
+    /// Which process it was before.
+    pub of: Pid,
+    /// How often it has come back by now.
+    pub times: u32,
+    /// Not before this moment of the monotonic clock does it get SIGKILL.
+    pub due: Duration,
 }
 
 impl Tree {
@@ -108,13 +124,15 @@ impl Target {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftAlone {
     /// Which one.
-    pub pid: Pid,
+    pub id: ProcId,
     /// The orphan whose tree it is in.
     pub root: Pid,
     /// The name it is reported under.
     pub program: Vec<u8>,
     /// Why it stays.
     pub reason: String,
+    /// Whether it has ended since, by itself: set by [`crate::sweep::still_left_alone`].
+    pub has_ended: bool,
 }
 
 /// What one sweep is going to do.
@@ -155,10 +173,11 @@ pub fn plan_beside(trees: &[Tree], reach: Reach, max_targets: usize, busy: &Hash
                 Standing::Passes if taken.contains(&member.id.pid) || busy.contains(&member.id) => {}
                 Standing::Passes => own.push(member),
                 Standing::LeftAlone(reason) => plan.left_alone.push(LeftAlone {
-                    pid: member.id.pid,
+                    id: member.id,
                     root: tree.root.pid,
                     program: member.program.clone(),
                     reason: reason.clone(),
+                    has_ended: false,
                 }),
             }
         }
@@ -182,10 +201,11 @@ pub fn plan_beside(trees: &[Tree], reach: Reach, max_targets: usize, busy: &Hash
                 program: member.program.clone(),
                 rss_bytes: member.rss_bytes,
                 group: member.group,
+                comeback: None,
             });
         }
     }
-    plan.left_alone.retain(|l| !taken.contains(&l.pid));
+    plan.left_alone.retain(|l| !taken.contains(&l.id.pid));
     leaves_first(&mut plan.targets, trees);
     plan
 }
@@ -276,7 +296,7 @@ mod tests {
         let tree = tree(vec![member(20, 0, true), member(30, 1, false), member(40, 2, true)]);
         let plan = plan(&[tree], Reach::Tree, 9);
         assert_eq!(pids(&plan), [40, 20]);
-        assert_eq!(plan.left_alone.iter().map(|l| l.pid.get()).collect::<Vec<_>>(), [30]);
+        assert_eq!(plan.left_alone.iter().map(|l| l.id.pid.get()).collect::<Vec<_>>(), [30]);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! The first is the clock of the grace period. The second is what a single look cannot see any more: that a
 //! parent was watched dying, and which agent a background helper belongs to. Both are kept across runs, under
-//! a process's whole identity, the boot and the PID namespace, so that neither a reused pid nor a reboot can
-//! inherit another's; and in `CLOCK_MONOTONIC`, which neither a sleeping laptop nor a set clock moves forward.
+//! a process's whole identity, the boot, the PID namespace and the time namespace, so that neither a reused pid nor a
+//! reboot nor another clock can inherit another's; and in `CLOCK_MONOTONIC`, which neither a sleeping laptop nor a set
+//! clock moves forward.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::state::{StateDir, StateError};
 pub const FILE: &str = "sightings.json";
 const SCHEMA: &str = "reaper.sightings/1";
 
-/// What is remembered of the processes of this boot and PID namespace.
+/// What is remembered of the processes of this boot, PID namespace and time namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sightings {
     seen: HashMap<ProcId, Sighting>,
@@ -30,11 +31,13 @@ struct Sighting {
     ties: Ties,
     /// When it was last seen not to be an orphan: no earlier time counts, whoever remembers it.
     not_before: Option<Duration>,
+    /// Whether it was seen to run several marked programs at once.
+    was_host: bool,
 }
 
 impl Sighting {
     fn is_worth_keeping(&self) -> bool {
-        self.since.is_some() || self.ties != Ties::default()
+        self.since.is_some() || self.was_host || self.ties != Ties::default()
     }
 }
 
@@ -54,6 +57,8 @@ pub struct Past {
     pub seen_for: Duration,
     /// Whose it was.
     pub ties: Ties,
+    /// Whether it was seen to run several marked programs at once: such a wrapper is their host for its life.
+    pub was_host: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,6 +67,12 @@ struct File {
     schema: String,
     boot_id: String,
     pid_namespace: u64,
+    /// Without it the file says nothing of which clock its times are on.
+    #[serde(default)]
+    time_namespace: Option<u64>,
+    /// The number of a time namespace is used again when it is gone; another one may have other clocks.
+    #[serde(default)]
+    clock_offsets: Option<String>,
     sightings: Vec<Entry>,
 }
 
@@ -79,6 +90,8 @@ struct Entry {
     dead_parent: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     agent: Option<Id>,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    was_host: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -110,7 +123,7 @@ impl Sightings {
     pub fn past(&self, id: &ProcId, clock: &Clock) -> Past {
         let seen = self.seen.get(id).copied().unwrap_or_default();
         let seen_for = seen.since.map_or(Duration::ZERO, |since| clock.monotonic.saturating_sub(since));
-        Past { seen_for, ties: seen.ties }
+        Past { seen_for, ties: seen.ties, was_host: seen.was_host }
     }
 
     /// How long a process has been seen orphaned; zero when never before.
@@ -141,6 +154,13 @@ impl Sightings {
         }
     }
 
+    /// Remembers a process as a wrapper that runs several marked programs, by the same rule.
+    pub fn note_host(&mut self, id: ProcId, clock: &Clock, here: &Here) {
+        if !is_newborn(&id, clock, here) {
+            self.change(&id, |seen| seen.was_host = true);
+        }
+    }
+
     fn change(&mut self, id: &ProcId, change: impl FnOnce(&mut Sighting)) {
         let mut seen = self.seen.get(id).copied().unwrap_or_default();
         change(&mut seen);
@@ -167,6 +187,7 @@ impl Sightings {
             };
             ours.ties.dead_parent = ours.ties.dead_parent.or(theirs.ties.dead_parent);
             ours.ties.agent = ours.ties.agent.or(theirs.ties.agent);
+            ours.was_host |= theirs.was_host;
         }
     }
 
@@ -188,7 +209,7 @@ impl Sightings {
         self.seen.is_empty()
     }
 
-    /// Reads the file's content. Another boot's or namespace's sightings mean nothing here; times ahead of
+    /// Reads the file's content. Sightings of another boot or namespace mean nothing here; times ahead of
     /// our clock come from a clock that we do not share.
     ///
     /// # Errors
@@ -199,14 +220,17 @@ impl Sightings {
             return Err(format!("its schema is not {SCHEMA}"));
         }
         let mut seen = HashMap::new();
-        if file.boot_id == here.boot_id && file.pid_namespace == here.pid_namespace {
+        let is_here = file.boot_id == here.boot_id && file.pid_namespace == here.pid_namespace;
+        let is_same_clock = file.time_namespace == Some(here.time_namespace)
+            && file.clock_offsets.as_ref() == Some(&here.clock_offsets);
+        if is_here && is_same_clock {
             for entry in file.sightings {
                 let ties = Ties {
                     dead_parent: entry.dead_parent.and_then(Pid::new),
                     agent: entry.agent.as_ref().map(Id::parse).transpose()?,
                 };
                 let since = entry.since_ns.map(Duration::from_nanos).filter(|at| *at <= clock.monotonic);
-                let sighting = Sighting { since, ties, not_before: None };
+                let sighting = Sighting { since, ties, not_before: None, was_host: entry.was_host };
                 if sighting.is_worth_keeping() {
                     let Entry { pid, start_ticks, generation, .. } = entry;
                     seen.insert(Id { pid, start_ticks, generation }.parse()?, sighting);
@@ -230,6 +254,7 @@ impl Sightings {
                 since_ns: seen.since.map(|since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
                 dead_parent: seen.ties.dead_parent.map(Pid::get),
                 agent: seen.ties.agent.as_ref().map(Id::from),
+                was_host: seen.was_host,
             })
             .collect();
         sightings.sort_by_key(|e| (e.pid, e.start_ticks));
@@ -237,6 +262,8 @@ impl Sightings {
             schema: SCHEMA.to_owned(),
             boot_id: here.boot_id.clone(),
             pid_namespace: here.pid_namespace,
+            time_namespace: Some(here.time_namespace),
+            clock_offsets: Some(here.clock_offsets.clone()),
             sightings,
         };
         serde_json::to_vec(&file).unwrap_or_default()

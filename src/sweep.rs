@@ -7,14 +7,15 @@ use std::time::Duration;
 use reaper_platform::{Condition, Host, HostError, Pid, ProcId, StartTime, Why};
 
 use crate::census::{self, Census};
+use crate::escalation::Outcome;
 use crate::facts::Fact;
 use crate::gates::How;
 use crate::look::{Ground, Judgement, Lonely, Looker};
 use crate::patience;
-use crate::plan::{Plan, plan};
+use crate::plan::{LeftAlone, Plan, plan};
 use crate::report::history::Account;
 use crate::sightings::{self, Past, Sightings};
-use crate::terminate::{Ended, Terminator, Trouble, Watcher};
+use crate::terminate::{self, Ended, Terminator, Trouble, Watcher};
 use crate::tree;
 use crate::verdict::{Answer, Gate, Verdict};
 
@@ -106,7 +107,7 @@ pub fn survey<H: Host>(
     everything: bool,
     limit: Duration,
 ) -> Result<Survey, HostError> {
-    let census = census::take(&*ground.host, &ground.policy, ground.us.scope)?;
+    let census = census::take(&ground.host, &ground.policy, ground.us.scope)?;
     let clock = ground.host.clock();
     let seen = Arc::new(sightings.clone());
     let looker = Arc::new(Looker::new(ground));
@@ -150,7 +151,7 @@ pub fn survey<H: Host>(
                             unread += usize::from(judgement.answer(Gate::Unprotected) != Answer::No);
                         }
                     }
-                    if judgement.stat.state.is_dead() {
+                    if judgement.stat.is_dead() {
                         zombies.push((pid, judgement.stat.start));
                     }
                     if judgement.is_wrapper {
@@ -198,7 +199,7 @@ pub(crate) fn look<H: Host>(
         // A zombie has no environment any more.
         if first.as_ref().map_or(true, |scan| scan.len == 0)
             && let Ok(stat) = looker.host.glance(pid)
-            && stat.state.is_dead()
+            && stat.is_dead()
         {
             return Ok(Look::Zombie(stat.start));
         }
@@ -218,7 +219,7 @@ pub(crate) fn look<H: Host>(
 
 /// Whether the process that started then has ended and was not collected.
 fn is_zombie<H: Host>(host: &H, pid: Pid, start: StartTime) -> bool {
-    host.glance(pid).is_ok_and(|stat| stat.start == start && stat.state.is_dead())
+    host.glance(pid).is_ok_and(|stat| stat.start == start && stat.is_dead())
 }
 
 /// Remembers the orphans that a survey saw, and forgets processes that are no more.
@@ -232,6 +233,9 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
     }
     for orphan in survey.orphans() {
         sightings.note(orphan.id, &clock, here);
+    }
+    for host in survey.judgements.iter().flat_map(|j| &j.hosts) {
+        sightings.note_host(*host, &clock, here);
     }
     // Who was in its place meanwhile must be seen orphaned for the whole grace anew.
     for spared in survey.judgements.iter().filter(|j| j.verdict == Verdict::Spare) {
@@ -266,12 +270,30 @@ pub fn end<H: Host>(
             break;
         }
         ended.extend(terminator.run(&targets));
-        targets = tree::leftovers(ground, &ended, judged, since, limit);
+        targets = terminate::successors(ground, &ended, limit);
+        let known: HashSet<ProcId> = targets.iter().map(|target| target.id).collect();
+        let others = tree::leftovers(ground, &ended, judged, since, limit);
+        targets.extend(others.into_iter().filter(|target| !known.contains(&target.id)));
         targets.truncate(room.saturating_sub(ended.len()));
     }
     let trouble = terminator.trouble;
     settle(&*ground.host, &mut ended);
     (ended, trouble)
+}
+
+/// After a sweep, what was left alone is there, or the report says what became of it: what was taken down after all is not
+/// said to be left alone, and what has ended by itself is said to have.
+pub fn still_left_alone<H: Host>(host: &H, left: &mut Vec<LeftAlone>, ended: &[Ended]) {
+    let took_down = |id: &ProcId| {
+        ended.iter().any(|e| e.target.id == *id && matches!(e.outcome, Outcome::Exited | Outcome::Killed))
+    };
+    left.retain(|left| !took_down(&left.id));
+    for left in left {
+        left.has_ended = match host.glance(left.id.pid) {
+            Ok(stat) => stat.start != left.id.start || stat.is_dead(),
+            Err(why) => why == Why::Gone && host.exists(left.id.pid) == Ok(false),
+        };
+    }
 }
 
 /// Gives init a moment to collect what has ended: only what is still a zombie then is worth a word.

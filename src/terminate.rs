@@ -10,8 +10,11 @@ use std::time::Duration;
 
 mod account;
 mod again;
+mod successors;
 
-use reaper_platform::{Clock, Host, HostError, Pid, Pinned, ProcId, Signal, Waiter, Why};
+pub use successors::successors;
+
+use reaper_platform::{Clock, Host, HostError, Image, Pid, Pinned, ProcId, Signal, StartTime, Waiter, Why};
 
 use crate::escalation::{Action, Escalation, Event, Outcome, Timeouts};
 use crate::look::Ground;
@@ -41,6 +44,11 @@ pub struct Ended {
     pub unsure: bool,
     /// Whether it has ended and may not have been collected by its parent yet.
     pub zombie: bool,
+    /// When it got its first signal and when it had ended, as the start of a process that starts then: what it started in
+    /// between may be what it became. `None` unless both happened.
+    pub fell: Option<(StartTime, StartTime)>,
+    /// The image that it ran when it was pinned; `None` where that could not be read.
+    pub image: Option<Image>,
 }
 
 /// Who looks on while processes are being ended.
@@ -92,8 +100,15 @@ struct Job<P> {
     target: Target,
     process: Option<Arc<P>>,
     escalation: Escalation,
-    first_signal: Option<Duration>,
-    ended_at: Option<Duration>,
+    /// The signals that it got.
+    delivered: Vec<Signal>,
+    first_signal: Option<Clock>,
+    ended_at: Option<Clock>,
+    image: Option<Image>,
+    /// When the look began by which it was cleared for a signal.
+    judged_at: Duration,
+    /// Whether it was stopped then, so that SIGTERM needs SIGCONT behind it.
+    is_stopped: bool,
     findings: Vec<Finding>,
     why: Option<String>,
     unsure: bool,
@@ -157,9 +172,16 @@ impl<H: Host> Terminator<'_, H> {
             .map(|target| Job {
                 target: target.clone(),
                 process: None,
-                escalation: Escalation::new(timeouts),
+                escalation: match target.comeback {
+                    Some(comeback) => Escalation::asked_already(timeouts, comeback.due),
+                    None => Escalation::new(timeouts),
+                },
+                delivered: Vec::new(),
                 first_signal: None,
                 ended_at: None,
+                image: None,
+                judged_at: Duration::ZERO,
+                is_stopped: false,
                 findings: Vec::new(),
                 why: None,
                 unsure: false,
@@ -168,14 +190,20 @@ impl<H: Host> Terminator<'_, H> {
             .collect();
         self.pin(&mut jobs, spared_roots);
         let mut watched = HashSet::new();
+        // Each is waited for from now on: one may be exiting already, or get its signal later.
+        for (i, job) in jobs.iter().enumerate() {
+            if job.process.as_ref().is_some_and(|process| waiter.watch(process, i as u64).is_ok()) {
+                watched.insert(i);
+            }
+        }
         loop {
             if self.watcher.is_stopped() {
                 let now = self.now();
                 jobs.iter_mut().for_each(|job| job.escalation.on(Event::Interrupted, now));
             }
-            self.judge_elsewhere(elsewhere, &jobs, spared_roots);
-            self.judge(&mut jobs, spared_roots);
+            self.judge(&mut jobs, elsewhere, spared_roots);
             self.write_intents(&mut jobs);
+            self.judge_stale(&mut jobs, elsewhere, spared_roots);
             self.send(&mut jobs, &mut waiter, &mut watched, spared_roots);
             let now = self.now();
             for job in &mut jobs {
@@ -202,17 +230,17 @@ impl<H: Host> Terminator<'_, H> {
                     break;
                 }
             };
-            let now = self.now();
+            let now = self.clock();
             for token in tokens {
                 if let Some(job) = usize::try_from(token).ok().and_then(|i| jobs.get_mut(i)) {
-                    job.escalation.on(Event::Ended, now);
+                    job.escalation.on(Event::Ended, now.monotonic);
                     job.ended_at.get_or_insert(now);
                 }
             }
         }
         self.write_outcomes(&mut jobs, true);
-        let now = self.now();
-        jobs.iter().map(|job| account::ended(job, now)).collect()
+        let (now, here) = (self.now(), self.ground.host.here());
+        jobs.iter().map(|job| account::ended(job, now, here)).collect()
     }
 
     fn pin(&self, jobs: &mut [Job<H::Pinned>], spared_roots: &mut HashSet<Pid>) {
@@ -220,7 +248,10 @@ impl<H: Host> Terminator<'_, H> {
         for job in jobs {
             match self.ground.host.pin(job.target.id.pid) {
                 // The handle that is pinned here is the one that is judged and signalled below.
-                Ok(process) if process.id() == job.target.id => job.process = Some(Arc::new(process)),
+                Ok(process) if process.id() == job.target.id => {
+                    job.image = process.first_image();
+                    job.process = Some(Arc::new(process));
+                }
                 Ok(_) | Err(Why::Gone) => job.escalation.on(Event::Ended, now),
                 Err(why) => {
                     job.why = Some(format!("it cannot be pinned: {why}"));
@@ -246,16 +277,32 @@ impl<H: Host> Terminator<'_, H> {
             let Some(process) = &job.process else { continue };
             let sent =
                 if watched.insert(i) { waiter.watch(process, i as u64).map_err(|e| e.why) } else { Ok(()) };
+            // A stopped process acts on SIGTERM only once it goes on.
+            let orders: &[Signal] = match signal {
+                Signal::Term if job.is_stopped => &[Signal::Term, Signal::Cont],
+                Signal::Term => &[Signal::Term],
+                Signal::Cont => &[Signal::Cont],
+                Signal::Kill => &[Signal::Kill],
+            };
+            let before = self.clock();
             let sent = sent.and_then(|()| {
-                #[expect(
-                    clippy::disallowed_methods,
-                    reason = "the one place: judged just now, by this handle"
-                )]
-                process.signal(signal)
+                for (i, order) in orders.iter().enumerate() {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "the one place: judged just now, by this handle"
+                    )]
+                    match process.signal(*order) {
+                        Ok(()) => job.delivered.push(*order),
+                        // The first one was sent, and may have ended it.
+                        Err(_) if i > 0 => break,
+                        Err(why) => return Err(why),
+                    }
+                }
+                Ok(())
             });
             let event = match sent {
                 Ok(()) => {
-                    job.first_signal.get_or_insert(self.now());
+                    job.first_signal.get_or_insert(before);
                     Event::Sent
                 }
                 Err(Why::Gone | Why::Exiting) => Event::Ended,
@@ -288,10 +335,9 @@ impl<H: Host> Terminator<'_, H> {
 /// Nobody can be waited for any more: says so of everybody who has not ended yet.
 fn give_up<P: Pinned>(jobs: &mut [Job<P>], e: &HostError, now: Duration) {
     for job in jobs.iter_mut().filter(|j| !matches!(j.escalation.action(), Action::Done(_))) {
-        match job.process.as_ref().map(|p| p.stat()) {
-            Some(Ok(stat)) if !stat.state.is_dead() => job.why = Some(e.to_string()),
-            Some(Err(why)) if why != Why::Gone => job.why = Some(e.to_string()),
-            _ => job.escalation.on(Event::Ended, now),
+        match job.process.as_ref().map(|p| p.has_ended()) {
+            Some(Ok(true)) | None => job.escalation.on(Event::Ended, now),
+            Some(Ok(false) | Err(_)) => job.why = Some(e.to_string()),
         }
     }
 }

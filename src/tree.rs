@@ -102,7 +102,7 @@ pub fn leftovers<H: Host>(
         }
     }
     // Only a delay when it fails: the next sweep takes a census of its own.
-    let Ok(census) = census::take(&*ground.host, &ground.policy, ground.us.scope) else { return Vec::new() };
+    let Ok(census) = census::take(&ground.host, &ground.policy, ground.us.scope) else { return Vec::new() };
     let done: HashSet<ProcId> = ended.iter().map(|e| e.target.id).collect();
     let reader = Reader::new(ground, census, judged, limit);
     // A number that somebody has who started meanwhile leads another group or session than it did.
@@ -194,7 +194,8 @@ impl<H: Host> Reader<H> {
     fn descend(&self, tree: &mut Tree, known: &mut HashSet<Pid>, mut parents: Vec<(ProcId, i32)>) {
         let host = &*self.looker.host;
         while let Some((parent, depth)) = parents.pop() {
-            let children = match self.census.children(host, parent.pid) {
+            let listed = self.census.listed_children(parent.pid);
+            let children = match listed.map_or_else(|| self.looker.children_of(parent.pid), Ok) {
                 Ok(children) => children,
                 // It ended meanwhile; its children are found among the orphans when the tree is read again.
                 Err(_) => continue,
@@ -296,7 +297,7 @@ fn member<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, kin: Ki
             (facts.stat, program, findings)
         }
     };
-    if stat.state.is_dead() {
+    if stat.is_dead() {
         return Err(Why::Gone);
     }
     let member = Member {

@@ -76,8 +76,7 @@ fn survey(ground: &Ground<NativeHost>) -> Result<Found, String> {
 
 /// The same without the gates: which children of the adopters are marked. What the others do, and no more.
 fn census(ground: &Ground<NativeHost>) -> Result<Found, String> {
-    let census =
-        doing("take a census", reaper::census::take(&*ground.host, &ground.policy, ground.us.scope))?;
+    let census = doing("take a census", reaper::census::take(&ground.host, &ground.policy, ground.us.scope))?;
     let looker = Looker::new(ground);
     let marked = |pid: &Pid| looker.is_interesting(&ground.host.glance_environ(*pid, &ground.wanted));
     let named = |pid: &Pid| ground.host.glance(*pid).is_ok_and(|stat| AGENTS.contains(&stat.comm.as_slice()));

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use crate::environ::{EnvironScan, Wanted};
 use crate::machine::Capabilities;
-use crate::types::{Clock, Here, Ids, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, Why};
+use crate::sockets::{Folder, Listener, SocketTables};
+use crate::types::{
+    Clock, Generation, Here, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, Why,
+};
 
 /// Why the host as a whole could not answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -134,6 +137,15 @@ pub trait Host: Send + Sync + 'static {
     /// [`Why::Gone`] when it has ended.
     fn pin(&self, pid: Pid) -> Result<Self::Pinned, Why>;
 
+    /// The time namespace of a process, as [`Here::time_namespace`] names ours.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read; asking needs the right to trace the process.
+    fn time_namespace(&self, pid: Pid) -> Result<u64, Why> {
+        let _ = pid;
+        Ok(self.here().time_namespace)
+    }
+
     /// Where a user's own service manager can be looked for without listing anything; to be verified.
     fn manager_hint(&self, uid: Uid) -> Option<Pid>;
 
@@ -187,6 +199,21 @@ pub trait Pinned: Send + Sync + 'static {
     /// [`Why::Gone`] once it was collected; a zombie still answers.
     fn stat(&self) -> Result<Stat, Why>;
 
+    /// Whether it has ended: no thread of it runs any more. Nothing else says so of a pinned process.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    fn has_ended(&self) -> Result<bool, Why>;
+
+    /// The image that it ran when it was pinned; `None` when that could not be read.
+    fn first_image(&self) -> Option<Image>;
+
+    /// The image that it runs now. `stat` was read just before.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    fn image(&self, stat: &Stat) -> Result<Image, Why>;
+
     /// Whose it is.
     ///
     /// # Errors
@@ -218,12 +245,36 @@ pub trait Pinned: Send + Sync + 'static {
     /// Whatever kept it from being read.
     fn unit(&self) -> Result<Option<RuntimeUnit>, Why>;
 
+    /// What it accepts connections on, each place once and in order, in its own network namespace. A socket that it
+    /// shares with other processes is told for each of them. The tables are not read in one go: a socket can be missing
+    /// in them when one before it was closed during the read.
+    ///
+    /// # Errors
+    /// [`Why::Denied`] when we may not see its descriptors, [`Why::Gone`] when it has ended, zombies included, and
+    /// [`Why::Exiting`] when it may have closed its descriptors already; kernel threads answer the same.
+    fn listeners(&self, tables: &SocketTables) -> Result<Vec<Listener>, Why>;
+
+    /// A folder by its absolute path, as the process sees the file system. A link is not followed.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    fn folder(&self, path: &[u8]) -> Result<Folder, Why>;
+
     /// Whether its present parent started it, or was given it when its earlier parent died; `None` where the
     /// system does not say.
     ///
     /// # Errors
     /// Whatever kept it from being read.
     fn started_by_parent(&self) -> Result<Option<bool>, Why> {
+        Ok(None)
+    }
+
+    /// Who started it, whoever is its parent now, by the number that is never given twice; `None` where the system does
+    /// not keep that.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    fn starter(&self) -> Result<Option<Generation>, Why> {
         Ok(None)
     }
 

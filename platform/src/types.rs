@@ -83,10 +83,16 @@ pub struct ProcId {
 pub struct State(pub u8);
 
 impl State {
-    /// Exited; only its parent's `wait(2)` is missing. `X` and `x` are the last moments of the same.
+    /// The main thread has exited. On Linux others may still run: see [`Stat::is_dead`].
     #[must_use]
-    pub const fn is_dead(self) -> bool {
+    pub const fn has_exited(self) -> bool {
         matches!(self.0, b'Z' | b'X' | b'x')
+    }
+
+    /// Stopped by a signal or by a tracer.
+    #[must_use]
+    pub const fn is_stopped(self) -> bool {
+        matches!(self.0, b'T' | b't')
     }
 }
 
@@ -97,8 +103,11 @@ pub struct Stat {
     pub pid: Pid,
     /// The kernel's name for it, at most 15 bytes, any bytes at all.
     pub comm: Vec<u8>,
-    /// Scheduler state.
+    /// Scheduler state, of its main thread.
     pub state: State,
+    /// How many threads are left, an exited main thread included (proc_pid_stat(5), field 20); 0 once the last one has
+    /// been collected. Where the system does not count an exited main thread: 1.
+    pub threads: u64,
     /// Its parent; `None` when that is outside our PID namespace.
     pub ppid: Option<Pid>,
     /// Its process group; `None` when the leader is outside our namespace.
@@ -113,6 +122,35 @@ pub struct Stat {
     pub has_memory: bool,
     /// How many bytes its environment block had when the process was started; `None` when withheld.
     pub environ_len: Option<u64>,
+    /// Where its arguments and its environment begin in its memory (proc_pid_stat(5), fields 48 and 50): other places
+    /// after each execve(2). `None` when withheld, or where the system does not say.
+    pub layout: Option<(u64, u64)>,
+}
+
+impl Stat {
+    /// Nothing of it runs any more, and only its parent's `wait(2)` is missing. A main thread that has exited while
+    /// others run is a zombie by its state alone, and its process is alive.
+    #[must_use]
+    pub const fn is_dead(&self) -> bool {
+        self.state.has_exited() && self.threads <= 1
+    }
+
+    /// Whether its main thread has exited while others run.
+    #[must_use]
+    pub const fn lost_its_main_thread(&self) -> bool {
+        self.state.has_exited() && self.threads > 1
+    }
+}
+
+/// Which program image a process runs. Two readings are equal unless the process executed another program in between
+/// (execve(2) moves the arguments and the environment, and opens the program file anew).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Image {
+    /// The program file: device and inode; zeros where it may not be seen. On macOS the number that the kernel gives
+    /// to each image, and zero.
+    pub file: (u64, u64),
+    /// [`Stat::layout`], or zeros.
+    pub layout: (u64, u64),
 }
 
 /// Whose a process is and in which PID namespace it lives.
@@ -162,12 +200,41 @@ pub struct Here {
     pub boot_id: String,
     /// Names our PID namespace (the inode of `/proc/self/ns/pid`); always the same where there are none.
     pub pid_namespace: u64,
+    /// Names our time namespace (the inode of `/proc/self/ns/time`, Linux 5.6 and later): start times and clocks of
+    /// two of them cannot be compared. Always the same where there are none.
+    pub time_namespace: u64,
+    /// By how much the clocks of our time namespace differ from the machine's (`/proc/self/timens_offsets`), in words;
+    /// empty where they cannot. The kernel gives the number of a namespace that is gone to the next one: clocks can be
+    /// compared over time only where these are the same.
+    pub clock_offsets: String,
     /// What [`StartTime`] is counted in.
     pub start_clock: StartClock,
     /// Whether the machine was booted with systemd (`/run/systemd/system`, sd_booted(3)).
     pub systemd_booted: bool,
     /// Why no process can be signalled without a race on this kernel; `None` when one can.
     pub cannot_signal: Option<String>,
+}
+
+/// The PID namespace of a machine that is no container (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+/// The time namespace of every process, unless somebody made another (`PROC_TIME_INIT_INO`, the same file).
+pub(crate) const INITIAL_TIME_NAMESPACE: u64 = 0xEFFF_FFFA;
+
+impl Here {
+    /// Whether there is nothing outside our PID namespace; also where the system has none.
+    #[must_use]
+    pub const fn sees_the_whole_machine(&self) -> bool {
+        matches!(self.pid_namespace, 0 | INITIAL_PID_NAMESPACE)
+    }
+
+    /// Our time namespace where it is not the one that processes have unless they ask for another.
+    #[must_use]
+    pub const fn other_time_namespace(&self) -> Option<u64> {
+        match self.time_namespace {
+            0 | INITIAL_TIME_NAMESPACE => None,
+            other => Some(other),
+        }
+    }
 }
 
 /// The clock that the kernel takes start times from, and its unit.
@@ -232,11 +299,13 @@ pub struct Clock {
     pub realtime: Duration,
 }
 
-/// The two signals that we ever send.
+/// The signals that we ever send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// `SIGTERM`: please finish.
     Term,
+    /// `SIGCONT`, after `SIGTERM`: a stopped process acts on no other signal but `SIGKILL` before it.
+    Cont,
     /// `SIGKILL`: cannot be ignored.
     Kill,
 }
@@ -245,6 +314,7 @@ impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Term => "TERM",
+            Self::Cont => "CONT",
             Self::Kill => "KILL",
         })
     }
@@ -322,8 +392,9 @@ mod tests {
     }
 
     #[test]
-    fn the_dead_are_told_by_their_state() {
-        assert!(State(b'Z').is_dead() && State(b'X').is_dead());
-        assert!(!State(b'D').is_dead() && !State(b'T').is_dead());
+    fn states_are_told_by_their_letter() {
+        assert!(State(b'Z').has_exited() && State(b'X').has_exited());
+        assert!(!State(b'D').has_exited() && !State(b'T').has_exited());
+        assert!(State(b'T').is_stopped() && State(b't').is_stopped() && !State(b'S').is_stopped());
     }
 }

@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::Context;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
+use crate::config::rules::{BROWSERS, DAEMON_ARGS, DAEMON_SCRIPTS, PROTECTED_IN_ANY};
 use crate::config::{Marker, Overrides, Policy, Profile, ProfileOrigin, Programs, profiles};
 
 pub fn run(context: &Context, out: &mut Out) -> Result<Exit, CommandError> {
@@ -91,6 +92,30 @@ fn general(text: &mut String, policy: &Policy, verbose: bool) {
     list(text, "variables", policy.keep_env().iter().map(|m: &Marker| (m.to_string(), &m.evidence)), verbose);
     let protected: Vec<&str> = policy.protect().collect();
     let _ = writeln!(text, "    protected  {}", protected.join(", "));
+    let _ = writeln!(
+        text,
+        "\n{bold}For profiles of any program{bold:#}: what agents start or open for a person is kept, too"
+    );
+    let _ = writeln!(text, "    arguments  {}, …{}", DAEMON_ARGS.join(", "), DAEMON_SCRIPTS.join(", …"));
+    if verbose {
+        for (name, why) in PROTECTED_IN_ANY {
+            let _ = writeln!(text, "    protected  {name}  ({why})");
+        }
+        for name in BROWSERS {
+            let _ = writeln!(
+                text,
+                "    protected  {name}  (unless it is headless or its profile is thrown away)"
+            );
+        }
+    } else {
+        let names: Vec<&str> = PROTECTED_IN_ANY.iter().map(|(name, _)| *name).collect();
+        let _ = writeln!(text, "    protected  {}", names.join(", "));
+        let _ = writeln!(
+            text,
+            "    browsers   {}, unless headless or with a profile that is thrown away",
+            BROWSERS.join(", ")
+        );
+    }
     if !verbose {
         let _ = writeln!(text, "\nWith -v each line shows the evidence that it rests on.");
     }

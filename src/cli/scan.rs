@@ -129,6 +129,7 @@ fn act(
                 &mut line,
                 patience::LIMIT,
             );
+            sweep::still_left_alone(&*ground.host, &mut survey.plan.left_alone, &ended);
         }
     }
     let report = report(ground, &survey, &ended, &started, args);
@@ -244,8 +245,12 @@ fn left_alone(report: &types::Scan) -> String {
     for left in report.left_alone.iter().take(SHOWN) {
         let _ = writeln!(
             text,
-            "left alone: {} (pid {}) below {}: {}",
-            left.program, left.pid, left.root, left.reason
+            "left alone: {} (pid {}) below {}: {}{}",
+            left.program,
+            left.pid,
+            left.root,
+            left.reason,
+            if left.ended { " (it has ended since, by itself)" } else { "" }
         );
     }
     if let Some(more @ 1..) = report.left_alone.len().checked_sub(SHOWN) {

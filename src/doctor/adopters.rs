@@ -4,7 +4,7 @@ use reaper_platform::{Host, HostError, Pid, Scope};
 
 use super::Check;
 use crate::census;
-use crate::gates::orphan::Kind;
+use crate::gates::orphan::{Kind, NAMED};
 use crate::look::{Ground, Looker};
 
 const NAME: &str = "adopters";
@@ -38,7 +38,7 @@ pub fn look<H: Host>(ground: &Ground<H>) -> Facts {
         Scope::User(uid) => Some(uid),
         Scope::Everyone => None,
     };
-    let census = census::take(&*ground.host, &ground.policy, ground.us.scope);
+    let census = census::take(&ground.host, &ground.policy, ground.us.scope);
     let others = census.map(|census| {
         let others = census.adopters.into_iter().filter(|pid| *pid != Pid::INIT);
         others
@@ -66,20 +66,19 @@ pub fn check(facts: &Facts) -> Check {
     };
     let (init, kind) = &facts.init;
     let mut parts = vec![match kind {
-        Kind::Adopter(how) => format!("{init}, {how}"),
+        Kind::Adopter(how) | Kind::Suspect(how) => format!("{init}, {how}"),
         _ => format!("{init}, of which nothing is known"),
     }];
     parts.extend(others.iter().map(|(_, called, kind)| match kind {
-        Kind::Adopter(how) => format!("{called}, {how}"),
+        Kind::Adopter(how) | Kind::Suspect(how) => format!("{called}, {how}"),
         _ => called.clone(),
     }));
     let missing: Vec<&str> = facts
         .named
         .iter()
         .filter(|name| {
-            let by_config = |called: &str, kind: &Kind| {
-                matches!(kind, Kind::Adopter(how) if how.contains("config")) && called.contains(name.as_str())
-            };
+            let by_config =
+                |called: &str, kind: &Kind| *kind == Kind::Suspect(NAMED) && called.contains(name.as_str());
             !by_config(init, kind) && !others.iter().any(|(_, called, kind)| by_config(called, kind))
         })
         .map(String::as_str)
@@ -92,15 +91,14 @@ pub fn check(facts: &Facts) -> Check {
                  their parent died (their session, REAPER_OWNER, or that the service saw it)",
                 parts.join("; ")
             ),
-            "give the container an init (`docker run --init`, shareProcessNamespace in a pod), or name this program \
-             in `adopters` if it never starts agents",
+            "give the container an init (`docker run --init`, shareProcessNamespace in a pod)",
         );
     }
     if !missing.is_empty() {
         return Check::warn(
             NAME,
             format!(
-                "{}; `{}` of the config's `adopters` is not running",
+                "{}; `{}` of the config's `adopters` is not running, or has no children of yours",
                 parts.join("; "),
                 missing.join("`, `")
             ),
@@ -136,7 +134,7 @@ mod tests {
 
     #[test]
     fn an_unknown_pid_1_is_a_limit() {
-        for kind in [Kind::Suspect, Kind::Unreadable(Why::Denied)] {
+        for kind in [Kind::Suspect("of which nothing is known"), Kind::Unreadable(Why::Denied)] {
             let found = check(&facts("sh", kind));
             assert_eq!(found.level, Level::Warn);
             assert!(found.what.contains("`sh`") && found.hint.unwrap().contains("--init"), "{}", found.what);
@@ -148,7 +146,7 @@ mod tests {
         let mut found = facts("systemd", Kind::Adopter("an init"));
         found.named = vec!["conmon".into()];
         assert_eq!(check(&found).level, Level::Warn);
-        let there = Kind::Adopter("a subreaper that the config names");
+        let there = Kind::Suspect(NAMED);
         found.others = Ok(vec![(Pid::new(9).unwrap(), "`conmon` (pid 9)".into(), there)]);
         assert_eq!(check(&found).level, Level::Ok);
     }

@@ -140,7 +140,7 @@ impl<H: Host> Test<'_, H> {
         let parent = loop {
             let stat =
                 process.stat().map_err(|why| Stop::fail(format!("the stand-in is lost: {why}"), hint))?;
-            if stat.state.is_dead() {
+            if stat.is_dead() {
                 return Err(Stop::fail(
                     "the stand-in ended with its launcher",
                     "a sandbox ends whole groups here",
@@ -200,7 +200,8 @@ impl<H: Host> Test<'_, H> {
         if !survey.census.adopters.contains(&parent) {
             return Stop::fail(
                 format!("the stand-in was not found: {called} has it, which is no adopter that reaper knows"),
-                "if this program never starts agents itself, name it in `adopters` in the config",
+                "name it in `adopters` in the config: what it has adopted is found then, and ended where the death of its \
+                 parent is proven",
             );
         }
         if survey.blind {

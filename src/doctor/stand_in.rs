@@ -47,6 +47,8 @@ pub fn launch() -> Result<(), String> {
         start,
         boot_id: here.boot_id.clone(),
         pid_namespace: Some(here.pid_namespace),
+        time_namespace: here.other_time_namespace(),
+        is_keeper: false,
     };
     let program = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
     let mut child = command(&program, WAIT);

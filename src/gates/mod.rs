@@ -16,7 +16,7 @@ pub mod user;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use reaper_platform::{Pid, Scope, Uid, UnitMain, Why};
+use reaper_platform::{Pid, ProcId, Scope, Uid, UnitMain, Why};
 
 use crate::config::{Policy, Profile};
 use crate::facts::{Fact, Facts};
@@ -45,6 +45,9 @@ pub struct Elder {
     pub facts: Fact<Facts>,
     /// For an init that runs one command: the child that is that command.
     pub main_child: Option<Fact<Pid>>,
+    /// For a marked wrapper: whether it runs, or once ran, several marked children at once. Then it is no wrapper of one
+    /// program but the host of several.
+    pub is_host: Fact<bool>,
 }
 
 /// The line from the candidate's parent upwards, through marked wrappers, to the first other process.
@@ -62,6 +65,12 @@ impl Chain {
         self.elders.iter().take(self.elders.len().saturating_sub(1))
     }
 
+    /// The wrappers above the candidate that run several marked programs.
+    pub fn hosts(&self) -> impl Iterator<Item = ProcId> {
+        let hosts = self.elders.iter().filter(|elder| elder.is_host == Ok(true));
+        hosts.filter_map(|elder| elder.facts.as_ref().ok()).map(|facts| facts.id)
+    }
+
     /// The process that the climb ended at.
     #[must_use]
     pub fn end(&self) -> Option<&Elder> {
@@ -69,26 +78,26 @@ impl Chain {
     }
 }
 
-/// Whether a process that might own the candidate is there.
+/// Whether a process that a lease or an owner's pid names is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Life {
     /// It is there.
     Alive,
-    /// It is not: no process has its number, or another one, or a zombie.
+    /// It is not: no process has its number, or another one, or no thread of it is left.
     Dead,
 }
 
 /// What a session or group leader says about the candidate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leader {
     /// There is none any more.
     Gone,
     /// It lives and has none of the candidate's markers.
     Unmarked,
-    /// It lives, is marked, and is an orphan like the candidate.
-    Orphan,
-    /// It lives, is marked, and is no orphan: the candidate is its.
-    Owner,
+    /// It lives and is marked, and would go as the candidate would.
+    Goes,
+    /// It lives, is marked, and would stay, for this reason: the candidate is its.
+    Stays(String),
 }
 
 /// One sign that somebody may own the candidate, with what was found.
@@ -115,9 +124,20 @@ pub struct Finalist {
     pub units: Vec<Fact<UnitMain>>,
     /// The jobs of a service manager that knows them by their pids alone.
     pub jobs: Fact<Arc<Vec<UnitMain>>>,
-    /// Live processes outside the orphan's own tree that hold the same `owner-env` value; `None` when
-    /// its profile names no such variable or it has none.
-    pub holders: Option<Fact<Vec<Pid>>>,
+    /// A live process that holds the same `owner-env` value and would stay, with the reason; the outer `None` when its
+    /// profile names no such variable or it has none.
+    pub holder: Option<Fact<Option<(Pid, String)>>>,
+}
+
+/// What protects a process beside its own name and environment. It takes longest to read, and so is read last.
+#[derive(Debug, Clone, Default)]
+pub struct Guards {
+    /// The desktop scope that was made for it, if it is in one.
+    pub own_scope: Option<String>,
+    /// What it accepts connections on that others can know, in words; the outer `None` where that protects nothing.
+    pub listens: Option<Fact<Option<String>>>,
+    /// What spares it from below, in words; the outer `None` where nothing below it can.
+    pub below: Option<Fact<Option<String>>>,
 }
 
 /// Everything known about one process.
@@ -133,8 +153,10 @@ pub struct Case<'a> {
     pub chain: Option<&'a Chain>,
     /// Third stage.
     pub claims: Option<&'a [Claim]>,
-    /// Last stage.
+    /// Fourth stage.
     pub finalist: Option<&'a Finalist>,
+    /// Last stage.
+    pub guards: Option<&'a Guards>,
     /// What earlier looks saw of it.
     pub past: Past,
     /// In which capacity it is judged.
@@ -183,6 +205,8 @@ pub enum Needs {
     Claims,
     /// [`Case::finalist`].
     Finalist,
+    /// [`Case::guards`].
+    Guards,
 }
 
 /// What the gates made of a case.
@@ -221,7 +245,7 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
         marker,
         unsupervised::ask(case, &profiles),
         unclaimed::ask(case),
-        unprotected::ask(case),
+        unprotected::ask(case, &profiles),
         grace,
     ];
     let left = case.policy.grace().saturating_sub(case.past.seen_for);
@@ -234,6 +258,8 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
         Some(Needs::Claims)
     } else if case.finalist.is_none() {
         Some(Needs::Finalist)
+    } else if case.guards.is_none() {
+        Some(Needs::Guards)
     } else {
         None
     };
@@ -248,8 +274,14 @@ pub fn judge_member<'a>(case: &Case<'a>) -> Vec<Finding> {
     let profiles = case.how.kin().map_or(&[][..], |kin| kin.profiles);
     let candidates: Vec<&'a Profile> =
         case.policy.profiles().iter().filter(|p| profiles.contains(&p.name)).collect();
-    let (marker, profiles) = marker::ask(case, &candidates);
-    vec![user::ask(case), marker, unsupervised::keeps(case, &profiles), unprotected::ask(case)]
+    let (marker, _) = marker::ask(case, &candidates);
+    // What these profiles protect and keep, they do whether or not the member carries their marker.
+    vec![
+        user::ask(case),
+        marker,
+        unsupervised::keeps(case.policy, case.facts, &candidates),
+        unprotected::ask(case, &candidates),
+    ]
 }
 
 /// Whether every one of a member's findings is `yes`.

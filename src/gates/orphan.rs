@@ -6,12 +6,12 @@
 //! which may have started the candidate, so that its reparenting must be proven; or anybody else, whose
 //! child is simply not an orphan.
 
-use reaper_platform::{Condition, Pid, Scope, Uid, Why};
+use reaper_platform::{Condition, Pid, Scope, Stat, Uid, Why};
 
 use super::{Case, Claim, Elder, Life, could_not, marker};
 use crate::config::Policy;
 use crate::facts::Facts;
-use crate::program::{find_word, title_words};
+use crate::program::{Identity, find_word, title_words};
 use crate::verdict::{Finding, Gate};
 
 const GATE: Gate = Gate::Orphan;
@@ -39,6 +39,9 @@ const INITS: [&[u8]; 14] = [
 const ONE_COMMAND: [&[u8]; 6] =
     [b"tini", b"tini-static", b"dumb-init", b"docker-init", b"podman-init", b"catatonit"];
 
+const INIT_OF_SOME_KIND: &str = "of which nothing is known";
+/// What a suspect is called that the config names.
+pub const NAMED: &str = "a subreaper that the config names";
 const OUTSIDE: &str = "its parent is outside our PID namespace (`docker exec`, a container's first process)";
 
 /// What a process above the candidate is to it.
@@ -51,8 +54,13 @@ pub enum Kind {
     MayBeWrapper(Why),
     /// It adopts orphans and starts no agents; with how it is known.
     Adopter(&'static str),
-    /// It adopts orphans and may also have started the candidate.
-    Suspect,
+    /// A marked wrapper of which it cannot be told whether it runs several marked children: the climb goes on, and if it
+    /// ends at an adopter, it cannot be told.
+    MayBeHost(Why),
+    /// A marked wrapper that runs several marked children, or once did: their living parent.
+    Host,
+    /// It adopts orphans and may also have started the candidate; with what it is.
+    Suspect(&'static str),
     /// Anybody else.
     Other,
     /// It could not be read.
@@ -65,31 +73,44 @@ pub fn kind(elder: &Elder, uid: Option<Uid>, policy: &Policy, systemd_booted: bo
     let facts = match &elder.facts {
         Ok(facts) => facts,
         Err(_) if elder.pid == Pid::INIT && systemd_booted => return Kind::Adopter("the machine's systemd"),
-        Err(_) if elder.pid == Pid::INIT => return Kind::Suspect,
+        Err(_) if elder.pid == Pid::INIT => return Kind::Suspect(INIT_OF_SOME_KIND),
         Err(why) => return Kind::Unreadable(why.clone()),
     };
     let identity = facts.identity();
-    if find_word(&identity, policy.adopters().iter().map(String::as_str)).is_some() {
-        return Kind::Adopter("a subreaper that the config names");
+    if elder.pid == Pid::INIT && (is_called(facts, &INITS) || is_our_service(facts)) {
+        return Kind::Adopter("an init");
+    }
+    if is_named_adopter(&identity, policy) {
+        return Kind::Suspect(NAMED);
     }
     if elder.pid == Pid::INIT {
-        let is_init = is_called(facts, &INITS) || is_our_service(facts);
-        return if is_init { Kind::Adopter("an init") } else { Kind::Suspect };
+        return Kind::Suspect(INIT_OF_SOME_KIND);
     }
     if is_user_manager(facts, uid) {
         return Kind::Adopter("the user's service manager");
     }
     if facts.argv.as_ref().is_ok_and(|argv| argv.first().is_some_and(|a| a == b"/init")) {
         // The relay processes of WSL are subreapers and start the user's shells.
-        return Kind::Suspect;
+        return Kind::Suspect("a relay of WSL");
     }
     // Others' environments can never be read, and their wrappers wrap no agent of ours.
     let is_ours = uid.is_none_or(|uid| facts.ids.as_ref().is_ok_and(|ids| ids.real == uid));
     match wrapping(facts, policy) {
-        Some(Ok(())) => Kind::Wrapper,
+        Some(Ok(())) => match &elder.is_host {
+            Ok(false) => Kind::Wrapper,
+            Ok(true) => Kind::Host,
+            Err(why) => Kind::MayBeHost(why.clone()),
+        },
         Some(Err(why)) if is_ours => Kind::MayBeWrapper(why),
         Some(Err(_)) | None => Kind::Other,
     }
+}
+
+/// Whether a process is an adopter by the config. It may have started what is below it, as `conmon` starts the command
+/// of its container, so that it is a suspect. The same names count here as in the census.
+#[must_use]
+pub fn is_named_adopter(identity: &Identity<'_>, policy: &Policy) -> bool {
+    find_word(identity, policy.adopters().iter().map(String::as_str)).is_some()
 }
 
 /// Whether a process only wraps another (`npm`, `sh`) and carries a marker itself.
@@ -119,7 +140,7 @@ fn wrapping(facts: &Facts, policy: &Policy) -> Option<Result<(), Why>> {
         Err(Why::Gone | Why::Exiting) => return None,
         Err(why) => Err(why.clone()),
     };
-    find_word(&facts.identity(), policy.wrappers().iter().map(String::as_str)).map(|_| marked)
+    policy.is_wrapper(&facts.identity()).then_some(marked)
 }
 
 /// `systemd --user` of `uid`: after `daemon-reexec` it has more arguments, so the flag is looked for.
@@ -182,7 +203,7 @@ fn is_told_to_run(argv: &[Vec<u8>]) -> bool {
 pub fn ask(case: &Case<'_>) -> Finding {
     let Some(chain) = case.chain else { return Finding::not_asked(GATE) };
     let uid = case.facts.ids.as_ref().ok().map(|ids| ids.real);
-    if case.facts.stat.state.is_dead() {
+    if case.facts.stat.is_dead() {
         return Finding::no(GATE, "it has exited already (zombie)");
     }
     if case.facts.pid() == Pid::INIT {
@@ -198,30 +219,42 @@ pub fn ask(case: &Case<'_>) -> Finding {
     let through = if through.is_empty() { String::new() } else { format!(" through {}", through.join(", ")) };
     let name = end.facts.as_ref().map_or_else(|_| format!("pid {}", end.pid), Facts::called);
     let kind = |elder| kind(elder, uid, case.policy, case.us.systemd_booted);
+    let called = |w: &Elder| w.facts.as_ref().map_or_else(|_| w.pid.to_string(), Facts::called);
     let doubt = chain.wrappers().find_map(|w| match kind(w) {
         Kind::MayBeWrapper(why) => Some(format!(
             "whether {} wraps an agent cannot be told: {}",
-            w.facts.as_ref().map_or_else(|_| w.pid.to_string(), Facts::called),
+            called(w),
             could_not("its environment", &why)
+        )),
+        Kind::MayBeHost(why) => Some(format!(
+            "whether {} runs one marked program or several cannot be told: {}",
+            called(w),
+            could_not("the environment of a child of it", &why)
         )),
         _ => None,
     });
     match (kind(end), doubt) {
-        (Kind::Adopter(_) | Kind::Suspect, Some(doubt)) => Finding::unknown(GATE, doubt),
+        (Kind::Adopter(_) | Kind::Suspect(_), Some(doubt)) => Finding::unknown(GATE, doubt),
         (Kind::Adopter(how), None) => {
             Finding::yes(GATE, format!("its parent died; {name}, {how}, has it{through}"))
         }
-        (Kind::Suspect, None) => match proof(case, end) {
+        (Kind::Suspect(_), None) => match proof(case, end) {
             Some(proof) => Finding::yes(GATE, format!("its parent died ({proof}); {name} has it{through}")),
             None => Finding::unknown(GATE, format!("its parent {name} may have started it{through}")),
         },
+        (Kind::Host, _) => Finding::no(
+            GATE,
+            format!(
+                "its parent {name} is alive, and runs several marked programs: their host, no wrapper{through}"
+            ),
+        ),
         (Kind::Other, _) => Finding::no(GATE, format!("its parent {name} is alive{through}")),
-        (Kind::Wrapper | Kind::MayBeWrapper(_), _)
+        (Kind::Wrapper | Kind::MayBeWrapper(_) | Kind::MayBeHost(_), _)
             if end.facts.as_ref().is_ok_and(|f| f.stat.ppid.is_none()) =>
         {
             Finding::no(GATE, OUTSIDE)
         }
-        (Kind::Wrapper | Kind::MayBeWrapper(_), _) => {
+        (Kind::Wrapper | Kind::MayBeWrapper(_) | Kind::MayBeHost(_), _) => {
             Finding::unknown(GATE, format!("the wrappers above it do not end{through}"))
         }
         (Kind::Unreadable(why), _) => Finding::unknown(GATE, could_not(&format!("its parent {name}"), &why)),
@@ -236,17 +269,8 @@ fn proof(case: &Case<'_>, suspect: &Elder) -> Option<String> {
         Some(wrapper) => &wrapper.facts.as_ref().ok()?.stat,
         None => &case.facts.stat,
     };
-    // A session is inherited or made by its leader, so a child whose session is neither its own nor its
-    // parent's had an ancestor in between. PID 1 cannot be in a session that was made inside its
-    // namespace by anyone but itself, so that holds even where PID 1 cannot be read.
-    if let Some(session) = child.session.filter(|s| *s != child.pid && *s != suspect.pid) {
-        let differs = match &suspect.facts {
-            Ok(facts) => facts.stat.session != Some(session),
-            Err(_) => suspect.pid == Pid::INIT && session != Pid::INIT,
-        };
-        if differs {
-            return Some(format!("its session {session} is neither its own nor its parent's"));
-        }
+    if let Some(session) = inherited_session(child, suspect) {
+        return Some(format!("its session {session} is neither its own nor its parent's"));
     }
     if let Some(parent) = case.past.ties.dead_parent {
         return Some(format!("pid {parent}, its earlier parent, was seen to die"));
@@ -257,6 +281,19 @@ fn proof(case: &Case<'_>, suspect: &Elder) -> Option<String> {
         }
         _ => None,
     })
+}
+
+/// The session of a suspect's child that is neither the child's own nor the suspect's. A session is inherited or made by
+/// its leader, so such a child had an ancestor in between. PID 1 cannot be in a session that was made inside its namespace
+/// by any process but itself, so that holds even where PID 1 cannot be read.
+#[must_use]
+pub fn inherited_session(child: &Stat, suspect: &Elder) -> Option<Pid> {
+    let session = child.session.filter(|s| *s != child.pid && *s != suspect.pid)?;
+    let differs = match &suspect.facts {
+        Ok(facts) => facts.stat.session != Some(session),
+        Err(_) => suspect.pid == Pid::INIT && session != Pid::INIT,
+    };
+    differs.then_some(session)
 }
 
 #[cfg(test)]

@@ -35,24 +35,24 @@ pub fn ask(case: &Case<'_>) -> Finding {
             Claim::Unreadable(name) => {
                 unsure.get_or_insert(format!("{name} is there and cannot be understood"));
             }
-            Claim::Leader(what, pid, Ok(Leader::Owner)) => {
+            Claim::Leader(what, pid, Ok(Leader::Stays(why))) => {
                 return Finding::no(
                     GATE,
-                    format!("the leader of its {what}, pid {pid}, is marked and no orphan"),
+                    format!("the leader of its {what}, pid {pid}, is marked and no orphan: {why}"),
                 );
             }
-            Claim::Leader(_, _, Ok(Leader::Gone | Leader::Unmarked | Leader::Orphan)) => {}
+            Claim::Leader(_, _, Ok(Leader::Gone | Leader::Unmarked | Leader::Goes)) => {}
             Claim::Leader(what, pid, Err(why)) => {
                 unsure.get_or_insert(format!("the leader of its {what}, pid {pid}, cannot be read: {why}"));
             }
-            Claim::Init(Ok(Leader::Owner)) => adopted_by_agent = true,
+            Claim::Init(Ok(Leader::Stays(_))) => adopted_by_agent = true,
             Claim::Init(Ok(_)) => {}
             Claim::Init(Err(why)) => {
                 unsure.get_or_insert(format!(
                     "whether PID 1, which has it now, is its owner cannot be told: {why}"
                 ));
             }
-            Claim::Agent(pid, Ok(Leader::Owner)) => {
+            Claim::Agent(pid, Ok(Leader::Stays(_))) => {
                 return Finding::no(
                     GATE,
                     format!("the agent that it was last seen below, pid {pid}, is alive"),
@@ -72,16 +72,14 @@ pub fn ask(case: &Case<'_>) -> Finding {
         // What was found already stands; what is still to be asked can only add an owner.
         return unsure.map_or_else(|| Finding::not_asked(GATE), |words| Finding::unknown(GATE, words));
     };
-    match &finalist.holders {
-        Some(Ok(holders)) => {
-            if let Some(pid) = holders.first() {
-                return Finding::no(
-                    GATE,
-                    format!("pid {pid}, which is no orphan, holds the same owner value"),
-                );
-            }
-            dead.push("no live process holds its owner value".to_owned());
+    match &finalist.holder {
+        Some(Ok(Some((pid, why)))) => {
+            return Finding::no(
+                GATE,
+                format!("pid {pid}, which is no orphan, holds the same owner value: {why}"),
+            );
         }
+        Some(Ok(None)) => dead.push("no live process that stays holds its owner value".to_owned()),
         Some(Err(why)) => {
             unsure.get_or_insert(format!("whether its owner lives cannot be told: {why}"));
         }

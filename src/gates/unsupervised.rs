@@ -6,7 +6,8 @@
 use reaper_platform::{Pid, UnitMain};
 
 use super::{Case, Chain, could_not, orphan};
-use crate::config::Profile;
+use crate::config::rules::{DAEMON_ARGS, DAEMON_SCRIPTS};
+use crate::config::{Policy, Profile, Programs};
 use crate::facts::Facts;
 use crate::owner::{SYSTEMD_EXEC_PID, XPC_SERVICE_NAME};
 use crate::program::Names;
@@ -17,7 +18,7 @@ const GATE: Gate = Gate::Unsupervised;
 
 /// Asks it.
 pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
-    let kept = keeps(case, profiles);
+    let kept = keeps(case.policy, case.facts, profiles);
     if kept.answer != Answer::Yes {
         return kept;
     }
@@ -108,26 +109,36 @@ fn started_by_adopter(case: &Case<'_>, chain: &Chain) -> Option<Finding> {
 }
 
 /// The part that needs nothing but the process itself: was it started to outlive its launcher?
-pub fn keeps(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
-    let identity = case.facts.identity();
-    let Ok(argv) = &case.facts.argv else {
-        let why = case.facts.argv.as_ref().err().map(ToString::to_string).unwrap_or_default();
+pub fn keeps(policy: &Policy, facts: &Facts, profiles: &[&Profile]) -> Finding {
+    if let Err(why) = &facts.argv {
         return Finding::unknown(GATE, format!("its arguments cannot be read: {why}"));
-    };
-    let names = Names::of(&identity);
-    let rules = case.policy.keep_args().iter().chain(profiles.iter().flat_map(|p| &p.keep_args));
-    if let Some(rule) = rules.clone().find(|rule| rule.matches(&names, argv)) {
-        return Finding::no(
-            GATE,
-            format!("`{rule}` among its arguments: a daemon that was started on purpose"),
-        );
     }
-    if let Ok(environ) = &case.facts.environ {
-        let said =
-            |m: &&crate::config::Marker| environ.value(m.name.as_bytes()).is_some_and(|v| m.accepts(v));
-        if let Some(marker) = case.policy.keep_env().iter().find(said) {
-            return Finding::no(GATE, format!("{}: a daemon that was started on purpose", marker.name));
+    match kept_by(policy, facts, profiles) {
+        Some(what) => Finding::no(GATE, format!("{what}: a daemon that was started on purpose")),
+        None => Finding::yes(GATE, "it is no daemon that an agent started on purpose"),
+    }
+}
+
+/// What says that a process was started to outlive its launcher, as far as it can be read.
+#[must_use]
+pub fn kept_by(policy: &Policy, facts: &Facts, profiles: &[&Profile]) -> Option<String> {
+    if let Ok(argv) = &facts.argv {
+        let identity = facts.identity();
+        let names = Names::of(&identity);
+        let rules = policy.keep_args().iter().chain(profiles.iter().flat_map(|p| &p.keep_args));
+        if let Some(rule) = rules.clone().find(|rule| rule.matches(&names, argv)) {
+            return Some(format!("`{rule}` among its arguments"));
+        }
+        // Under a profile that names its programs, each of these may mean something else to the program.
+        let is_any = profiles.iter().any(|p| p.programs == Programs::Any);
+        let is_there = |word: &&&str| argv.iter().skip(1).any(|arg| arg == word.as_bytes());
+        let is_run = |script: &&&str| argv.iter().any(|arg| arg.ends_with(script.as_bytes()));
+        let found = DAEMON_ARGS.iter().find(is_there).or_else(|| DAEMON_SCRIPTS.iter().find(is_run));
+        if let Some(word) = found.filter(|_| is_any) {
+            return Some(format!("`{word}` among its arguments"));
         }
     }
-    Finding::yes(GATE, "it is no daemon that an agent started on purpose")
+    let environ = facts.environ.as_ref().ok()?;
+    let said = |m: &&crate::config::Marker| environ.value(m.name.as_bytes()).is_some_and(|v| m.accepts(v));
+    policy.keep_env().iter().find(said).map(|marker| marker.name.clone())
 }

@@ -7,14 +7,9 @@ use reaper_platform::{Condition, Host, Pid, StartTime, Why};
 use super::Looker;
 use crate::config::Profile;
 use crate::facts::{Fact, Facts};
-use crate::gates::{self, Case, Chain, Claim, Elder, Finalist, How, Leader, Life, marker, orphan};
+use crate::gates::{Case, Chain, Claim, Elder, Leader, Life, marker, orphan};
 use crate::owner::{Lease, OWNER};
 use crate::program::Names;
-use crate::sightings::Past;
-use crate::verdict::Answer;
-
-/// Outside of which there is nothing (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
-pub(super) const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
 impl<H: Host> Looker<H> {
     pub(super) fn claims(&self, case: &Case<'_>, profiles: &[&Profile]) -> Vec<Claim> {
@@ -24,7 +19,7 @@ impl<H: Host> Looker<H> {
             if environ.get(OWNER.as_bytes()).is_some() {
                 let lease = environ.value(OWNER.as_bytes()).and_then(Lease::parse);
                 claims.push(match lease.filter(|l| l.boot_id == self.host.here().boot_id) {
-                    Some(lease) => Claim::Lease(lease.pid, self.life_of_owner(&lease)),
+                    Some(lease) => Claim::Lease(lease.pid, self.life_of_owner(&lease, facts)),
                     None => Claim::Unreadable(OWNER.to_owned()),
                 });
             }
@@ -74,7 +69,8 @@ impl<H: Host> Looker<H> {
     /// Whether a process runs a program of these profiles, or cannot be read. Where any program may be marked,
     /// another rule says who the owner is.
     fn may_be_an_agent_of(&self, elder: &Elder, profiles: &[&Profile]) -> bool {
-        if orphan::kind(elder, None, &self.policy, self.us.systemd_booted) != orphan::Kind::Suspect {
+        let kind = orphan::kind(elder, None, &self.policy, self.us.systemd_booted);
+        if !matches!(kind, orphan::Kind::Suspect(_)) {
             return false;
         }
         let Ok(facts) = &elder.facts else { return true };
@@ -83,30 +79,53 @@ impl<H: Host> Looker<H> {
         profiles.iter().any(|p| p.programs.find(&Names::of(&identity), argv).is_some())
     }
 
-    /// Nothing in a PID namespace is older than its PID 1. So an owner that is older was never in ours: it stamped
-    /// what it then started in a container, and whether it lives cannot be seen from in here.
-    fn life_of_owner(&self, lease: &Lease) -> Fact<Life> {
+    /// Whether the owner that a lease names is alive. Its number means something in its own PID namespace only, and its
+    /// start in its own time namespace: what cannot be compared proves nothing.
+    fn life_of_owner(&self, lease: &Lease, of: &Facts) -> Fact<Life> {
+        let here = self.host.here();
         match lease.pid_namespace {
-            Some(inode) if inode == self.host.here().pid_namespace => {
-                return self.life(lease.pid, |start| start == lease.start);
-            }
+            Some(inode) if inode == here.pid_namespace => {}
             Some(_) => return Err(Why::Garbled("it is in another PID namespace")),
-            None => {}
+            None if here.sees_the_whole_machine() => {}
+            // The number may mean another process in here. Only that the very owner is seen alive says anything.
+            None => {
+                return match self.life(lease.pid, |start| start == lease.start)? {
+                    Life::Alive => Ok(Life::Alive),
+                    Life::Dead => {
+                        Err(Why::Garbled("its lease names no PID namespace, and this is a container"))
+                    }
+                };
+            }
         }
-        let life = self.life(lease.pid, |start| start == lease.start)?;
-        if life == Life::Alive || self.host.here().pid_namespace == INITIAL_PID_NAMESPACE {
-            return Ok(life);
+        let stat = match self.host.glance(lease.pid) {
+            Ok(stat) => stat,
+            Err(Why::Gone) if !self.host.exists(lease.pid)? => return Ok(Life::Dead),
+            Err(Why::Gone) => return Err(Why::Denied),
+            Err(why) => return Err(why),
+        };
+        if stat.is_dead() {
+            return Ok(Life::Dead);
         }
-        let unseen = |_| Why::Garbled("PID 1 cannot be seen, so it may be outside our PID namespace");
-        if lease.start < self.host.glance(Pid::INIT).map_err(unseen)?.start {
-            return Err(Why::Garbled("it is older than our PID namespace, so it is outside"));
+        if stat.start == lease.start {
+            return Ok(Life::Alive);
         }
-        Ok(life)
+        // An owner is older than what it started. Both starts are read from here, so that this holds in any namespace.
+        if stat.start > of.stat.start {
+            return Ok(Life::Dead);
+        }
+        if lease.time_namespace.is_some_and(|inode| inode != here.time_namespace) {
+            return Err(Why::Garbled("its start is told by the clock of another time namespace"));
+        }
+        if self.host.time_namespace(lease.pid)? == here.time_namespace {
+            Ok(Life::Dead)
+        } else {
+            Err(Why::Garbled("the process that has its number is in another time namespace"))
+        }
     }
 
     pub(super) fn life(&self, pid: Pid, is_it: impl Fn(StartTime) -> bool) -> Fact<Life> {
         match self.host.glance(pid) {
-            Ok(stat) if stat.state.is_dead() || !is_it(stat.start) => Ok(Life::Dead),
+            Ok(stat) if stat.is_dead() || !is_it(stat.start) => Ok(Life::Dead),
             Ok(_) => Ok(Life::Alive),
             Err(Why::Gone) if !self.host.exists(pid)? => Ok(Life::Dead),
             Err(Why::Gone) => Err(Why::Denied),
@@ -116,7 +135,7 @@ impl<H: Host> Looker<H> {
 
     pub(super) fn leader(&self, pid: Pid, of: &Facts, profiles: &[&Profile]) -> Fact<Leader> {
         let facts = match self.elder(pid).facts {
-            Ok(facts) if facts.stat.state.is_dead() => return Ok(Leader::Gone),
+            Ok(facts) if facts.stat.is_dead() => return Ok(Leader::Gone),
             Ok(facts) => facts,
             Err(Why::Gone) if !self.host.exists(pid)? => return Ok(Leader::Gone),
             // An owner is one of the user's own processes: who is hidden from us, or is another user's, is none.
@@ -145,29 +164,6 @@ impl<H: Host> Looker<H> {
             Err(Why::Gone | Why::Exiting) => return Ok(Leader::Gone),
             Err(why) => return Err(why.clone()),
         }
-        self.is_rooted(&facts).map(|rooted| if rooted { Leader::Owner } else { Leader::Orphan })
-    }
-
-    /// Whether a process is in its place: its parent lives, or a service manager runs it.
-    pub(super) fn is_rooted(&self, facts: &Facts) -> Fact<bool> {
-        let chain = self.climb(&facts.stat, facts.ids.as_ref().ok().map(|ids| ids.real));
-        let finalist = Finalist { units: self.units(facts, &chain), jobs: self.jobs(facts), holders: None };
-        let case = Case {
-            policy: &self.policy,
-            us: &self.us,
-            facts,
-            chain: Some(&chain),
-            claims: Some(&[]),
-            finalist: Some(&finalist),
-            past: Past::default(),
-            how: How::Candidate,
-        };
-        match (orphan::ask(&case).answer, gates::unsupervised::ask(&case, &[]).answer) {
-            (Answer::No, _) | (Answer::Yes, Answer::No) => Ok(true),
-            (Answer::Yes, Answer::Yes) => Ok(false),
-            // A parent that may have started it is taken for one that did: that spares.
-            (Answer::Unknown, _) => Ok(true),
-            _ => Err(Why::Garbled("whether a service manager runs it cannot be told")),
-        }
+        self.would_stay(&facts, profiles).map(|stays| stays.map_or(Leader::Goes, Leader::Stays))
     }
 }

@@ -17,14 +17,13 @@ use crate::program::{Identity, Names, is_interpreter};
 #[derive(Debug, Clone, Default)]
 pub(super) struct Holders {
     by_value: HashMap<(String, Secret), Vec<Pid>>,
-    parents: HashMap<Pid, Option<Pid>>,
     /// The first agent whose environment could not be read: it may hold any value.
     unreadable: Option<(Pid, Why)>,
 }
 
 impl<H: Host> Looker<H> {
-    /// Live processes outside the candidate's own tree that hold its owner value.
-    pub(super) fn holders(&self, facts: &Facts, profiles: &[&Profile]) -> Option<Fact<Vec<Pid>>> {
+    /// A live process that holds the candidate's owner value and would stay, and why it would.
+    pub(super) fn holder(&self, facts: &Facts, profiles: &[&Profile]) -> Option<Fact<Option<(Pid, String)>>> {
         let environ = facts.environ.as_ref().ok()?;
         let named: Vec<&String> = profiles.iter().filter_map(|p| p.owner_env.as_ref()).collect();
         let wanted: Vec<(String, Option<Secret>)> = named
@@ -45,32 +44,39 @@ impl<H: Host> Looker<H> {
             self.lock().holders.insert(uid, looked.clone());
             looked
         });
-        Some(holders.and_then(|h| self.rooted_holders(&h, &wanted)))
+        Some(holders.and_then(|h| self.holder_that_stays(&h, &wanted, profiles)))
     }
 
-    fn rooted_holders(&self, all: &Holders, wanted: &[(String, Option<Secret>)]) -> Fact<Vec<Pid>> {
-        let mut rooted = Vec::new();
+    fn holder_that_stays(
+        &self,
+        all: &Holders,
+        wanted: &[(String, Option<Secret>)],
+        profiles: &[&Profile],
+    ) -> Fact<Option<(Pid, String)>> {
+        let mut unsure = None;
         for (name, value) in wanted {
             let value = value.clone().ok_or(Why::Garbled("its owner value cannot be read"))?;
-            let Some(pids) = all.by_value.get(&(name.clone(), value)) else { continue };
-            for top in pids.iter().filter(|pid| {
-                // The others hang below a process that holds the value too, and stand or fall with it.
-                let parent = all.parents.get(pid).copied().flatten();
-                parent.is_none_or(|p| !pids.contains(&p))
-            }) {
-                let facts = match self.elder(*top).facts {
-                    Ok(facts) if !facts.stat.state.is_dead() => facts,
+            for pid in all.by_value.get(&(name.clone(), value)).into_iter().flatten() {
+                let facts = match self.elder(*pid).facts {
+                    Ok(facts) if !facts.stat.is_dead() => facts,
                     Ok(_) | Err(Why::Gone | Why::Exiting) => continue,
-                    Err(why) => return Err(why),
+                    Err(why) => {
+                        unsure.get_or_insert(why);
+                        continue;
+                    }
                 };
-                if self.is_rooted(&facts)? {
-                    rooted.push(*top);
+                match self.would_stay(&facts, profiles) {
+                    Ok(Some(why)) => return Ok(Some((*pid, why))),
+                    Ok(None) => {}
+                    Err(why) => {
+                        unsure.get_or_insert(why);
+                    }
                 }
             }
         }
-        match &all.unreadable {
-            Some((_, why)) if rooted.is_empty() => Err(why.clone()),
-            _ => Ok(rooted),
+        match unsure.or_else(|| all.unreadable.clone().map(|(_, why)| why)) {
+            Some(why) => Err(why),
+            None => Ok(None),
         }
     }
 
@@ -84,7 +90,6 @@ impl<H: Host> Looker<H> {
         let mut holders = Holders::default();
         for entry in walk.entries {
             let pid = entry.stat.pid;
-            holders.parents.insert(pid, entry.stat.ppid);
             // A block that was overwritten or cut short may have held any value.
             let scan = self.host.glance_environ(pid, &wanted).and_then(|scan| scan.verify(&entry.stat));
             let scan = scan.and_then(|scan| match scan.condition {
@@ -107,7 +112,7 @@ impl<H: Host> Looker<H> {
                     }
                 }
                 Err(Why::Gone | Why::Exiting) => {}
-                Err(_) if entry.stat.state.is_dead() => {}
+                Err(_) if entry.stat.is_dead() => {}
                 Err(why) if self.may_be_an_agent(pid, &entry.stat.comm) => {
                     holders.unreadable.get_or_insert((pid, why));
                 }

@@ -32,6 +32,8 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// The wrappers above it that go with it, innermost first.
     pub wrappers: Vec<Wrapper>,
+    /// Wrappers above it that were seen to run several marked programs: they stay hosts for their life.
+    pub hosts: Vec<ProcId>,
     /// The first process above it that is no wrapper: its adopter, if it is an orphan.
     pub held_by: Option<Pid>,
     /// How long it has been seen orphaned.

@@ -4,7 +4,6 @@
 use reaper_platform::{Host, Pid, Scope, Stat, Walk, Walked};
 
 use super::Ground;
-use super::claims::INITIAL_PID_NAMESPACE;
 use crate::program::{Identity, Names};
 use crate::report::escape::escape;
 
@@ -54,8 +53,7 @@ impl Lonely {
     /// looking at all processes.
     pub fn look<H: Host>(ground: &Ground<H>, adopted: &[Pid], has_own: bool) -> Option<Self> {
         let here = ground.host.here();
-        // 0: a system that has no such namespaces.
-        if [0, INITIAL_PID_NAMESPACE].contains(&here.pid_namespace) {
+        if here.sees_the_whole_machine() {
             return None;
         }
         // PID 1 is reaper, or an init that runs nothing but reaper. Below a pod's pause the others may just not be there
@@ -88,7 +86,7 @@ fn others(walk: &Walk, own: Pid) -> usize {
 
 /// An agent of another user, in words.
 fn stranger<H: Host>(ground: &Ground<H>, pid: Pid) -> Option<String> {
-    let stat = ground.host.glance(pid).ok().filter(|stat| !stat.state.is_dead())?;
+    let stat = ground.host.glance(pid).ok().filter(|stat| !stat.is_dead())?;
     let argv = ground.host.glance_argv(pid).unwrap_or_default();
     let identity = Identity { exe: None, argv: Some(&argv), comm: &stat.comm };
     let names = Names::of(&identity);

@@ -92,10 +92,11 @@ pub fn action(ended: &Ended) -> ActionReport {
 #[must_use]
 pub fn left_alone(left: &LeftAlone) -> LeftAloneReport {
     LeftAloneReport {
-        pid: left.pid.get(),
+        pid: left.id.pid.get(),
         root: left.root.get(),
         program: escape(&left.program),
         reason: left.reason.clone(),
+        ended: left.has_ended,
     }
 }
 
@@ -175,6 +176,7 @@ const fn role(role: Role) -> &'static str {
         Role::Wrapper => "wrapper",
         Role::Descendant => "descendant",
         Role::GroupMember => "group-member",
+        Role::Successor => "successor",
     }
 }
 

@@ -118,7 +118,7 @@ pub struct ActionReport {
     pub root: i32,
     /// Its program, escaped.
     pub program: String,
-    /// `TERM`, `KILL`, in order.
+    /// `TERM`, `CONT`, `KILL`, in order.
     pub signals: Vec<String>,
     /// `exited`, `killed`, `gone`, `spared`, `denied` or `survived`.
     pub outcome: String,
@@ -140,6 +140,9 @@ pub struct LeftAloneReport {
     pub program: String,
     /// Why it stays.
     pub reason: String,
+    /// Whether it has ended since, by itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub ended: bool,
 }
 
 /// The counts.
@@ -191,7 +194,7 @@ pub struct Record {
     pub start_ticks: u64,
     /// The orphan that it belonged to.
     pub root: i32,
-    /// `root`, `wrapper`, `descendant` or `group-member`.
+    /// `root`, `wrapper`, `descendant`, `group-member` or `successor`.
     pub role: String,
     /// Its program, escaped.
     pub program: String,

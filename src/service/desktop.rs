@@ -157,6 +157,7 @@ mod tests {
             program: program.to_vec(),
             rss_bytes: 1_000_000,
             group: None,
+            comeback: None,
         };
         Ended {
             target,
@@ -165,6 +166,8 @@ mod tests {
             took: Duration::ZERO,
             why: None,
             zombie: false,
+            fell: None,
+            image: None,
             unsure: false,
         }
     }

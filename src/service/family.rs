@@ -99,7 +99,7 @@ impl<H: Host> Family<H> {
         let known: HashSet<Pid> = self.members.keys().map(|id| id.pid).collect();
         let since =
             self.walked.replace(begun).map_or(StartTime(0), |last| start_of(start_clock, last, begun));
-        let fresh = walk.entries.iter().filter(|e| e.stat.start >= since && !e.stat.state.is_dead());
+        let fresh = walk.entries.iter().filter(|e| e.stat.start >= since && !e.stat.is_dead());
         fresh.map(|e| e.stat.pid).filter(|pid| !known.contains(pid)).collect()
     }
 
@@ -118,7 +118,7 @@ impl<H: Host> Family<H> {
 
     /// Looks for new processes below the launchers and agents that are known.
     pub fn visit(&mut self, ground: &Ground<H>, orphans: impl Iterator<Item = Pid>) -> Vec<Pid> {
-        self.keep(|id| ground.host.glance(id.pid).is_ok_and(|s| s.start == id.start && !s.state.is_dead()));
+        self.keep(|id| ground.host.glance(id.pid).is_ok_and(|s| s.start == id.start && !s.is_dead()));
         let known: HashSet<Pid> = self.members.keys().map(|id| id.pid).collect();
         let launchers = self.members.values().flat_map(|m| m.line.iter().copied());
         let mut below: Vec<Pid> =

@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Host, HostError, Pid, ProcId};
+use reaper_platform::{Clock, Host, HostError, Pid, ProcId, StartTime};
 
 use super::compare::Differences;
 use super::family::Family;
 use super::innocents::{Innocents, Sort};
 use crate::census::{self, Census, Known, Method};
 use crate::look::{Ground, Judgement, Lonely};
+use crate::plan::Plan;
 use crate::sightings::Sightings;
 
 mod looking;
@@ -91,6 +92,8 @@ pub struct Keeper<H: Host> {
     held: usize,
     /// Who is being ended right now.
     busy: HashSet<ProcId>,
+    /// The plans that are being carried out, and since when: what a target becomes meanwhile is theirs to end.
+    running: Vec<(StartTime, Plan)>,
     family: Family<H>,
     waiter: H::Waiter,
     alarm: Option<Duration>,
@@ -108,7 +111,7 @@ impl<H: Host> Keeper<H> {
     /// When processes cannot be listed, or not be waited for.
     pub fn new(ground: Ground<H>, sightings: Sightings, limit: Duration) -> Result<Self, HostError> {
         let waiter = ground.host.waiter()?;
-        let census = census::take(&*ground.host, &ground.policy, ground.us.scope)?;
+        let census = census::take(&ground.host, &ground.policy, ground.us.scope)?;
         let mut keeper = Self {
             family: Family::new(),
             sightings,
@@ -117,6 +120,7 @@ impl<H: Host> Keeper<H> {
             tracked: BTreeMap::new(),
             held: 0,
             busy: HashSet::new(),
+            running: Vec::new(),
             waiter,
             alarm: None,
             watched: HashMap::new(),
@@ -140,7 +144,7 @@ impl<H: Host> Keeper<H> {
     /// # Errors
     /// When processes cannot be listed. The settings are the old ones then.
     pub fn reload(&mut self, ground: Ground<H>) -> Result<(), HostError> {
-        self.census = census::take(&*ground.host, &ground.policy, ground.us.scope)?;
+        self.census = census::take(&ground.host, &ground.policy, ground.us.scope)?;
         self.ground = ground;
         self.innocents.clear();
         self.family.walk_anew();
@@ -163,7 +167,7 @@ impl<H: Host> Keeper<H> {
         let innocents = &self.innocents;
         let is_known = |pid: Pid| tracked.contains_key(&pid) || innocents.is_known(pid, now);
         let known = Known { adopters: &self.census.adopters, is_known: &is_known };
-        self.census = census::again(&*self.ground.host, &self.ground.policy, self.ground.us.scope, &known)?;
+        self.census = census::again(&self.ground.host, &self.ground.policy, self.ground.us.scope, &known)?;
         // Only the innocent may be forgotten because a list lacks them: the lists are not atomic.
         self.innocents.retain_among(&self.census.children);
         self.file_foreigners();

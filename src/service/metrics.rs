@@ -299,9 +299,20 @@ mod tests {
                 program: b"x".to_vec(),
                 rss_bytes: 1 << n,
                 group: None,
+                comeback: None,
             };
             let (signals, took) = (Vec::new(), Duration::ZERO);
-            metrics.ended(&Ended { target, signals, outcome, took, why: None, zombie: false, unsure: false });
+            metrics.ended(&Ended {
+                target,
+                signals,
+                outcome,
+                took,
+                why: None,
+                zombie: false,
+                unsure: false,
+                fell: None,
+                image: None,
+            });
         }
         let text = metrics.text(&Readings::default()).unwrap();
         for outcome in Outcome::ALL {

@@ -83,7 +83,7 @@ fn zombies<H: Host>(warden: &mut Warden<H>) -> usize {
     let before = warden.clock().monotonic;
     if before >= warden.outputs.zombies.next {
         let host = &warden.keeper.ground().host;
-        let is_zombie = |pid: &&Pid| host.glance(**pid).is_ok_and(|stat| stat.state.is_dead());
+        let is_zombie = |pid: &&Pid| host.glance(**pid).is_ok_and(|stat| stat.is_dead());
         let count = warden.keeper.adopted().iter().take(MAX_CHILDREN).filter(is_zombie).count();
         let after = warden.clock().monotonic;
         let pause = after.saturating_sub(before) * ZOMBIE_SHARE;

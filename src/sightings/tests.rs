@@ -34,7 +34,11 @@ fn nobody_inherits_another_ones_time() {
     reboot.boot_id = "another".into();
     let mut container = here.clone();
     container.pid_namespace += 1;
-    for elsewhere in [reboot, container] {
+    let mut other_time = here.clone();
+    other_time.time_namespace += 1;
+    let mut other_clock = here.clone();
+    other_clock.clock_offsets = "monotonic 100000 0 boottime 0 0".into();
+    for elsewhere in [reboot, container, other_time, other_clock] {
         assert!(Sightings::parse(&bytes, &elsewhere, &at(2000)).unwrap().is_empty());
     }
     assert!(Sightings::parse(&bytes, &here, &at(900)).unwrap().is_empty(), "a clock that runs ahead of ours");
@@ -69,7 +73,10 @@ fn ties_outlive_a_run_and_hold_for_this_process_only() {
     let ties = Ties { dead_parent: Pid::new(5), agent: Some(agent) };
     seen.tie(id(7, 100, None), ties, &at(1000), &here);
     let again = Sightings::parse(&seen.render(&here), &here, &at(1020)).unwrap();
-    assert_eq!(again.past(&id(7, 100, None), &at(1020)), Past { seen_for: Duration::ZERO, ties });
+    assert_eq!(
+        again.past(&id(7, 100, None), &at(1020)),
+        Past { seen_for: Duration::ZERO, ties, was_host: false }
+    );
     assert_eq!(again.past(&id(7, 101, None), &at(1020)), Past::default());
 }
 
@@ -97,7 +104,10 @@ fn a_time_that_was_cleared_does_not_come_back_from_the_file() {
     seen.clear(&id(7, 100, None), &at(1010));
     seen.save(&state, &here, &at(1010)).unwrap();
     let (loaded, _) = Sightings::load(&state, &here, &at(1020), true);
-    assert_eq!(loaded.past(&id(7, 100, None), &at(1020)), Past { seen_for: Duration::ZERO, ties });
+    assert_eq!(
+        loaded.past(&id(7, 100, None), &at(1020)),
+        Past { seen_for: Duration::ZERO, ties, was_host: false }
+    );
     seen.note(id(7, 100, None), &at(1030), &here);
     seen.save(&state, &here, &at(1030)).unwrap();
     let (loaded, _) = Sightings::load(&state, &here, &at(1040), true);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reaper_platform::Host;
+use reaper_platform::{Here, Host, Signal};
 
 use super::{Ended, Job, Terminator, Trouble};
 use crate::escalation::{Action, Event, Outcome};
@@ -15,12 +15,15 @@ impl<H: Host> Terminator<'_, H> {
         let clock = self.clock();
         let intents: Vec<Record> = jobs
             .iter()
-            .filter_map(|job| match job.escalation.action() {
-                Action::Send(signal) => {
-                    Some(build::intent(&job.target, signal, &job.findings, self.sweep, &clock))
-                }
-                _ => None,
+            .flat_map(|job| {
+                let signal = match job.escalation.action() {
+                    Action::Send(signal) => Some(signal),
+                    _ => None,
+                };
+                let goes_along = (signal == Some(Signal::Term) && job.is_stopped).then_some(Signal::Cont);
+                signal.into_iter().chain(goes_along).map(move |signal| (job, signal))
             })
+            .map(|(job, signal)| build::intent(&job.target, signal, &job.findings, self.sweep, &clock))
             .collect();
         if intents.is_empty() || self.account(&intents) {
             return;
@@ -38,7 +41,8 @@ impl<H: Host> Terminator<'_, H> {
         for job in jobs.iter_mut().filter(|j| !j.is_told) {
             if is_over || matches!(job.escalation.action(), Action::Done(_)) {
                 job.is_told = true;
-                records.push(build::outcome(&ended(job, clock.monotonic), self.sweep, &clock));
+                let ended = ended(job, clock.monotonic, self.ground.host.here());
+                records.push(build::outcome(&ended, self.sweep, &clock));
                 // Nothing is asked of it any more, and a thousand take a while to let go of.
                 job.process = None;
             }
@@ -62,29 +66,37 @@ impl<H: Host> Terminator<'_, H> {
     }
 }
 
-pub(super) fn ended<P>(job: &Job<P>, now: Duration) -> Ended {
+pub(super) fn ended<P>(job: &Job<P>, now: Duration, here: &Here) -> Ended {
     let outcome = match job.escalation.action() {
         Action::Done(outcome) => outcome,
         // The loop ends only when all are done; anything else is still there.
         _ => Outcome::Survived,
     };
-    let took =
-        job.first_signal.map_or(Duration::ZERO, |first| job.ended_at.unwrap_or(now).saturating_sub(first));
+    let took = job.first_signal.map_or(Duration::ZERO, |first| {
+        job.ended_at.map_or(now, |end| end.monotonic).saturating_sub(first.monotonic)
+    });
+    let moment = |clock| here.start_clock.now(&clock);
+    let fell = job.first_signal.map(moment).zip(job.ended_at.map(moment));
     let why = match outcome {
         Outcome::Survived => Some(job.why.clone().unwrap_or_else(|| {
-            "it did not end after SIGKILL: stuck in the kernel, or under a debugger".to_owned()
+            let after = if job.delivered.contains(&Signal::Kill) { " after SIGKILL" } else { "" };
+            format!("it did not end{after}: stuck in the kernel, or under a debugger")
         })),
         Outcome::Spared | Outcome::Denied => job.why.clone(),
-        _ => None,
+        _ => job.target.comeback.map(|comeback| {
+            format!("it came back: pid {} started it while that was being ended", comeback.of)
+        }),
     };
     let unsure = job.unsure && outcome == Outcome::Spared;
     Ended {
         target: job.target.clone(),
-        signals: job.escalation.sent().to_vec(),
+        signals: job.delivered.clone(),
         outcome,
         took,
         why,
         unsure,
         zombie: matches!(outcome, Outcome::Exited | Outcome::Killed),
+        fell: fell.filter(|_| matches!(outcome, Outcome::Exited | Outcome::Killed)),
+        image: job.image,
     }
 }

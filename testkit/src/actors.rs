@@ -221,14 +221,14 @@ impl Actor {
         }
         let alive = outcome?;
         self.troupe.started.lock().unwrap().push(alive.clone());
-        if self.stops() && !alive.wait_until(|alive| alive.state() == 'T') {
+        if self.is_told(|word| word == b"stop") && !alive.wait_until(|alive| alive.state() == 'T') {
             return Err(io::Error::other("it does not stop"));
         }
         Ok(alive)
     }
 
-    fn stops(&self) -> bool {
-        self.words.as_bytes().split(|&byte| byte == b';').any(|word| word == b"stop")
+    fn is_told(&self, is_it: impl Fn(&[u8]) -> bool) -> bool {
+        self.words.as_bytes().split(|&byte| byte == b';').any(is_it)
     }
 
     /// A stand-in speaks for itself; a foreign program is announced just before its exec.
@@ -278,6 +278,7 @@ impl Actor {
             own_session: self.own_session,
             own_group: self.own_group,
             pid: self.pid,
+            holds_term: self.foreign.is_none() && self.is_told(|word| word.starts_with(b"record=")),
             ready: ready.into(),
             foreign: self.foreign.is_some(),
             go: go.into(),

@@ -17,6 +17,10 @@ pub struct Behaviour {
     pub exit_after_ms: Option<u64>,
     /// `fork-on-term`: on SIGTERM, leaves a running copy of itself behind and exits.
     pub fork_on_term: bool,
+    /// `return-on-term`: on SIGTERM, forks a successor in a session of its own, which does the same, and exits.
+    pub return_on_term: bool,
+    /// `exit-main-thread`: on SIGTERM, ends its main thread alone. Another thread, with SIGTERM blocked, runs on.
+    pub exit_main_thread: bool,
     /// `stop`: stops itself once it is set up.
     pub stop: bool,
     /// `comm=NAME`.
@@ -56,6 +60,10 @@ pub struct Behaviour {
     /// `deaths=FILE`: writes `PID STATUS TIME` of each child that ends to the end of FILE: the status as `wait` has
     /// it, the time in nanoseconds of the monotonic clock.
     pub deaths: Option<PathBuf>,
+    /// `record=FILE`: lives on when it gets SIGTERM, and writes the pid of the sender to the end of FILE, a line for
+    /// each; no file, no signal. That holds from the moment it is forked, before it executes anything. A second one
+    /// that comes before the first was taken is not told from it.
+    pub record: Option<PathBuf>,
 }
 
 impl Behaviour {
@@ -72,6 +80,8 @@ impl Behaviour {
                 b"ignore-term" => it.ignore_term = true,
                 b"exit-after" => it.exit_after_ms = Some(number(&value)?),
                 b"fork-on-term" => it.fork_on_term = true,
+                b"return-on-term" => it.return_on_term = true,
+                b"exit-main-thread" => it.exit_main_thread = true,
                 b"stop" => it.stop = true,
                 b"comm" => it.comm = Some(value),
                 b"title" => it.title = Some(value),
@@ -91,6 +101,7 @@ impl Behaviour {
                 b"alarm" => it.alarm_ms = Some(number(&value)?),
                 b"churn" => it.churn = Some(number(&value)?),
                 b"deaths" => it.deaths = Some(value.into()),
+                b"record" => it.record = Some(value.into()),
                 _ => {
                     let message = format!("unknown word in {VARIABLE}: {}", String::from_utf8_lossy(word));
                     return Err(io::Error::new(io::ErrorKind::InvalidInput, message));

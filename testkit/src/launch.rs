@@ -8,7 +8,7 @@ use std::{io, ptr};
 use libc::{c_char, c_int, pid_t};
 
 use crate::recipe::{Recipe, Shape};
-use crate::sys::c_string;
+use crate::sys::{Held, c_string};
 
 /// A recipe with all its memory laid out for `execve`.
 struct Prepared {
@@ -28,6 +28,8 @@ struct Prepared {
 pub fn launch(recipe: &Recipe) -> io::Result<pid_t> {
     let prepared = Prepared::new(recipe)?;
     let set_tid = if recipe.shape == Shape::Child { recipe.pid } else { None };
+    // Children inherit it, and grandchildren: there is no moment in which SIGTERM would end the new process unseen.
+    let _held = if recipe.holds_term { Some(Held::new(&[libc::SIGTERM])?) } else { None };
     // SAFETY: the child only runs `Prepared::run`, which keeps to async-signal-safe calls and never returns.
     match unsafe { fork(set_tid) }? {
         // SAFETY: as above; this is the forked child.
@@ -111,7 +113,7 @@ impl Prepared {
             if self.recipe.own_group {
                 libc::setpgid(0, 0);
             }
-            reset_signals();
+            reset_signals(self.recipe.holds_term);
             let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
             for fd in 0..3 {
                 libc::dup2(null, fd);
@@ -205,7 +207,7 @@ pub fn exec(exe: &OsStr, argv: &[OsString], env: &[OsString]) -> io::Error {
     let (argv, env) = (pointers(&argv), pointers(&env));
     // SAFETY: this process is about to exec; the arrays end with null and point into strings that are alive.
     unsafe {
-        reset_signals();
+        reset_signals(false);
         libc::execve(exe.as_ptr(), argv.as_ptr(), env.as_ptr());
     }
     io::Error::last_os_error()
@@ -216,11 +218,11 @@ fn pointers(list: &[CString]) -> Vec<*const c_char> {
     list.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// Default dispositions and an empty mask, whatever the spawner had.
+/// Default dispositions and a mask of nothing, or of SIGTERM alone, whatever the spawner had.
 ///
 /// # Safety
 /// Only in a process about to exec: it forgets the handlers of this one.
-unsafe fn reset_signals() {
+unsafe fn reset_signals(holds_term: bool) {
     // SAFETY: the calls are async-signal-safe, and `set` is initialised by sigemptyset before its use.
     unsafe {
         for signal in 1..=libc::SIGRTMAX() {
@@ -228,6 +230,9 @@ unsafe fn reset_signals() {
         }
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
+        if holds_term {
+            libc::sigaddset(&raw mut set, libc::SIGTERM);
+        }
         libc::sigprocmask(libc::SIG_SETMASK, &raw const set, ptr::null_mut());
     }
 }

@@ -38,6 +38,8 @@ pub struct Recipe {
     pub own_group: bool,
     /// The pid it must get.
     pub pid: Option<i32>,
+    /// Whether SIGTERM waits for the program to take it, from the fork on: the program records each one.
+    pub holds_term: bool,
     /// A FIFO that takes the pid when the process is set up, or `!ERRNO`.
     pub ready: OsString,
     /// Whether the spawner reports for it: the program is not a stand-in.
@@ -52,9 +54,9 @@ impl Recipe {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let shape = self.shape as i32;
-        let flags = [self.own_session, self.own_group, self.foreign].map(i32::from);
+        let flags = [self.own_session, self.own_group, self.foreign, self.holds_term].map(i32::from);
         let uid = self.uid.map_or(-1, |uid| uid as i32);
-        for number in [shape, flags[0], flags[1], flags[2], uid, self.pid.unwrap_or(0)] {
+        for number in [shape].into_iter().chain(flags).chain([uid, self.pid.unwrap_or(0)]) {
             out.extend_from_slice(&number.to_le_bytes());
         }
         for text in [&self.exe, &self.ready, &self.go] {
@@ -82,11 +84,12 @@ impl Recipe {
         let own_session = reader.number()? != 0;
         let own_group = reader.number()? != 0;
         let foreign = reader.number()? != 0;
+        let holds_term = reader.number()? != 0;
         let uid = u32::try_from(reader.number()?).ok();
         let pid = Some(reader.number()?).filter(|&pid| pid > 0);
         let (exe, ready, go) = (reader.text()?, reader.text()?, reader.text()?);
         let (argv, env) = (reader.list()?, reader.list()?);
-        Ok(Self { exe, argv, env, uid, shape, own_session, own_group, pid, ready, foreign, go })
+        Ok(Self { exe, argv, env, uid, shape, own_session, own_group, pid, holds_term, ready, foreign, go })
     }
 }
 

@@ -122,17 +122,51 @@ pub fn mask(how: c_int, signals: &[c_int]) -> io::Result<()> {
     check(unsafe { libc::sigprocmask(how, &raw const set, std::ptr::null_mut()) }).map(drop)
 }
 
+/// Signals that are blocked in this thread, and in what it forks, as long as this lives.
+pub struct Held {
+    before: libc::sigset_t,
+}
+
+impl Held {
+    /// Blocks `signals`.
+    pub fn new(signals: &[c_int]) -> io::Result<Self> {
+        let (set, mut before) = (signal_set(signals), signal_set(&[]));
+        // SAFETY: both sets are initialised and outlive the call.
+        check(unsafe { libc::sigprocmask(libc::SIG_BLOCK, &raw const set, &raw mut before) })?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: `before` is what the kernel gave us; the mask of now is not asked for.
+        unsafe { libc::sigprocmask(libc::SIG_SETMASK, &raw const self.before, std::ptr::null_mut()) };
+    }
+}
+
+/// A signal that was waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct Caught {
+    /// Which.
+    pub signal: c_int,
+    /// Who sent it; for SIGCHLD the child.
+    pub sender: pid_t,
+}
+
 /// Waits for one of the blocked `signals`, at most `timeout_ms` (`None`: for ever).
-pub fn wait_signal(signals: &[c_int], timeout_ms: Option<u64>) -> io::Result<Option<c_int>> {
+pub fn wait_signal(signals: &[c_int], timeout_ms: Option<u64>) -> io::Result<Option<Caught>> {
     let set = signal_set(signals);
     let limit = timeout_ms.map(|ms| libc::timespec {
         tv_sec: (ms / 1000) as libc::time_t,
         tv_nsec: ((ms % 1000) * 1_000_000) as libc::c_long,
     });
     let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-    // SAFETY: `set` is initialised, the siginfo is not asked for, `limit` is null or points to a live timespec.
-    match check(unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), limit) }) {
-        Ok(signal) => Ok(Some(signal)),
+    // SAFETY: all zeroes are a siginfo.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: `set` is initialised, `info` is a valid place, `limit` is null or points to a live timespec.
+    match check(unsafe { libc::sigtimedwait(&raw const set, &raw mut info, limit) }) {
+        // SAFETY: whoever waits here waits for signals that come from a process: they say from which.
+        Ok(signal) => Ok(Some(Caught { signal, sender: unsafe { info.si_pid() } })),
         Err(error) => match error.raw_os_error() {
             Some(libc::EAGAIN | libc::EINTR) => Ok(None),
             _ => Err(error),
@@ -147,6 +181,13 @@ pub fn limit_files(command: &mut Command, soft: u64, hard: u64) {
     unsafe {
         command.pre_exec(move || check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit)).map(drop));
     }
+}
+
+/// Ends this thread alone, also where it is the main one: `exit` of libc would end all of them.
+pub fn exit_thread() -> ! {
+    // SAFETY: the call does not return, and whoever calls this wants nothing of this thread any more.
+    unsafe { libc::syscall(libc::SYS_exit, 0) };
+    unreachable!("exit(2) does not return")
 }
 
 /// Gives `signal` its default disposition, or none at all.

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt as _;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use reaper_testkit::{Shape, Stage, Swamp, Troupe, here, play, recycle_pid, skip};
+use reaper_testkit::{Alive, Shape, Stage, Swamp, Troupe, here, play, recycle_pid, skip};
 
 const SOON: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(5);
@@ -34,6 +34,46 @@ fn sigterm_is_met_as_told() {
         });
         let environ = fs::read(offspring.expect("it left a copy").path().join("environ")).unwrap();
         assert!(environ.ends_with(b"\0MARK=1\0"));
+    });
+}
+
+#[test]
+fn sigterm_is_recorded_with_its_sender() {
+    play(&Stage::new(), here!(), || {
+        let troupe = Troupe::new();
+        let file = troupe.directory().join("record");
+        let actor = troupe.actor("goose").behave(format!("record={}", file.display()));
+        let is_recorded = |times: usize| {
+            let lines = format!("{}\n", std::process::id()).repeat(times);
+            fs::read_to_string(&file).is_ok_and(|text| text == lines)
+        };
+        let mut times = 0;
+        for shape in [Shape::Child, Shape::OrphanOfDeadLeader] {
+            let alive = actor.spawn(shape).unwrap();
+            for _ in 0..2 {
+                alive.signal(libc::SIGTERM).unwrap();
+                times += 1;
+                assert!(alive.wait_until(|_| is_recorded(times)), "{:?}", fs::read_to_string(&file));
+            }
+            assert!(alive.is_alive());
+        }
+        // Before it executes anything, too: this one comes as soon as the number means a process.
+        let old = actor.orphan();
+        let (pid, deadline) = (old.pid, Instant::now() + LONG);
+        old.kill();
+        assert!(old.wait_collected(LONG));
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while Instant::now() < deadline {
+                    if let Ok(new) = Alive::pin(pid) {
+                        return new.signal(libc::SIGTERM).unwrap();
+                    }
+                }
+            });
+            let new = actor.clone().with_pid(pid).orphan();
+            assert!(new.wait_until(|_| is_recorded(times + 1)), "{:?}", fs::read_to_string(&file));
+            assert!(new.is_alive());
+        });
     });
 }
 

@@ -95,13 +95,31 @@ fn a_pid_1_that_may_start_agents_is_a_limit() {
 }
 
 #[test]
-fn an_adopter_of_the_config_is_as_good_as_an_init() {
+fn a_pid_1_that_the_config_names_may_start_agents_all_the_same() {
     play(&Stage::new().init("agentd", &["agentd"]), here!(), || {
         let troupe = Troupe::new();
         let told = doctor(&home(&troupe)).env("REAPER_ADOPTERS", "agentd").run().expect_code(0);
+        only_amiss(&told, &["adopters"]);
+        found(&told, "adopters", "warn", "`agentd` (pid 1)");
+        found(&told, "adopters", "warn", "it may have started an agent itself");
+        found(&told, "adopters", "warn", "--init");
+        assert_eq!(steps(&told), WHOLE_WAY, "the lease proves that its parent died");
+    });
+}
+
+#[test]
+fn an_adopter_of_the_config_is_a_suspect_and_is_missed_where_it_is_not() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let keeper = troupe.actor("keeper").behave("subreaper").child();
+        let _ward = troupe.actor("ward").under(&keeper);
+        let told = doctor(&home(&troupe)).env("REAPER_ADOPTERS", "keeper").run().expect_code(0);
         only_amiss(&told, &[]);
-        let wrong = doctor(&home(&troupe)).env("REAPER_ADOPTERS", "agentd,conmon").run().expect_code(0);
+        let words = format!("`keeper` (pid {}), a subreaper that the config names", keeper.pid);
+        found(&told, "adopters", "ok", &words);
+        let wrong = doctor(&home(&troupe)).env("REAPER_ADOPTERS", "keeper,conmon").run().expect_code(0);
         only_amiss(&wrong, &["adopters"]);
+        found(&wrong, "adopters", "warn", &words);
         found(&wrong, "adopters", "warn", "`conmon` of the config's `adopters` is not running");
     });
 }

@@ -68,7 +68,9 @@ fn r07_no_value_of_any_environment_is_ever_told() {
             let actor = actor.env("BUZZ_MANAGED_AGENT_START_NONCE", CANARY).env("SYSTEMD_EXEC_PID", CANARY);
             actor.env("CLINE_RUN_AS_HUB_DAEMON_X", CANARY).env_raw(CANARY).env("DATABASE_URL", CANARY)
         };
-        let mine = secretive("my-agent").env_remove(MARK).env("MINE", CANARY).orphan_of_dead_leader();
+        // Whoever holds the same owner value and not this marker would be its owner.
+        let mine = secretive("my-agent").env_remove(MARK).env("MINE", CANARY);
+        let mine = mine.env("RUN", format!("{CANARY}-of-mine")).orphan_of_dead_leader();
         let goose = secretive("goose").orphan_of_dead_leader();
         let odd = secretive("claude").env("REAPER_OWNER", CANARY).env("REAPER_KEEP", CANARY);
         let odd = odd.env("OPENCODE_PID", CANARY).orphan_of_dead_leader();

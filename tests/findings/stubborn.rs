@@ -7,7 +7,7 @@ use reaper_testkit::{Alive, Stage, Swamp, Troupe, here, play, skip};
 use serde_json::Value;
 
 use crate::common::{Ran, Reaper, state_dir};
-use crate::help::{act, agent, home, look, reaper};
+use crate::help::{act, agent, home, lease, look, reaper};
 
 /// With a term-timeout of two seconds and a kill-timeout of one.
 fn patient(troupe: &Troupe) -> Reaper {
@@ -21,11 +21,12 @@ fn action(ran: &Ran, pid: i32) -> Value {
 
 /// Killed at the deadline: not before, and not much later.
 fn killed_at_the_deadline(ran: &Ran, one: &Alive) {
+    killed_by(ran, one, &["TERM", "KILL"]);
+}
+
+fn killed_by(ran: &Ran, one: &Alive, signals: &[&str]) {
     let action = action(ran, one.pid);
-    assert_eq!(
-        (&action["outcome"], &action["signals"]),
-        (&"killed".into(), &serde_json::json!(["TERM", "KILL"]))
-    );
+    assert_eq!((&action["outcome"], &action["signals"]), (&"killed".into(), &serde_json::json!(signals)));
     let took = action["took_ms"].as_u64().unwrap();
     assert!((2000..12_000).contains(&took), "{action}");
     assert!(!one.is_alive());
@@ -38,10 +39,17 @@ fn m16_stopped_deaf_and_slow_targets_get_their_time_and_no_more() {
         let stopped = agent(&troupe, "goose").behave("stop").orphan_of_dead_leader();
         let deaf = agent(&troupe, "claude").behave("ignore-term").orphan_of_dead_leader();
         let slow = agent(&troupe, "gemini").behave("exit-after=600").orphan_of_dead_leader();
+        let both = agent(&troupe, "qwen").behave("stop").behave("ignore-term").orphan_of_dead_leader();
         let ran = patient(&troupe).run().expect_code(0);
-        for one in [&stopped, &deaf] {
-            killed_at_the_deadline(&ran, one);
-        }
+        // It goes on, and ends by what it was sent before.
+        let woken = action(&ran, stopped.pid);
+        assert_eq!(
+            (&woken["outcome"], &woken["signals"]),
+            (&"exited".into(), &serde_json::json!(["TERM", "CONT"]))
+        );
+        assert!(woken["took_ms"].as_u64().unwrap() < 2000 && !stopped.is_alive(), "{woken}");
+        killed_at_the_deadline(&ran, &deaf);
+        killed_by(&ran, &both, &["TERM", "CONT", "KILL"]);
         let slow = action(&ran, slow.pid);
         assert_eq!((&slow["outcome"], &slow["signals"]), (&"exited".into(), &serde_json::json!(["TERM"])));
         // Our clock starts when the signal has been sent, the target's when it arrives: a little earlier.
@@ -183,9 +191,7 @@ fn m11_a_zombie_is_no_living_owner() {
         // Children of this process, which does not collect them before the end.
         let owner = troupe.actor("my-launcher").child();
         let leader = agent(&troupe, "goose").own_session().child();
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-        let lease = format!("{}:{}:{}", owner.pid, owner.start_ticks(), boot.trim());
-        let leased = troupe.actor("helper").env("REAPER_MANAGED", "1").env("REAPER_OWNER", lease);
+        let leased = troupe.actor("helper").env("REAPER_MANAGED", "1").env("REAPER_OWNER", lease(&owner));
         let leased = leased.orphan_of_dead_leader();
         let led = agent(&troupe, "claude").by(&leader).orphan();
         assert_eq!(led.sid(), leader.pid);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use reaper_platform::fake::{Machine, Process, pid};
-use reaper_platform::{Pid, RuntimeUnit, State, Uid, Why};
+use reaper_platform::{Listener, Pid, RuntimeUnit, State, Uid, Why};
 
 use crate::paper::{lease, manager, systemd, us};
 
@@ -56,6 +56,7 @@ fn node() -> impl Strategy<Value = Node> {
         "claude daemon",
         "node codex.js",
         "my-agent --stay",
+        "postgres",
     ]);
     let mark = select(vec![
         "sprout", "sprout", "sprout", "sprout", "sprout", "buzz", "buzz", "own", "mine", "sprout=0", "none",
@@ -74,6 +75,7 @@ fn node() -> impl Strategy<Value = Node> {
         "owner pid live",
         "executed",
         "parent executed",
+        "listens",
     ]);
     let unit = select(vec!["", "", "", "", "", "", "a.service", "unknown.service", "b.scope"]);
     let oddity = select(vec!["zombie", "closed", "wiped", "cut", "uid", "saved uid", "namespace"]);
@@ -101,14 +103,17 @@ pub fn forest() -> impl Strategy<Value = Forest> {
 }
 
 impl Node {
-    /// Its parent: often init or the user's manager, else the live app, nobody, or a node before it.
+    /// Its parent: often init or the user's manager, else the live app, nobody, a node before it, or the one right before
+    /// it, so that wrappers often have one child and no more.
     fn parent(&self, at: usize) -> i32 {
-        match self.parent.index(8 + 2 * at) {
+        let (before, all) = (i32::try_from(at).unwrap(), i32::try_from(at.max(1)).unwrap());
+        match self.parent.index(8 + 4 * at) {
             0..=4 => 1,
             5 => 50,
             6 => 300,
             7 => 0,
-            earlier => FIRST + (i32::try_from(earlier).unwrap() - 8) % i32::try_from(at.max(1)).unwrap(),
+            earlier if earlier < 8 + 2 * at => FIRST + (i32::try_from(earlier).unwrap() - 8) % all,
+            _ => FIRST + before - 1,
         }
     }
 
@@ -146,6 +151,7 @@ impl Node {
                 "owner pid dead" => p.env("MINE_PID", "77777"),
                 "owner pid live" => p.env("MINE_PID", "300"),
                 "executed" => p.env("SYSTEMD_EXEC_PID", &number.to_string()),
+                "listens" => p.listening([Listener::Tcp(3000)]),
                 _ => p.env("SYSTEMD_EXEC_PID", &self.parent(at).to_string()),
             };
         }

@@ -5,7 +5,11 @@ mod accounts;
 #[cfg(test)]
 mod again;
 #[cfg(test)]
+mod fresh;
+#[cfg(test)]
 mod grace;
+#[cfg(test)]
+mod images;
 #[cfg(test)]
 mod macos;
 #[cfg(test)]
@@ -14,9 +18,15 @@ mod mishaps;
 #[path = "../paper/mod.rs"]
 mod paper;
 #[cfg(test)]
+mod relations;
+#[cfg(test)]
 mod replays;
 #[cfg(test)]
+mod returns;
+#[cfg(test)]
 mod scenes;
+#[cfg(test)]
+mod threads;
 #[cfg(test)]
 mod trees;
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! condition holds if it held at one moment of that judgement. Whatever changed before it must be noticed.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use reaper::plan::{Role, Target};
 use reaper::sweep::Survey;
@@ -64,7 +65,9 @@ impl<'a> Examined<'a> {
         let before: Vec<&Sent> = log.sent[..index].iter().filter(|s| s.to.serial == sent.to.serial).collect();
         let waits = log.calls[..sent.step].iter().rev().find(|c| c.method == Method::Wait);
         let round = waits.map_or(0, |c| c.step).max(run.ending);
-        let since = round.max(before.last().map_or(0, |s| s.step));
+        // SIGCONT goes along with the SIGTERM before it, by the same judgement.
+        let with = |s: &&&Sent| sent.signal == Signal::Cont && s.signal == Signal::Term;
+        let since = round.max(before.iter().rev().find(|s| !with(s)).map_or(0, |s| s.step));
         let first = reads(log, sent.handle, since, sent.step).find(|c| c.method != Method::Pin);
         let targets = run.ended.iter().map(|e| &e.target);
         let planned = run.last.iter().flat_map(|s| &s.plan.targets);
@@ -114,7 +117,9 @@ impl<'a> Examined<'a> {
             })
         };
         match target.role {
-            Role::Root => self.states(self.round).any(|(machine, p)| Oracle::new(machine).root(p).is_some()),
+            Role::Root | Role::Successor => {
+                self.states(self.round).any(|(machine, p)| Oracle::new(machine).root(p).is_some())
+            }
             Role::Wrapper => in_tree() && self.states(self.judged).any(|(_, p)| is_wrapper(p)),
             Role::Descendant => in_tree() || self.is_left_over(),
             Role::GroupMember => self.is_left_over(),
@@ -184,21 +189,41 @@ impl<'a> Examined<'a> {
     }
 
     fn saw_grace(&self) -> bool {
+        // A successor was asked to end as what it was before.
+        if self.target.is_some_and(|t| t.role == Role::Successor) {
+            return true;
+        }
         let (step, at) = self.run.seen;
         self.sent.clock.monotonic.saturating_sub(at) >= GRACE
             && self.run.log.states_within(0, step).any(|machine| self.orphan_in(machine).is_some())
     }
 
     fn was_listed(&self) -> bool {
+        if self.target.is_some_and(|t| t.role == Role::Successor) {
+            return true;
+        }
         let listed: HashSet<ProcId> = self.run.first.iter().flat_map(Survey::orphans).map(|j| j.id).collect();
         self.target.is_some_and(|t| listed.contains(&t.root))
     }
 
     fn is_in_order(&self) -> bool {
-        self.sent.signal == Signal::Term
-            || self.before.iter().any(|s| {
+        match (self.sent.signal, self.target.and_then(|t| t.comeback)) {
+            (Signal::Term, None) => true,
+            (Signal::Term | Signal::Cont, Some(_)) => false,
+            // Right behind SIGTERM, to what was stopped.
+            (Signal::Cont, None) => {
+                self.before.last().is_some_and(|s| s.signal == Signal::Term)
+                    && self.sent.to.state.is_stopped()
+            }
+            // Its own time has passed since its start, or it came back once more.
+            (Signal::Kill, Some(comeback)) => {
+                let since_start = self.sent.clock.boottime - Duration::from_millis(self.sent.to.start.0 * 10);
+                comeback.times > 1 || since_start >= TERM_TIMEOUT
+            }
+            (Signal::Kill, None) => self.before.iter().any(|s| {
                 s.signal == Signal::Term && self.sent.clock.monotonic - s.clock.monotonic >= TERM_TIMEOUT
-            })
+            }),
+        }
     }
 
     fn is_no_repetition(&self) -> bool {

@@ -1,7 +1,7 @@
 //! W6: a failed look-up is never read as "the owner is gone", nor a partial census as a whole one.
 
 use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, When, pid};
-use reaper_platform::{Here, Pid, RuntimeUnit, StartTime, Why};
+use reaper_platform::{Here, Pid, RuntimeUnit, Why};
 
 use crate::paper::sweep::{Ledger, PATIENT, play, scan, sweep};
 use crate::paper::{lease, policy, whereabouts};
@@ -32,22 +32,52 @@ fn w06_an_owner_that_cannot_be_looked_up_may_be_alive() {
     spares(&world([owned]), Method::Glance, Some(pid(4_000)));
 }
 
-/// In a container an owner may be outside, where it cannot be seen: it is, if it is older than PID 1.
+/// In a container an owner may be outside, where it cannot be seen. Only a lease that names our own PID namespace, or an
+/// owner that is seen alive, says anything there.
 #[test]
-fn w06_an_owner_that_may_be_outside_may_be_alive() {
-    let leased = Process::new(400, "worker").env("REAPER_MANAGED", "1").session(0).group(0);
-    let machine = world([leased.env("REAPER_OWNER", &lease(4_000, 5))]);
+fn b25_an_owner_that_may_be_outside_may_be_alive() {
     let here = Here { pid_namespace: 7, ..whereabouts() };
-    let sweep = |machine: &Machine, script| {
-        let host = FakeHost::new(here.clone(), machine.clone(), script);
+    let signalled = |lease: &str, others: &[Process]| {
+        let leased = Process::new(400, "worker").env("REAPER_MANAGED", "1").session(0).group(0);
+        let machine = world([leased.env("REAPER_OWNER", lease)].into_iter().chain(others.iter().cloned()));
+        let host = FakeHost::new(here.clone(), machine, Script::new());
         sweep(&host, &policy(), PATIENT, &mut Ledger::new(&host)).signalled()
     };
-    assert_eq!(sweep(&machine, Script::new()), [400]);
-    let unseen = When::Every(Method::Glance, Some(pid(1)));
-    assert_eq!(sweep(&machine, Script::new().at(unseen, failure())), [0; 0]);
-    let mut younger = machine;
-    younger.processes.get_mut(&pid(1)).unwrap().start = StartTime(6);
-    assert_eq!(sweep(&younger, Script::new()), [0; 0]);
+    assert_eq!(signalled(&format!("{}:7", lease(4_000, 5)), &[]), [400], "it was in here, and is dead");
+    assert_eq!(signalled(&lease(4_000, 5), &[]), [0; 0], "nothing says where it was");
+    assert_eq!(signalled(&lease(4_000, 500_000), &[]), [0; 0], "nor does it that it is younger than we are");
+    assert_eq!(signalled(&format!("{}:8", lease(4_000, 5)), &[]), [0; 0], "it was elsewhere");
+    let owner = Process::new(4_000, "app").started(5);
+    assert_eq!(signalled(&lease(4_000, 5), &[owner]), [0; 0], "it is seen alive");
+}
+
+/// Starts of two time namespaces cannot be compared.
+#[test]
+fn b26_an_owner_in_another_time_namespace_is_not_called_dead() {
+    let here = whereabouts();
+    let signalled = |lease: &str, holder: Process| {
+        let leased =
+            Process::new(400, "worker").env("REAPER_MANAGED", "1").session(0).group(0).started(2_000);
+        let host =
+            FakeHost::new(here.clone(), world([leased.env("REAPER_OWNER", lease), holder]), Script::new());
+        sweep(&host, &policy(), PATIENT, &mut Ledger::new(&host)).signalled()
+    };
+    let ours = format!("{}:{}", lease(4_000, 5), here.pid_namespace);
+    let holder = |start: u64| Process::new(4_000, "app").started(start);
+    let elsewhere = |start: u64| Process { time_namespace: 9, ..holder(start) };
+    assert_eq!(signalled(&ours, holder(1_500)), [400], "the number is another's, in our own time");
+    assert_eq!(signalled(&ours, elsewhere(1_500)), [0; 0], "it may be the owner, by another clock");
+    assert_eq!(signalled(&ours, elsewhere(2_500)), [400], "it is younger than what the owner started");
+    let hidden = Process { closed: Some(Why::Denied), ..holder(1_500) };
+    assert_eq!(signalled(&ours, hidden), [0; 0], "by which clock it was started cannot be read");
+    let named = format!("{ours}:time=9");
+    assert_eq!(signalled(&named, holder(1_500)), [0; 0], "the lease is by another clock than ours");
+    assert_eq!(signalled(&named, Process::new(4_001, "app")), [400], "no process has the number");
+    assert_eq!(
+        signalled(&format!("{ours}:cgroup=9"), Process::new(4_001, "app")),
+        [0; 0],
+        "a field of later"
+    );
 }
 
 #[test]

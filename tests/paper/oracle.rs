@@ -70,6 +70,7 @@ impl<'a> Oracle<'a> {
             && self.is_unsupervised(p, &line, end)
             && self.is_unclaimed(p, families, &line)
             && self.is_unprotected(p)
+            && self.is_unguarded(p, families)
             && !line.iter().any(|w| self.our_line().contains(w))
     }
 
@@ -92,7 +93,8 @@ impl<'a> Oracle<'a> {
         while let Some(parent) = tops.pop() {
             for child in self.machine.children(parent) {
                 // What hangs below a protected process is its own; one that cannot be read may be one.
-                if !self.is_unprotected(child) || !child.has_memory() || !is_readable(child) {
+                let is_open = self.is_unprotected(child) && self.is_unguarded(child, &families);
+                if !is_open || !child.has_memory() || !is_readable(child) {
                     continue;
                 }
                 tops.push(child.pid);
@@ -114,7 +116,44 @@ impl<'a> Oracle<'a> {
     /// What every member of a tree must pass by itself: `user`, `marker`, `unprotected`, and no daemon.
     pub fn may_go_along(&self, p: &Process, families: &[&Family]) -> bool {
         let marked: Vec<&Family> = families.iter().copied().filter(|f| carries(p, f)).collect();
-        !marked.is_empty() && self.is_ours(p) && self.is_unprotected(p) && !self.is_daemon(p, &marked)
+        !marked.is_empty()
+            && self.is_ours(p)
+            && self.is_unprotected(p)
+            && self.is_unguarded(p, families)
+            && !self.is_daemon(p, families)
+    }
+
+    /// Whether nothing spares it but its own name: what the profiles for any program protect, what it accepts connections
+    /// on, and what hangs below it.
+    fn is_unguarded(&self, p: &Process, families: &[&Family]) -> bool {
+        let is_any = families.iter().any(|f| f.programs.is_none());
+        if is_any && is_for_a_person(p) {
+            return false;
+        }
+        let is_agent = is_an_agent(p);
+        // Of one whose descriptors cannot be read it cannot be told.
+        let may_listen = |q: &Process| !is_an_agent(q) && (!q.listeners.is_empty() || !is_open_to_us(q));
+        if may_listen(p) && p.has_memory() {
+            return false;
+        }
+        let mut below: Vec<&Process> = self.machine.children(p.pid).collect();
+        while let Some(q) = below.pop() {
+            below.extend(self.machine.children(q.pid));
+            if !q.has_memory() {
+                continue;
+            }
+            let stays = PROTECTED.iter().any(|name| is_called_widely(q, name))
+                || (is_any && is_for_a_person(q))
+                || (is_readable(q)
+                    && has(q, "REAPER_KEEP")
+                    && !value(q, "REAPER_KEEP").is_some_and(|v| is_a_no(&v)))
+                || self.is_daemon(q, families);
+            let listens = may_listen(q) && (q.ids.real == p.ids.real || is_open_to_us(q));
+            if (is_any || is_wrapper(p)) && stays || !is_agent && listens {
+                return false;
+            }
+        }
+        true
     }
 
     fn is_ours(&self, p: &Process) -> bool {
@@ -126,11 +165,23 @@ impl<'a> Oracle<'a> {
     fn line(&self, p: &Process) -> (Vec<Pid>, Option<&'a Process>) {
         let mut line = Vec::new();
         let mut at = p.ppid.and_then(|pid| self.machine.get(pid));
-        while let Some(elder) = at.filter(|e| is_marked_wrapper(e) && !self.is_adopter(Some(e.pid))) {
+        let is_climbed =
+            |e: &&Process| is_marked_wrapper(e) && !self.is_adopter(Some(e.pid)) && !self.is_host(e);
+        while let Some(elder) = at.filter(is_climbed) {
             line.push(elder.pid);
             at = elder.ppid.and_then(|pid| self.machine.get(pid));
         }
         (line, at)
+    }
+
+    /// Whether a wrapper waits for several marked programs, or may: then it is their living parent.
+    fn is_host(&self, wrapper: &Process) -> bool {
+        let ours = |c: &&Process| c.has_memory() && c.ids.effective == self.here.uid;
+        let children: Vec<&Process> = self.machine.children(wrapper.pid).filter(ours).collect();
+        let is_marked = |c: &&&Process| FAMILIES.iter().any(|f| carries(c, f));
+        let marked = children.iter().filter(is_marked).count();
+        let unclear = children.iter().filter(|c| !is_readable(c)).count();
+        marked >= 2 || marked == 1 && unclear > 0
     }
 
     fn is_adopter(&self, who: Option<Pid>) -> bool {
@@ -147,7 +198,7 @@ impl<'a> Oracle<'a> {
         if !self.is_adopter(Some(end.pid)) {
             return No;
         }
-        if end.pid != Pid::INIT || INITS.iter().any(|init| is_called(end, init)) {
+        if end.pid != Pid::INIT || INITS.iter().any(|init| is_called_widely(end, init)) {
             return Yes;
         }
         // A PID 1 that may have started it: somebody in between must be proven to have died.
@@ -164,8 +215,8 @@ impl<'a> Oracle<'a> {
 
     fn is_daemon(&self, p: &Process, families: &[&Family]) -> bool {
         let has = |arg: &str| p.argv.iter().skip(1).any(|a| a == arg.as_bytes());
-        (is_called(p, "claude") && has("daemon"))
-            || (is_called(p, "codex") && has("--managed-daemon"))
+        (is_called_widely(p, "claude") && has("daemon"))
+            || (is_called_widely(p, "codex") && has("--managed-daemon"))
             || families.iter().any(|f| f.stays_with.iter().any(|arg| has(arg)))
     }
 
@@ -179,7 +230,7 @@ impl<'a> Oracle<'a> {
             None => true,
         };
         let command = end
-            .filter(|init| init.argv.len() > 1 && ONE_COMMAND.iter().any(|name| is_called(init, name)))
+            .filter(|init| init.argv.len() > 1 && ONE_COMMAND.iter().any(|name| is_called_widely(init, name)))
             .and_then(|init| self.machine.children(init.pid).min_by_key(|c| (c.start, c.pid)));
         executed.is_none_or(|pid| !own.contains(&pid))
             && !in_services.filter(|u| u.name.ends_with(".service")).any(|u| is_main(&u))
@@ -210,7 +261,7 @@ impl<'a> Oracle<'a> {
         }
         for family in families {
             if family.owner_pid_env.is_some_and(|name| self.is_owned_by_pid(p, name))
-                || family.owner_env.is_some_and(|name| self.is_held(p, name))
+                || family.owner_env.is_some_and(|name| self.is_held(p, name, families))
             {
                 return false;
             }
@@ -220,7 +271,7 @@ impl<'a> Oracle<'a> {
                 let Some(leader) = self.machine.get(leader).filter(|l| l.has_memory()) else { return true };
                 leader.ids.real != p.ids.real
                     || (is_readable(leader) && !families.iter().any(|f| carries(leader, f)))
-                    || (is_readable(leader) && !self.is_in_place(leader))
+                    || (is_readable(leader) && !self.would_stay(leader, families))
             },
         )
     }
@@ -236,8 +287,8 @@ impl<'a> Oracle<'a> {
         owner.is_some_and(|o| o.pid != p.pid && !o.is_dead() && o.start <= p.start)
     }
 
-    /// Whether a process in its place holds the same value. Who hangs below a holder counts with that one.
-    fn is_held(&self, p: &Process, name: &str) -> bool {
+    /// Whether a process that would stay holds the same value.
+    fn is_held(&self, p: &Process, name: &str, families: &[&Family]) -> bool {
         if !has(p, name) {
             return false;
         }
@@ -255,16 +306,35 @@ impl<'a> Oracle<'a> {
             let is_hidden = !is_readable(h) && may_be_an_agent(h);
             h.ids.effective == p.ids.real && h.has_memory() && (is_torn || is_hidden)
         });
-        let is_top = |h: &Process| !holders.iter().any(|other| Some(other.pid) == h.ppid);
-        unclear || holders.iter().any(|h| is_top(h) && self.is_in_place(h))
+        unclear || holders.iter().any(|h| self.would_stay(h, families))
     }
 
-    /// Whether a process is where somebody put it: its parent lives, or a service manager runs it.
-    fn is_in_place(&self, p: &Process) -> bool {
-        let (line, end) = self.line(p);
-        self.is_orphaned(p, &line, end) != Yes
-            || !self.is_unsupervised(p, &line, end)
-            || self.is_daemon(p, &[])
+    /// Whether a process goes on however the run ends: climbing from it meets one without the marks, a kept or supervised
+    /// one or, above it, a protected one, before the first adopter; or there is no adopter that cannot have started it.
+    fn would_stay(&self, p: &Process, families: &[&Family]) -> bool {
+        let mut at = p;
+        for _ in 0..=self.machine.processes.len() {
+            let is_marked = families.iter().any(|f| carries(at, f));
+            let keeps = has(at, "REAPER_KEEP") && !value(at, "REAPER_KEEP").is_some_and(|v| is_a_no(&v));
+            let is_above = at.pid != p.pid;
+            let is_protected = PROTECTED.iter().any(|name| is_called_widely(at, name))
+                || families.iter().any(|f| f.programs.is_none()) && is_for_a_person(at);
+            let parent = at.ppid.and_then(|pid| self.machine.get(pid));
+            if !is_marked
+                || keeps
+                || self.is_daemon(at, families)
+                || is_above && is_protected
+                || !self.is_unsupervised(at, &[], parent)
+            {
+                return true;
+            }
+            let Some(parent) = parent else { return true };
+            if self.is_adopter(Some(parent.pid)) {
+                return self.is_orphaned(at, &[], Some(parent)) != Yes;
+            }
+            at = parent;
+        }
+        true
     }
 
     fn our_line(&self) -> BTreeSet<Pid> {
@@ -278,6 +348,6 @@ impl<'a> Oracle<'a> {
 
     pub fn is_unprotected(&self, p: &Process) -> bool {
         let keep = !has(p, "REAPER_KEEP") || value(p, "REAPER_KEEP").is_some_and(|v| is_a_no(&v));
-        keep && !PROTECTED.iter().any(|name| is_called(p, name)) && !self.our_line().contains(&p.pid)
+        keep && !PROTECTED.iter().any(|name| is_called_widely(p, name)) && !self.our_line().contains(&p.pid)
     }
 }

@@ -112,8 +112,35 @@ pub fn may_be_an_agent(p: &Process) -> bool {
     named || p.comm == b"node"
 }
 
-/// Whether one of a process's names is this one, alone or followed by `-`, `_` or `.`.
+/// Agents by name, whatever profile is asked; scenes use these of the real list.
+pub fn is_an_agent(p: &Process) -> bool {
+    AGENTS.iter().chain(&["my-agent"]).any(|name| is_called(p, name))
+}
+
+/// Whether a profile for any program protects it, because an agent starts such for a person.
+pub fn is_for_a_person(p: &Process) -> bool {
+    ["vim", "postgres"].iter().any(|name| is_called_widely(p, name))
+}
+
+/// Whether we, an ordinary user, may look at its descriptors.
+pub fn is_open_to_us(p: &Process) -> bool {
+    p.closed.is_none() && [p.ids.real, p.ids.effective, p.ids.saved] == [Uid(1000); 3]
+}
+
+/// Whether one of a process's names is this one and nothing behind it.
 pub fn is_called(p: &Process, name: &str) -> bool {
+    names(p).iter().any(|n| n == name.as_bytes())
+}
+
+/// Whether one of a process's names is this one, alone or followed by `-`, `_` or `.`.
+pub fn is_called_widely(p: &Process, name: &str) -> bool {
+    names(p).iter().any(|n| {
+        n.strip_prefix(name.as_bytes())
+            .is_some_and(|rest| rest.first().is_none_or(|b| [b'-', b'_', b'.'].contains(b)))
+    })
+}
+
+fn names(p: &Process) -> Vec<Vec<u8>> {
     let base = |path: &[u8]| path.rsplit(|b| *b == b'/').next().unwrap_or_default().to_vec();
     let exe = base(p.exe.strip_suffix(b" (deleted)").unwrap_or(&p.exe));
     let mut names = vec![exe.clone()];
@@ -125,8 +152,5 @@ pub fn is_called(p: &Process, name: &str) -> bool {
         names.retain(|n| n != b"node");
         names.extend(p.argv.get(1).map(|script| base(script.strip_suffix(b".js").unwrap_or(script))));
     }
-    names.iter().any(|n| {
-        n.strip_prefix(name.as_bytes())
-            .is_some_and(|rest| rest.first().is_none_or(|b| [b'-', b'_', b'.'].contains(b)))
-    })
+    names
 }

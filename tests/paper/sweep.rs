@@ -121,6 +121,13 @@ pub fn scan(machine: &Machine, policy: &Arc<Policy>) -> Run {
 
 /// Sweeps as `reaper scan --yes` does.
 pub fn sweep(host: &FakeHost, policy: &Arc<Policy>, limit: Duration, ledger: &mut Ledger) -> Run {
+    let mut run = sweep_with(host, policy, limit, ledger);
+    run.records = ledger.records.clone();
+    run
+}
+
+/// The same with a history of the scene's own.
+pub fn sweep_with(host: &FakeHost, policy: &Arc<Policy>, limit: Duration, ledger: &mut dyn Account) -> Run {
     let mut run = Run {
         first: None,
         last: None,
@@ -134,7 +141,6 @@ pub fn sweep(host: &FakeHost, policy: &Arc<Policy>, limit: Duration, ledger: &mu
         log: Log::default(),
     };
     run.error = steps(host, policy, limit, ledger, &mut run).err();
-    run.records = ledger.records.clone();
     run.log = host.log();
     run
 }
@@ -143,7 +149,7 @@ fn steps(
     host: &FakeHost,
     policy: &Arc<Policy>,
     limit: Duration,
-    ledger: &mut Ledger,
+    ledger: &mut dyn Account,
     run: &mut Run,
 ) -> Result<(), HostError> {
     let scope = Scope::User(host.here().uid);

@@ -84,6 +84,18 @@ pub fn matches(expected: &[String], actual: &[String]) -> bool {
     }
 }
 
+/// What a launcher must write is told in one place, and copied from there.
+#[test]
+fn the_lease_is_described_in_the_words_of_the_code_that_reads_it() {
+    let plain = |text: &str| text.replace("\n> ", " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    assert!(
+        plain(&readme).contains(&plain(reaper::owner::TEXT)),
+        "README.md lacks:\n{}",
+        reaper::owner::TEXT
+    );
+}
+
 #[test]
 fn only_numbers_times_and_sizes_are_replaced() {
     for (line, expected) in [

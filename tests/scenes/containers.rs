@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use reaper_testkit::{Alive, Shape, Stage, Troupe, here, play, skip};
+use reaper_testkit::{Shape, Stage, Troupe, here, play, skip};
 use serde_json::Value;
 
 use crate::common::{Ran, Reaper};
 use crate::moments::next_tick;
 use crate::pods::{Inmate, Pod};
 use crate::support::{
-    ACT, act, dead_lease, doubted, ended, home, lease, marked, only, program, spared, untouched,
+    ACT, act, dead_lease, doubted, ended, home, lease, marked, of_no_namespace, only, pid_namespace, program,
+    spared, untouched,
 };
 
 /// Starts a container, or says why not.
@@ -185,15 +186,17 @@ fn w22_an_owner_outside_the_container_cannot_be_called_dead_inside() {
         // A launcher on the host stamps what it starts, and starts it in a container: its number means nothing there.
         let launcher = troupe.actor("launcher").own_session().child();
         next_tick();
-        let stamp = format!("export REAPER_MANAGED=1 REAPER_OWNER={}", lease(&launcher));
+        // Its lease does not even say so.
+        let lease = of_no_namespace(&lease(&launcher));
+        let stamp = format!("export REAPER_MANAGED=1 REAPER_OWNER={lease}");
         let command = format!("{stamp}; setsid {} acp & wait", goose.display());
         let pod = pod!(&troupe, &command, "bash");
         let main = pod.find("goose", |one| one.ppid == 1);
-        let left = leave(&pod, &format!("REAPER_MANAGED=1 REAPER_OWNER={}", lease(&launcher)), &opencode);
+        let left = leave(&pod, &format!("REAPER_MANAGED=1 REAPER_OWNER={lease}"), &opencode);
         let plain = leave(&pod, "", &program(&troupe, "codex"));
         let ran = pod.act().expect_code(4);
         inside_spared(&ran, &main, "unknown", "orphan", "may have started it");
-        inside_spared(&ran, &left, "unknown", "unclaimed", "its owner, pid");
+        inside_spared(&ran, &left, "unknown", "unclaimed", "its lease names no PID namespace");
         inside_ended(&ran, &plain);
     });
 }
@@ -206,23 +209,16 @@ fn w22_an_owner_that_names_another_pid_namespace_cannot_be_called_dead_inside() 
         // Younger than the container, so that only the namespace in the lease tells that it is outside.
         next_tick();
         let launcher = troupe.actor("launcher").own_session().child();
-        let namespace = |of: &Alive| namespace_of(of.pid);
-        let outside = format!("{}:{}", lease(&launcher), namespace(&launcher));
+        let outside = lease(&launcher);
         let inside = pod.find("pause", |one| one.pid == 1);
-        let dead = lease(&launcher).replacen(&launcher.pid.to_string(), "30000", 1);
-        let dead = format!("{dead}:{}", namespace(&inside.alive));
+        let dead = of_no_namespace(&outside).replacen(&launcher.pid.to_string(), "30000", 1);
+        let dead = format!("{dead}:{}", pid_namespace(inside.alive.pid));
         let wanted = leave(&pod, &format!("REAPER_OWNER={outside}"), &program(&troupe, "opencode"));
         let orphan = leave(&pod, &format!("REAPER_OWNER={dead}"), &program(&troupe, "codex"));
         let ran = pod.act().expect_code(4);
         inside_spared(&ran, &wanted, "unknown", "unclaimed", "it is in another PID namespace");
         inside_ended(&ran, &orphan);
     });
-}
-
-/// The inode of a process's PID namespace.
-fn namespace_of(pid: i32) -> String {
-    let link = std::fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap();
-    link.to_str().unwrap().chars().filter(char::is_ascii_digit).collect()
 }
 
 fn parents_outside() {

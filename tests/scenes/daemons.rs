@@ -6,8 +6,8 @@ use reaper_testkit::{Actor, Alive, Stage, Troupe, here, play, skip};
 
 use crate::common::{Reaper, set_mode};
 use crate::support::{
-    ACT, MARK, act, dead_lease, decided, ended, explain, home, left_alone, marked, only, orphan, spared,
-    until,
+    ACT, MARK, act, dead_lease, decided, ended, explain, finding, home, left_alone, marked, only, orphan,
+    spared, until,
 };
 
 /// All that could be held against a process: both launchers' markers, and an owner that is provably dead.
@@ -33,7 +33,7 @@ fn w03_daemons_that_serve_the_whole_session_are_never_touched() {
             daemon("zellij", &["zellij", "--server", "/run/user/1000/zellij/0.40.1/x"]),
             daemon("mosh-server", &["mosh-server", "new"]),
             daemon("ssh-agent", &["ssh-agent", "-s"]),
-            daemon("gpg-agent", &["gpg-agent", "--homedir", "/home/a/.gnupg", "--daemon"]),
+            daemon("gpg-agent", &["gpg-agent", "--homedir", "/home/a/.gnupg", "--server"]),
             daemon("scdaemon", &["scdaemon", "--multi-server"]),
             daemon("dbus-daemon", &["dbus-daemon", "--session", "--fork"]),
             daemon("java", &["/opt/jdk/bin/java", "-cp", "/opt/gradle/lib/gradle-launcher.jar", java, "8.5"]),
@@ -41,13 +41,24 @@ fn w03_daemons_that_serve_the_whole_session_are_never_touched() {
             daemon("sccache", &["sccache"]),
             daemon("watchman", &["watchman", "--foreground", "--logfile=/tmp/log"]),
             daemon("git", &["git", "gc", "--auto", "--quiet"]),
-            daemon("git", &["git", "maintenance", "run", "--auto", "--detach"]),
-            daemon("git", &["git", "fsmonitor--daemon", "run", "--detach"]),
+            daemon("git", &["git", "maintenance", "run", "--auto"]),
+            daemon("git", &["git", "fsmonitor--daemon", "run"]),
             daemon("adb", &["adb", "-L", "tcp:5037", "fork-server", "server"]),
             daemon("chrome_crashpad_handler", &["chrome_crashpad_handler", "--monitor-self"]),
         ];
+        // Under the profile for any program these arguments alone keep a process; their names would, too.
+        let detached = [
+            daemon("gpg-agent", &["gpg-agent", "--homedir", "/home/a/.gnupg", "--daemon"]),
+            daemon("git", &["git", "maintenance", "run", "--auto", "--detach"]),
+            daemon("git", &["git", "fsmonitor--daemon", "run", "--detach"]),
+        ];
         let unprotected = daemon("anything", &["anything", "--server"]);
         let ran = act(&troupe).run().expect_code(0);
+        for one in &detached {
+            spared(&ran, one, "unsupervised", "a daemon that was started on purpose");
+            let protected = finding(&explain(&troupe, one), "unprotected").unwrap();
+            assert!(protected["evidence"].as_str().unwrap().ends_with("is never touched"), "{protected}");
+        }
         for one in &daemons {
             spared(&ran, one, "unprotected", "is never touched");
             only(&troupe, one, "unprotected");
@@ -125,7 +136,7 @@ fn w03_a_real_tmux_and_its_panes_survive() {
         ended(&ran, &orphan);
         assert!(server.is_alive() && pane.is_alive(), "{}", ran.stdout);
         let judged = explain(&troupe, &server);
-        assert_eq!(crate::support::finding(&judged, "unprotected").unwrap()["answer"], "no", "{judged:#}");
+        assert_eq!(finding(&judged, "unprotected").unwrap()["answer"], "no", "{judged:#}");
         decided(&explain(&troupe, &pane), "spare", "orphan", "is alive");
     });
 }

@@ -1,5 +1,6 @@
 //! The process that was judged is the one that is signalled, and not its successor.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use reaper_testkit::{IdMap, Shape, Stage, Troupe, here, play, recycle_pid};
@@ -8,14 +9,20 @@ use serde_json::Value;
 use crate::common::Reaper;
 use crate::moments::{SHAPE, acting, interposed, next_tick, signalled, target, twin, what};
 use crate::support::{
-    LONG, Running, act, decided, ended, home, marked, orphan, records, untouched, wait_for_sighting,
+    LONG, Running, act, decided, ended, home, marked, orphan, program, records, untouched, wait_for_sighting,
 };
 
 fn reused_between_term_and_kill() {
     let troupe = Troupe::new();
     let deaf = twin(&troupe).behave("ignore-term").orphan_of_dead_leader();
-    let other = marked(&troupe, "claude").behave("ignore-term").orphan_of_dead_leader();
+    // Of a program file of its own: the stand-ins of a troupe are one file under many names.
+    let apart = troupe.directory().join("apart");
+    fs::create_dir(&apart).unwrap();
+    fs::copy(program(&troupe, "claude"), apart.join("claude")).unwrap();
+    let other = marked(&troupe, "claude").exe_dir(apart).behave("ignore-term").orphan_of_dead_leader();
     let run = signalled(&troupe);
+    // What starts in the tick in which a target of the same program ends may be what that one became.
+    next_tick();
     let next = recycle_pid(&deaf, &twin(&troupe), SHAPE).unwrap();
     assert_eq!(next.pid, deaf.pid);
     let ran = run.finish().expect_code(0);

@@ -22,7 +22,6 @@ mod identity;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
-#[cfg(test)]
 mod markers;
 #[cfg(test)]
 mod moments;

@@ -1,9 +1,9 @@
 //! Reaper among its own targets: run by an agent, from a hook, or twice at once.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use reaper_testkit::{Alive, Stage, Troupe, here, play};
+use reaper_testkit::{Actor, Alive, Stage, Troupe, here, play};
 use serde_json::Value;
 
 use crate::common::Ran;
@@ -14,15 +14,19 @@ use crate::support::{
 
 const REAPER: &str = env!("CARGO_BIN_EXE_reaper");
 
-/// Lets `by` run reaper the way hooks do, through `sh -c` in `sh -c`, and gives what it said and the shells.
-fn hook(troupe: &Troupe, by: &Alive, reaper: &Path) -> Ran {
+/// Lets `by` run reaper the way hooks do, through `sh -c` in `sh -c`, and gives what it said.
+fn hook(troupe: &Troupe, by: &Alive) -> Ran {
+    hook_in(troupe, by, marked(troupe, "sh"))
+}
+
+/// The same in this shell.
+fn hook_in(troupe: &Troupe, by: &Alive, shell: Actor) -> Ran {
     let out = troupe.directory().join("hook");
-    let command = format!("{} {}", reaper.display(), ACT.join(" "));
+    let command = format!("{REAPER} {}", ACT.join(" "));
     // What follows the command keeps each shell there while it runs.
     let inner = format!("{command} >{0}.out 2>{0}.err; echo $? >{0}.code; exit 0", out.display());
     let outer = format!("sh -c \"{}\"; exit $?", inner.replace('$', "\\$"));
-    let shell = marked(troupe, "sh").foreign("/bin/sh").args(["-c", &outer]).env("HOME", home(troupe));
-    let shell = shell.under(by);
+    let shell = shell.foreign("/bin/sh").args(["-c", &outer]).env("HOME", home(troupe)).under(by);
     assert!(shell.wait_gone(LONG), "the hook does not end");
     let read = |what: &str| fs::read_to_string(out.with_extension(what)).unwrap_or_default();
     let code = read("code").trim().parse().unwrap_or(-1);
@@ -36,7 +40,7 @@ fn a_hook_of_an_orphaned_agent() {
     let agent = orphan(&troupe);
     let busy = marked(&troupe, "esbuild").under(&agent);
     let another = orphan(&troupe);
-    let ran = hook(&troupe, &agent, Path::new(REAPER));
+    let ran = hook(&troupe, &agent);
     spared(&ran, &agent, "unprotected", SELF);
     assert!(busy.is_alive(), "what our ancestor started is not ours to end");
     ended(&ran, &another);
@@ -61,11 +65,28 @@ fn w12_nor_what_wraps_that_agent() {
         let agent = marked(&troupe, "claude-agent-acp").under(&shell);
         let sibling = marked(&troupe, "goose").under(&shell);
         let another = orphan(&troupe);
-        let ran = hook(&troupe, &agent, Path::new(REAPER));
+        let ran = hook(&troupe, &agent);
         spared(&ran, &agent, "unprotected", SELF);
+        spared(&ran, &sibling, "orphan", "runs several marked programs: their host");
+        assert!(npx.is_alive() && shell.is_alive());
+        ended(&ran, &another);
+    });
+}
+
+#[test]
+fn w12_nor_what_wraps_it_and_another() {
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let npx = marked(&troupe, "npm").argv(["npm exec claude-agent-acp"]).orphan_of_dead_leader();
+        let shell = marked(&troupe, "sh").args(["-c", "claude-agent-acp"]).under(&npx);
+        // Without the marker it makes the shell no host, which would spare its sibling by itself.
+        let agent = troupe.actor("claude-agent-acp").under(&shell);
+        let sibling = marked(&troupe, "goose").under(&shell);
+        let another = orphan(&troupe);
+        let ran = hook_in(&troupe, &agent, troupe.actor("sh"));
         // Its wrappers are ours too, so a sibling cannot be ended with the whole chain above it.
         spared(&ran, &sibling, "unprotected", SELF);
-        assert!(npx.is_alive() && shell.is_alive());
+        assert!(npx.is_alive() && shell.is_alive() && agent.is_alive());
         ended(&ran, &another);
     });
 }
@@ -73,14 +94,20 @@ fn w12_nor_what_wraps_that_agent() {
 #[test]
 fn w12_nor_a_shell_that_is_all_that_is_left_of_it() {
     play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let shell = marked(&troupe, "bash").orphan_of_dead_leader();
-        let fellow = marked(&troupe, "claude").own_session().under(&shell);
-        let another = orphan(&troupe);
-        let ran = hook(&troupe, &shell, Path::new(REAPER));
-        spared(&ran, &fellow, "unprotected", SELF);
-        assert!(shell.is_alive());
-        ended(&ran, &another);
+        // With a marker of its own the hook makes the shell the host of both; without, the shell wraps its fellow.
+        for (is_marked, gate, words) in
+            [(true, "orphan", "runs several marked programs: their host"), (false, "unprotected", SELF)]
+        {
+            let troupe = Troupe::new();
+            let shell = marked(&troupe, "bash").orphan_of_dead_leader();
+            let fellow = marked(&troupe, "claude").own_session().under(&shell);
+            let another = orphan(&troupe);
+            let hook = if is_marked { marked(&troupe, "sh") } else { troupe.actor("sh") };
+            let ran = hook_in(&troupe, &shell, hook);
+            spared(&ran, &fellow, gate, words);
+            assert!(shell.is_alive());
+            ended(&ran, &another);
+        }
     });
 }
 
@@ -94,7 +121,7 @@ fn w27_an_ancestor_is_not_ended_as_a_member_of_anothers_tree() {
         launcher.kill();
         assert!(launcher.wait_collected(LONG) && fellow.wait_until(|fellow| fellow.ppid() == 1));
         assert_eq!(agent.pgid(), fellow.pgid());
-        let ran = hook(&troupe, &agent, Path::new(REAPER));
+        let ran = hook(&troupe, &agent);
         ended(&ran, &fellow);
         left_alone(&ran, &agent, SELF);
         spared(&ran, &agent, "unprotected", SELF);
@@ -144,7 +171,7 @@ fn w27_an_agent_below_the_users_shell_runs_it() {
         let shell = troupe.actor("zsh").own_session().child();
         let agent = marked(&troupe, "claude").under(&shell);
         let another = orphan(&troupe);
-        let ran = hook(&troupe, &agent, Path::new(REAPER));
+        let ran = hook(&troupe, &agent);
         assert!(agent.is_alive() && shell.is_alive());
         ended(&ran, &another);
     });

@@ -3,8 +3,8 @@
 use reaper_testkit::{Alive, Stage, Troupe, here, play};
 
 use crate::support::{
-    LONG, act, dead_lease, decided, doubted, ended, explain, lease, marked, only, ordinary_user, orphan,
-    spared,
+    LONG, act, dead_lease, decided, doubted, ended, explain, lease, marked, of_no_namespace, only,
+    ordinary_user, orphan, spared,
 };
 
 const NONCE: &str = "BUZZ_MANAGED_AGENT_START_NONCE";
@@ -136,8 +136,8 @@ fn w06_an_owner_that_cannot_be_understood_is_not_dead() {
         let troupe = Troupe::new();
         let orphan = orphan(&troupe);
         let dead = dead_lease(&troupe);
-        let (pid, rest) = dead.split_once(':').unwrap();
-        let (ticks, boot) = rest.split_once(':').unwrap();
+        let parts: Vec<&str> = dead.split(':').collect();
+        let [pid, ticks, boot, namespace] = parts[..] else { panic!("{dead}") };
         let odd = [
             String::new(),
             pid.to_owned(),
@@ -150,15 +150,24 @@ fn w06_an_owner_that_cannot_be_understood_is_not_dead() {
             format!("0:{ticks}:{boot}"),
             format!("{pid}9999999999:{ticks}:{boot}"),
             format!("{pid}:{ticks}:00000000-0000-4000-8000-000000000000"),
+            format!("{pid}:{ticks}:00000000-0000-4000-8000-000000000000:{namespace}"),
+            format!("{dead}:"),
+            format!("{dead} "),
+            format!("{dead}:more"),
+            format!("{pid}:{ticks}:{boot}:-{namespace}"),
             "x".repeat(5000),
         ]
         .map(|lease| marked(&troupe, "goose").env("REAPER_OWNER", lease).orphan_of_dead_leader());
         let twice = marked(&troupe, "goose").env("REAPER_OWNER", &dead).env_raw("REAPER_OWNER=1:1:1");
         let twice = twice.orphan_of_dead_leader();
+        // In a PID namespace of its own a number alone says nothing of somebody dead.
+        let of_nowhere = marked(&troupe, "goose").env("REAPER_OWNER", of_no_namespace(&dead));
+        let of_nowhere = of_nowhere.orphan_of_dead_leader();
         let ran = act(&troupe).run().expect_code(4);
         for one in odd.iter().chain([&twice]) {
             doubted(&ran, one, "unclaimed", "REAPER_OWNER is there and cannot be understood");
         }
+        doubted(&ran, &of_nowhere, "unclaimed", "its lease names no PID namespace");
         ended(&ran, &orphan);
     });
 }

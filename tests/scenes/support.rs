@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reaper_testkit::{Actor, Alive, IdMap, Stage, Troupe};
@@ -171,7 +171,11 @@ pub struct Running(Child);
 
 impl Running {
     pub fn start(reaper: Reaper) -> Self {
-        let mut command = reaper.command();
+        Self::spawn(reaper.command())
+    }
+
+    /// By way of another program (see [`Reaper::through`]).
+    pub fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(command.spawn().unwrap())
     }
@@ -197,10 +201,21 @@ pub fn program(troupe: &Troupe, name: &str) -> PathBuf {
     path
 }
 
-/// `REAPER_OWNER` for this owner.
+/// `REAPER_OWNER` for this owner, with its PID namespace.
 pub fn lease(owner: &Alive) -> String {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    format!("{}:{}:{}", owner.pid, owner.start_ticks(), boot.trim())
+    format!("{}:{}:{}:{}", owner.pid, owner.start_ticks(), boot.trim(), pid_namespace(owner.pid))
+}
+
+/// The inode of a process's PID namespace.
+pub fn pid_namespace(pid: i32) -> String {
+    let link = fs::read_link(format!("/proc/{pid}/ns/pid")).unwrap();
+    link.to_str().unwrap().chars().filter(char::is_ascii_digit).collect()
+}
+
+/// The same lease as launchers wrote it that know of no namespaces.
+pub fn of_no_namespace(lease: &str) -> String {
+    lease.rsplit_once(':').unwrap().0.to_owned()
 }
 
 /// A lease of an owner that has ended.

@@ -20,6 +20,8 @@ pub struct Birth {
     pub is_agent: bool,
     /// Opted out, or of a program that is never touched.
     pub is_protected: bool,
+    /// Opted out.
+    pub is_kept: bool,
     /// `sh` or `npm`, and marked.
     pub is_wrapper: bool,
     pub group: i32,
@@ -106,7 +108,23 @@ impl Ledger {
         self.may_end(who) && self.births[who].is_agent && self.is_orphan(who, at_ns)
     }
 
-    /// A live process in its place that leads its group or session and is marked.
+    /// Whether it goes on however the run ends: climbing from it meets one without the marker, or one that opted out, or,
+    /// above it, one that is never touched, before whoever adopts.
+    fn would_stay(&self, who: usize, at_ns: u64) -> bool {
+        let mut at = who;
+        loop {
+            let birth = &self.births[at];
+            if !birth.is_marked || birth.is_kept || (at != who && birth.is_protected) {
+                return true;
+            }
+            if birth.is_left || birth.parent == 0 || !self.is_alive(birth.parent, at_ns) {
+                return false;
+            }
+            at = birth.parent;
+        }
+    }
+
+    /// A live process that leads its group or session, is marked, and would stay.
     fn claimed_by(&self, who: usize, at_ns: u64) -> Option<usize> {
         let birth = &self.births[who];
         (1..self.births.len()).find(|&other| {
@@ -115,7 +133,7 @@ impl Ledger {
                 && (pid == birth.group || pid == birth.session)
                 && self.births[other].is_marked
                 && self.is_alive(other, at_ns)
-                && !self.is_orphan(other, at_ns)
+                && self.would_stay(other, at_ns)
         })
     }
 
@@ -198,10 +216,23 @@ impl Ledger {
         wrong
     }
 
+    /// Whether the wrapper above it may once have had another child beside it: then it is their host for its life.
+    fn has_a_host(&self, who: usize) -> bool {
+        let (birth, all) = (&self.births[who], 1..self.births.len());
+        let siblings = || all.clone().filter(|&other| self.births[other].parent == birth.parent);
+        self.births[birth.parent].is_wrapper && siblings().count() > 1
+    }
+
     /// Orphaned agents that nobody claims and that live all the same.
     pub fn forgotten(&self, now_ns: u64) -> Vec<String> {
+        let is_hosted = |who: usize| {
+            !self.births[who].is_left
+                && self.is_alive(self.births[who].parent, now_ns)
+                && self.has_a_host(who)
+        };
         let is_forgotten = |who: &usize| {
             self.is_alive(*who, now_ns)
+                && !is_hosted(*who)
                 && self.is_root(*who, now_ns)
                 && self.claimed_by(*who, now_ns).is_none()
                 && self.agent_above(*who, now_ns).is_none()

@@ -24,6 +24,8 @@ mod plans;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod returns;
+#[cfg(test)]
 mod running;
 #[cfg(test)]
 mod soak;

@@ -34,10 +34,10 @@ const NAMES: [(&str, bool); 12] = [
 ];
 
 /// A small generator of our own, so that a seed means the same forest everywhere.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub fn roll(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -81,11 +81,11 @@ impl Forest<'_> {
         let mut actor = self.troupe.actor(name).behave(format!("deaths={RECORD}"));
         // The children of PID 1 are launchers: they are never marked, so never orphans themselves.
         let is_marked = parent != 0 && !self.dice.one_in(3);
-        let mut is_protected = name == "tmux";
+        let (mut is_protected, mut is_kept) = (name == "tmux", false);
         if is_marked {
             actor = actor.env("SPROUT_MANAGED_AGENT", "1");
             if self.dice.one_in(8) {
-                (actor, is_protected) = (actor.env("REAPER_KEEP", "1"), true);
+                (actor, is_protected, is_kept) = (actor.env("REAPER_KEEP", "1"), true, true);
             }
         } else if self.dice.one_in(3) {
             actor = actor.env(["XSPROUT_MANAGED_AGENT", "SPROUT_MANAGED_AGENT_X"][self.dice.roll(2)], "1");
@@ -105,7 +105,7 @@ impl Forest<'_> {
             actor = actor.own_group();
         }
         let actor = actor.behave(words).by(&self.ledger.births[parent].alive.clone());
-        self.enter(&actor, shape, parent, (name, is_agent), [is_marked, is_protected]);
+        self.enter(&actor, shape, parent, (name, is_agent), [is_marked, is_protected, is_kept]);
     }
 
     fn enter(
@@ -114,7 +114,7 @@ impl Forest<'_> {
         shape: Shape,
         parent: usize,
         (name, is_agent): (&'static str, bool),
-        [is_marked, is_protected]: [bool; 2],
+        [is_marked, is_protected, is_kept]: [bool; 3],
     ) {
         let born_ns = sys::monotonic_ns();
         // The spawner may die while it is being asked.
@@ -130,6 +130,7 @@ impl Forest<'_> {
             is_marked,
             is_agent,
             is_protected,
+            is_kept,
             is_wrapper,
             group,
             session,
@@ -178,6 +179,7 @@ fn in_random_forests_only_marked_orphans_are_ever_signalled() {
             is_marked: false,
             is_agent: false,
             is_protected: true,
+            is_kept: false,
             is_wrapper: false,
             group: 0,
             session: 0,

@@ -208,8 +208,16 @@ impl Host for FakeHost {
 
     fn pin(&self, pid: Pid) -> Result<FakePinned, Why> {
         let uid = self.uid();
-        let (id, serial, handle) = self.ask(Method::Pin, pid, |stage| stage.pin(pid, uid))?;
-        Ok(FakePinned { host: self.clone(), id, serial, handle })
+        let (id, serial, handle, first_image) = self.ask(Method::Pin, pid, |stage| stage.pin(pid, uid))?;
+        Ok(FakePinned { host: self.clone(), id, serial, handle, first_image })
+    }
+
+    fn time_namespace(&self, pid: Pid) -> Result<u64, Why> {
+        let uid = self.uid();
+        self.about(Method::TimeNamespace, pid, |_, process| {
+            process.memory(uid)?;
+            Ok(process.time_namespace)
+        })
     }
 
     fn manager_hint(&self, _uid: Uid) -> Option<Pid> {

@@ -79,6 +79,9 @@ impl Machine {
         self.version += 1;
         self.serials += 1;
         process.serial = self.serials;
+        if process.place == 0 {
+            process.place = self.serials;
+        }
         if let Some(parent) = process.ppid.filter(|p| *p != Pid::INIT).and_then(|p| self.get(p)) {
             process.starter = Some(parent.serial);
         }
@@ -147,7 +150,7 @@ impl Machine {
             }
         }
         match self.processes.get_mut(&pid) {
-            Some(process) if !collected => process.state = State(b'Z'),
+            Some(process) if !collected => (process.state, process.threads) = (State(b'Z'), 1),
             _ => drop(self.processes.remove(&pid)),
         }
     }
@@ -170,15 +173,32 @@ impl Machine {
         let Some(process) = self.by_serial(serial).filter(|p| !p.is_dead()) else { return };
         let pid = process.pid;
         let reaction = match signal {
+            // It is pending until the process goes on.
+            Signal::Term if process.state.is_stopped() => {
+                return self.change(pid, |p| p.has_term_pending = true);
+            }
             Signal::Term => process.on_term.clone(),
+            Signal::Cont if !process.state.is_stopped() => return,
+            Signal::Cont => {
+                let is_asked = process.has_term_pending;
+                self.change(pid, |p| (p.state, p.has_term_pending) = (State(b'S'), false));
+                return if is_asked {
+                    self.deliver(serial, Signal::Term)
+                };
+            }
             Signal::Kill => process.on_kill.clone(),
         };
         match reaction {
             Reaction::Exit => self.exit(pid),
             Reaction::ExitAfter(time) => self.exits.push((self.clock.monotonic + time, serial)),
             Reaction::Ignore => {}
+            Reaction::ExitMainThread => self.change(pid, |p| {
+                p.threads = p.threads.max(2);
+                p.state = State(b'Z');
+            }),
             Reaction::LeaveChild(child) => {
-                self.add(Process { ppid: Some(pid), ..*child });
+                let place = self.get(pid).map_or(0, |parent| parent.place);
+                self.add(Process { ppid: Some(pid), place, ..*child });
                 self.exit(pid);
             }
         }
@@ -233,6 +253,10 @@ impl Machine {
                     self.add(Process { ppid: Some(pid), ..(**child).clone() });
                 }
             }
+            Mishap::ExitMainThread => self.change(pid, |p| {
+                p.threads = p.threads.max(2);
+                p.state = State(b'Z');
+            }),
             Mishap::Exiting => self.change(pid, |p| p.exiting = true),
             Mishap::Close(why) => self.change(pid, |p| p.closed = Some(why.clone())),
             Mishap::Exec(into) => self.change(pid, |p| p.exec(into)),

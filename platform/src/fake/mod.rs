@@ -32,6 +32,9 @@ pub use script::{Mishap, Script, When};
 
 use crate::types::{Gid, Here, Pid, StartClock, Uid};
 
+/// The time namespace of [`here`], and of every process that is not given another.
+pub const TIME_NAMESPACE: u64 = crate::types::INITIAL_TIME_NAMESPACE;
+
 /// Where the machine is, and as whom we run on it.
 #[must_use]
 pub fn here() -> Here {
@@ -41,6 +44,8 @@ pub fn here() -> Here {
         gid: Gid(1000),
         boot_id: "5d3f9b8e-1111-4222-8333-444455556666".to_owned(),
         pid_namespace: 4_026_531_836,
+        time_namespace: TIME_NAMESPACE,
+        clock_offsets: "monotonic 0 0 boottime 0 0".to_owned(),
         start_clock: StartClock::BootTicks { per_second: 100 },
         systemd_booted: false,
         cannot_signal: None,

@@ -9,7 +9,8 @@ use super::process::Process;
 use super::stage::{Made, Stage};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::{HostError, Pinned, Waiter};
-use crate::types::{Ids, Pid, ProcId, RuntimeUnit, Signal, Stat, Why};
+use crate::sockets::{Folder, Listener, SocketTables};
+use crate::types::{Ids, Image, Pid, ProcId, RuntimeUnit, Signal, Stat, Why};
 
 /// A handle. Whoever has the number later, it answers for the one process that it was made for.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct FakePinned {
     pub(super) id: ProcId,
     pub(super) serial: u64,
     pub(super) handle: u64,
+    pub(super) first_image: Image,
 }
 
 impl FakePinned {
@@ -49,6 +51,20 @@ impl Pinned for FakePinned {
         self.read(Method::Stat, |machine, process| Ok(machine.stat(process, uid)))
     }
 
+    fn has_ended(&self) -> Result<bool, Why> {
+        self.host.call(self.made(Method::HasEnded), |stage| {
+            Ok(stage.machine.by_serial(self.serial).is_none_or(Process::is_dead))
+        })
+    }
+
+    fn first_image(&self) -> Option<Image> {
+        Some(self.first_image)
+    }
+
+    fn image(&self, _stat: &Stat) -> Result<Image, Why> {
+        self.read(Method::Image, |_, process| Ok(process.image()))
+    }
+
     fn ids(&self) -> Result<Ids, Why> {
         self.read(Method::Ids, |_, process| Ok(process.ids))
     }
@@ -75,6 +91,15 @@ impl Pinned for FakePinned {
 
     fn unit(&self) -> Result<Option<RuntimeUnit>, Why> {
         self.read(Method::Unit, |_, process| Ok(process.unit.clone()))
+    }
+
+    fn listeners(&self, _tables: &SocketTables) -> Result<Vec<Listener>, Why> {
+        let uid = self.host.uid();
+        self.read(Method::Listeners, |_, process| process.seen_listeners(uid))
+    }
+
+    fn folder(&self, _path: &[u8]) -> Result<Folder, Why> {
+        self.read(Method::Folder, |_, process| process.folder.ok_or(Why::Gone))
     }
 
     fn started_by_parent(&self) -> Result<Option<bool>, Why> {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::pid;
 use crate::environ::{self, EnvironScan, Wanted};
-use crate::types::{Ids, Pid, RuntimeUnit, StartTime, Stat, State, Uid, Why};
+use crate::sockets::{Folder, Listener, each_once};
+use crate::types::{Ids, Image, Pid, RuntimeUnit, StartTime, Stat, State, Uid, Why};
 
 /// The serial number of somebody who is long dead.
 const LONG_DEAD: u64 = u64::MAX;
@@ -20,6 +21,8 @@ pub enum Reaction {
     Ignore,
     /// It forks this child and ends; the child goes to an adopter.
     LeaveChild(Box<Process>),
+    /// Its main thread ends and the others run on.
+    ExitMainThread,
 }
 
 /// One process. Fields say what the kernel would; [`Process::new`] makes an ordinary orphan.
@@ -51,8 +54,23 @@ pub struct Process {
     pub environ_len: u64,
     /// The service manager's unit that it runs in.
     pub unit: Option<RuntimeUnit>,
+    /// Its time namespace, as [`super::here`] names ours.
+    pub time_namespace: u64,
+    /// What it accepts connections on.
+    pub listeners: Vec<Listener>,
+    /// The folder in which its sockets are, if it is there.
+    pub folder: Option<Folder>,
     /// Scheduler state; `Z` once it has ended and not been collected.
     pub state: State,
+    /// How many threads are left. With state `Z` and more than one, only its main thread has ended.
+    pub threads: u64,
+    /// Whether it was sent SIGTERM while it was stopped.
+    pub has_term_pending: bool,
+    /// Counts the programs that it has executed.
+    pub images: u64,
+    /// Where its last execve(2) put its arguments: the machine gives each process a place of its own, and a child that
+    /// it forks while it runs keeps its parent's.
+    pub place: u64,
     /// Whether its memory is released while its exit is not finished.
     pub exiting: bool,
     /// Resident memory.
@@ -65,7 +83,7 @@ pub struct Process {
     pub starter: Option<u64>,
     /// On a Mac, whether the system keeps its environment to itself.
     pub is_withheld: bool,
-    /// Why its environment and program file cannot be read even by its own user.
+    /// Why its environment, program file and descriptors cannot be read even by its own user.
     pub closed: Option<Why>,
     /// What it does on SIGTERM.
     pub on_term: Reaction,
@@ -93,7 +111,14 @@ impl Process {
             environ: Vec::new(),
             environ_len: 0,
             unit: None,
+            time_namespace: super::TIME_NAMESPACE,
+            listeners: Vec::new(),
+            folder: None,
             state: State(b'S'),
+            threads: 1,
+            has_term_pending: false,
+            images: 1,
+            place: 0,
             exiting: false,
             rss_bytes: 1 << 20,
             adopts: false,
@@ -188,6 +213,13 @@ impl Process {
         self
     }
 
+    /// Makes it accept connections on these, too.
+    #[must_use]
+    pub fn listening(mut self, on: impl IntoIterator<Item = Listener>) -> Self {
+        self.listeners.extend(on);
+        self
+    }
+
     /// Makes it a child subreaper.
     #[must_use]
     pub const fn adopts(mut self) -> Self {
@@ -202,7 +234,7 @@ impl Process {
         self
     }
 
-    /// Hides its environment and program file.
+    /// Hides its environment, program file and descriptors.
     #[must_use]
     pub fn closed(mut self, why: Why) -> Self {
         self.closed = Some(why);
@@ -241,7 +273,7 @@ impl Process {
     /// Whether it has ended.
     #[must_use]
     pub const fn is_dead(&self) -> bool {
-        self.state.is_dead()
+        self.state.has_exited() && self.threads <= 1
     }
 
     /// Whether it still has an address space.
@@ -250,13 +282,26 @@ impl Process {
         !self.is_dead() && !self.exiting
     }
 
-    /// Runs what another process would: its program, arguments and environment.
+    /// Runs what another process would: its program, arguments and environment. Its own sockets are closed as it does
+    /// (`SOCK_CLOEXEC`), and it accepts connections on what the other does.
     pub fn exec(&mut self, as_in: &Self) {
         self.comm.clone_from(&as_in.comm);
         self.exe.clone_from(&as_in.exe);
         self.argv.clone_from(&as_in.argv);
         self.environ.clone_from(&as_in.environ);
         self.environ_len = as_in.environ_len;
+        self.listeners.clone_from(&as_in.listeners);
+        self.images += 1;
+        // The thread that executes is the main thread afterwards, and the only one.
+        (self.state, self.threads) = (State(b'S'), 1);
+    }
+
+    /// Programs at one path are one file; a process that executes again has its arguments in other places.
+    pub(super) fn image(&self) -> Image {
+        // FNV-1a: one number for each path.
+        let hash = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        let file = self.exe.iter().fold(0xcbf2_9ce4_8422_2325, hash);
+        Image { file: (1, file), layout: (self.images, self.place) }
     }
 
     pub(super) fn seen_as_stat(&self, by: Uid) -> Stat {
@@ -265,6 +310,7 @@ impl Process {
             pid: self.pid,
             comm: self.comm.clone(),
             state: self.state,
+            threads: self.threads,
             ppid: self.ppid,
             pgrp: self.group,
             session: self.session,
@@ -272,6 +318,7 @@ impl Process {
             rss_bytes: if self.has_memory() { self.rss_bytes } else { 0 },
             has_memory: self.has_memory(),
             environ_len: readable.then_some(self.environ_len),
+            layout: None,
         }
     }
 
@@ -291,6 +338,16 @@ impl Process {
             return Ok(environ::scan(b"", wanted));
         }
         self.memory(by).map(|()| environ::scan(&self.environ, wanted))
+    }
+
+    pub(super) fn seen_listeners(&self, by: Uid) -> Result<Vec<Listener>, Why> {
+        if self.is_dead() {
+            return Err(Why::Gone);
+        }
+        if self.exiting {
+            return Err(Why::Exiting);
+        }
+        self.memory(by).map(|()| each_once(self.listeners.clone()))
     }
 
     pub(super) fn seen_argv(&self) -> Vec<Vec<u8>> {

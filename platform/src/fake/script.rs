@@ -33,9 +33,11 @@ pub enum Mishap {
     Collected,
     /// It ends, and this one has its number.
     Reuse(Box<Process>),
+    /// Its main thread ends and the others run on.
+    ExitMainThread,
     /// It has released its memory and not finished its exit.
     Exiting,
-    /// Its environment and program file can be read no more.
+    /// Its environment, program file and descriptors can be read no more.
     Close(Why),
     /// It executes the program of this one, with its arguments and environment.
     Exec(Box<Process>),

@@ -3,7 +3,7 @@
 use super::log::{Call, Log, Method};
 use super::machine::Machine;
 use super::script::{Mishap, Script};
-use crate::types::{Generation, Pid, ProcId, Uid, Why};
+use crate::types::{Generation, Image, Pid, ProcId, Uid, Why};
 
 /// What changes while the play goes on.
 #[derive(Debug)]
@@ -67,11 +67,12 @@ impl Stage {
     }
 
     /// Pins whoever has the number.
-    pub(super) fn pin(&mut self, pid: Pid, to: Uid) -> Result<(ProcId, u64, u64), Why> {
+    pub(super) fn pin(&mut self, pid: Pid, to: Uid) -> Result<(ProcId, u64, u64, Image), Why> {
         let machine = &self.machine;
         let process = machine.get(pid).filter(|p| machine.is_visible(p, to)).ok_or(Why::Gone)?;
         let generation = machine.generations.then_some(Generation(process.serial));
         self.handles += 1;
-        Ok((ProcId { pid, start: process.start, generation }, process.serial, self.handles))
+        let image = process.image();
+        Ok((ProcId { pid, start: process.start, generation }, process.serial, self.handles, image))
     }
 }

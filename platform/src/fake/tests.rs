@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::environ::Wanted;
 use crate::host::{Host as _, Pinned as _, Waiter as _};
+use crate::sockets::Listener;
 use crate::types::{Clock, Scope, Signal, StartTime, Why};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -39,7 +40,7 @@ fn the_dead_stay_as_long_as_nobody_collects_them() {
     let host = play([init(), lazy, Process::new(20, "goose").child_of(10)], Script::new());
     host.change(|m| m.exit(pid(20)));
     let stat = host.glance(pid(20)).unwrap();
-    assert!(stat.state.is_dead() && !stat.has_memory && stat.environ_len.is_none());
+    assert!(stat.is_dead() && !stat.has_memory && stat.environ_len.is_none());
     assert_eq!(host.glance_environ(pid(20), &Wanted::new(["PATH"])).unwrap().len, 0);
     host.change(|m| m.exit(pid(10)));
     assert_eq!(host.glance(pid(20)), Err(Why::Gone), "init collects what it adopts");
@@ -138,6 +139,34 @@ fn a_hung_read_comes_back_when_it_is_released() {
     assert!(!reader.is_finished());
     host.release();
     assert!(reader.join().unwrap().is_err());
+}
+
+#[test]
+fn listeners_are_told_to_whoever_may_see_descriptors() {
+    let tables = crate::SocketTables::default();
+    let (port, path) = (Listener::Tcp(4173), Listener::Path(b"/run/goose sock".to_vec()));
+    let server = Process::new(20, "goose").listening([path.clone(), port.clone(), port.clone()]);
+    let foreign = Process::new(30, "other").uid(7).listening([port.clone()]);
+    let script = Script::new()
+        .at(
+            When::Call(Method::Listeners, None, 4),
+            Mishap::Fail(Why::Failed("input/output error".to_owned())),
+        )
+        .at(When::Call(Method::Listeners, None, 5), Mishap::Hang)
+        .at(When::Call(Method::Listeners, None, 6), Mishap::Exec(Box::new(Process::new(20, "vim"))))
+        .at(When::Call(Method::Listeners, None, 7), Mishap::Exiting)
+        .at(When::Call(Method::Listeners, None, 8), Mishap::Zombie);
+    let host = play([init(), server, foreign, Process::new(40, "quiet")], script);
+    let of = |number| host.pin(pid(number)).unwrap().listeners(&tables);
+    assert_eq!(of(20), Ok(vec![port, path]));
+    assert_eq!(of(30), Err(Why::Denied));
+    assert_eq!(of(40), Ok(Vec::new()));
+    assert!(matches!(of(20), Err(Why::Failed(_))));
+    assert!(matches!(of(20), Err(Why::Slow(_))), "it waits for no memory map");
+    assert_eq!(of(20), Ok(Vec::new()), "another program with other sockets");
+    assert_eq!(of(20), Err(Why::Exiting));
+    assert_eq!(of(20), Err(Why::Gone));
+    assert_eq!(host.log().calls.iter().filter(|call| call.method == Method::Listeners).count(), 8);
 }
 
 #[test]

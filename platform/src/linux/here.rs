@@ -7,7 +7,7 @@ use rustix::process::{PidfdFlags, getegid, geteuid, getpid, pidfd_open};
 
 use super::{proc, status, why};
 use crate::host::HostError;
-use crate::types::{Gid, Here, Pid, StartClock, Uid, Why};
+use crate::types::{Gid, Here, INITIAL_TIME_NAMESPACE, Pid, StartClock, Uid, Why};
 
 pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
     let error = |what| {
@@ -31,6 +31,14 @@ pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
     let pid_namespace = rustix::fs::statat(proc_root, "self/ns/pid", rustix::fs::AtFlags::empty())
         .map_err(|e| error("find our PID namespace in /proc/self/ns")(why(e)))?
         .st_ino;
+    // Kernels before 5.6 have none, and then all processes share the one.
+    let time_namespace = rustix::fs::statat(proc_root, "self/ns/time", rustix::fs::AtFlags::empty())
+        .map_or(INITIAL_TIME_NAMESPACE, |file| file.st_ino);
+    // One line for each clock that differs: its name, seconds, nanoseconds (time_namespaces(7)).
+    let clock_offsets = proc::read_small(proc_root, b"self/timens_offsets", |text| {
+        Ok(String::from_utf8_lossy(text).split_whitespace().collect::<Vec<_>>().join(" "))
+    })
+    .unwrap_or_default();
     let pid = Pid::new(getpid().as_raw_nonzero().get())
         .ok_or(HostError { what: "learn our own pid", why: Why::Gone })?;
     Ok(Here {
@@ -39,6 +47,8 @@ pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
         gid: Gid(getegid().as_raw()),
         boot_id,
         pid_namespace,
+        time_namespace,
+        clock_offsets,
         start_clock: StartClock::BootTicks { per_second: rustix::param::clock_ticks_per_second() },
         systemd_booted: std::path::Path::new("/run/systemd/system").is_dir(),
         cannot_signal: cannot_signal(),
@@ -73,6 +83,6 @@ mod tests {
         assert_eq!(here.pid.get() as u32, std::process::id());
         assert_eq!(here.boot_id.len(), 36);
         assert_ne!(here.start_clock, StartClock::BootTicks { per_second: 0 });
-        assert!(here.pid_namespace > 0);
+        assert!(here.pid_namespace > 0 && here.time_namespace > 0);
     }
 }

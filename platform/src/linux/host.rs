@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::facts::Files;
 use super::pinned::{self, LinuxPinned};
 use super::waiter::EpollWaiter;
 use super::{collect, facts, here, machine, proc, units, why};
@@ -97,7 +98,7 @@ impl Host for LinuxHost {
         let mut children = Vec::new();
         let threads = proc::threads(&task).map_err(why)?;
         if threads.is_empty() {
-            facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())?;
+            Files::of(self.root(), pid).stat()?;
             // A folder that something else was mounted over: a list read from it would be empty and look whole.
             return Err(Why::Unsupported("folder of threads here"));
         }
@@ -118,7 +119,7 @@ impl Host for LinuxHost {
                 // are read twice for cases like this one. But without the kernel option no thread has it.
                 Err(Errno::NOENT) if thread != pid => {}
                 Err(Errno::NOENT) => {
-                    facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())?;
+                    Files::of(self.root(), pid).stat()?;
                     return Err(Why::Unsupported("lists of children (CONFIG_PROC_CHILDREN)"));
                 }
                 Err(errno) => return Err(why(errno)),
@@ -139,7 +140,7 @@ impl Host for LinuxHost {
                 if !scope.holds(uid) {
                     return Ok(None);
                 }
-                match facts::read_stat(root.as_fd(), proc::Path::new(pid, "stat").bytes()) {
+                match Files::of(root.as_fd(), pid).stat() {
                     Ok(stat) => Ok(Some(Walked { stat, uid })),
                     // Hidden by `hidepid`, as others' processes may be.
                     Err(Why::Denied) if uid != self.here.uid => Ok(None),
@@ -170,7 +171,7 @@ impl Host for LinuxHost {
     }
 
     fn glance(&self, pid: Pid) -> Result<Stat, Why> {
-        facts::read_stat(self.root(), proc::Path::new(pid, "stat").bytes())
+        Files::of(self.root(), pid).stat()
     }
 
     fn group(&self, pid: Pid) -> Result<Option<Pid>, Why> {
@@ -182,11 +183,11 @@ impl Host for LinuxHost {
     }
 
     fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
-        facts::read_environ(self.root(), proc::Path::new(pid, "environ").bytes(), wanted)
+        Files::of(self.root(), pid).environ(wanted)
     }
 
     fn glance_argv(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
-        facts::read_argv(self.root(), proc::Path::new(pid, "cmdline").bytes())
+        Files::of(self.root(), pid).argv()
     }
 
     fn pin(&self, pid: Pid) -> Result<LinuxPinned, Why> {
@@ -195,6 +196,16 @@ impl Host for LinuxHost {
 
     fn permitted(&self, pid: Pid) -> Option<Capabilities> {
         machine::permitted(self, pid)
+    }
+
+    /// Following the link asks for the right to trace (namespaces(7)).
+    fn time_namespace(&self, pid: Pid) -> Result<u64, Why> {
+        match facts::read_namespace(self.root(), proc::Path::new(pid, "ns/time").bytes()) {
+            Ok(inode) => Ok(inode),
+            // No such file: a kernel without time namespaces, unless the process itself is gone.
+            Err(Why::Gone) => self.glance(pid).map(|_| self.here.time_namespace),
+            Err(why) => Err(why),
+        }
     }
 
     /// The first entry of the manager's own cgroup; `(sd-pam)` is the other one, so the caller verifies.

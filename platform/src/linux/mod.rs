@@ -8,7 +8,9 @@ mod collect;
 mod facts;
 mod here;
 mod host;
+mod listeners;
 mod machine;
+pub mod net;
 mod pinned;
 mod proc;
 pub mod stat;
@@ -17,6 +19,7 @@ mod units;
 mod waiter;
 
 pub use host::LinuxHost;
+pub(crate) use listeners::Shared;
 pub use pinned::LinuxPinned;
 pub use waiter::EpollWaiter;
 

@@ -6,14 +6,19 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{AtFlags, StatxFlags, statx};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
-use super::{facts, proc, why};
+use super::facts::Files;
+use super::{facts, listeners, proc, why};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::Pinned;
-use crate::types::{Generation, Ids, Pid, ProcId, RuntimeUnit, Signal, Stat, Why};
+use crate::sockets::{Folder, Listener, SocketTables};
+use crate::types::{Generation, Ids, Image, Pid, ProcId, RuntimeUnit, Signal, Stat, Uid, Why};
 
 /// The file system of pidfds since Linux 6.9 (`PID_FS_MAGIC`, include/uapi/linux/magic.h). Before it all
 /// pidfds shared one inode.
@@ -26,6 +31,7 @@ pub struct LinuxPinned {
     dir: OwnedFd,
     /// `None` on a kernel before 5.3: the process can be read and not be signalled.
     pidfd: Option<OwnedFd>,
+    first_image: Option<Image>,
 }
 
 impl LinuxPinned {
@@ -34,9 +40,14 @@ impl LinuxPinned {
         let dir = proc::open_dir(proc_root, proc::Path::new(pid, "").bytes()).map_err(why)?;
         let pidfd = open_pidfd(pid)?;
         // Last: this read fails unless the process that `dir` belongs to is still there.
-        let stat = facts::read_stat(dir.as_fd(), b"stat")?;
+        let stat = Files::within(dir.as_fd()).stat()?;
         let generation = pidfd.as_ref().and_then(generation);
-        Ok(Self { id: ProcId { pid, start: stat.start, generation }, dir, pidfd })
+        let first_image = Files::within(dir.as_fd()).image(&stat).ok();
+        Ok(Self { id: ProcId { pid, start: stat.start, generation }, dir, pidfd, first_image })
+    }
+
+    fn files(&self) -> Files<'_> {
+        Files::within(self.dir.as_fd())
     }
 
     pub(super) fn pidfd(&self) -> Option<BorrowedFd<'_>> {
@@ -70,7 +81,29 @@ impl Pinned for LinuxPinned {
     }
 
     fn stat(&self) -> Result<Stat, Why> {
-        facts::read_stat(self.dir.as_fd(), b"stat")
+        self.files().stat()
+    }
+
+    /// A pidfd becomes readable when the last thread has ended, not before (pidfd_open(2), `pidfd_poll` in
+    /// kernel/fork.c).
+    fn has_ended(&self) -> Result<bool, Why> {
+        let pidfd = self.pidfd.as_ref().ok_or(Why::Unsupported("pidfd_open (Linux 5.3)"))?;
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        loop {
+            match poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&now)) {
+                Ok(ready) => return Ok(ready > 0),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(why(errno)),
+            }
+        }
+    }
+
+    fn first_image(&self) -> Option<Image> {
+        self.first_image
+    }
+
+    fn image(&self, stat: &Stat) -> Result<Image, Why> {
+        self.files().image(stat)
     }
 
     fn ids(&self) -> Result<Ids, Why> {
@@ -78,19 +111,38 @@ impl Pinned for LinuxPinned {
     }
 
     fn exe(&self) -> Result<Vec<u8>, Why> {
-        facts::read_exe(self.dir.as_fd())
+        self.files().exe()
     }
 
     fn argv(&self) -> Result<Vec<Vec<u8>>, Why> {
-        facts::read_argv(self.dir.as_fd(), b"cmdline")
+        self.files().argv()
     }
 
     fn environ(&self, wanted: &Wanted) -> Result<EnvironScan, Why> {
-        facts::read_environ(self.dir.as_fd(), b"environ", wanted)
+        self.files().environ(wanted)
     }
 
     fn unit(&self) -> Result<Option<RuntimeUnit>, Why> {
         facts::read_unit(self.dir.as_fd())
+    }
+
+    /// A socket that another network namespace made, and that was handed over open, is in no table of this one's.
+    fn listeners(&self, tables: &SocketTables) -> Result<Vec<Listener>, Why> {
+        listeners::read(self.dir.as_fd(), self.id.pid, tables)
+    }
+
+    /// Through the link to its root directory, which asks for the right to trace it (proc_pid_root(5)).
+    fn folder(&self, path: &[u8]) -> Result<Folder, Why> {
+        let path = [b"root/", path.strip_prefix(b"/").unwrap_or(path)].concat();
+        let wanted = StatxFlags::MODE | StatxFlags::UID | StatxFlags::BTIME;
+        let file = statx(&self.dir, path, AtFlags::SYMLINK_NOFOLLOW, wanted).map_err(why)?;
+        let has_time = StatxFlags::from_bits_retain(file.stx_mask).contains(StatxFlags::BTIME);
+        let seconds = u64::try_from(file.stx_btime.tv_sec).ok().filter(|_| has_time);
+        Ok(Folder {
+            owner: Uid(file.stx_uid),
+            mode: u32::from(file.stx_mode) & 0o7777,
+            made: seconds.map(|seconds| Duration::new(seconds, file.stx_btime.tv_nsec)),
+        })
     }
 
     fn signal(&self, signal: Signal) -> Result<(), Why> {
@@ -99,6 +151,7 @@ impl Pinned for LinuxPinned {
         }
         let signal = match signal {
             Signal::Term => rustix::process::Signal::TERM,
+            Signal::Cont => rustix::process::Signal::CONT,
             Signal::Kill => rustix::process::Signal::KILL,
         };
         // To the directory that everything was read through, not to the pidfd: where `/proc` were of another PID
@@ -107,5 +160,50 @@ impl Pinned for LinuxPinned {
             Errno::NOSYS => Why::Unsupported("pidfd_send_signal (Linux 5.1)"),
             other => why(other),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::Host as _;
+    use crate::linux::LinuxHost;
+
+    #[test]
+    fn a_folder_is_seen_as_the_process_sees_it() {
+        use std::os::unix::ffi::OsStrExt as _;
+        use std::os::unix::fs::DirBuilderExt as _;
+        let host = LinuxHost::new().unwrap();
+        let own = host.pin(host.here().pid).unwrap();
+        let path = std::env::temp_dir().join(format!("reaper-folder-{}", std::process::id()));
+        let before = host.clock().realtime;
+        std::fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
+        let folder = own.folder(path.as_os_str().as_bytes());
+        std::fs::remove_dir(&path).unwrap();
+        let folder = folder.unwrap();
+        assert_eq!((folder.owner, folder.mode), (host.here().uid, 0o700));
+        // Not every file system keeps when a folder was made; one that does gives the time of now.
+        let slack = Duration::from_secs(1);
+        assert!(folder.made.is_none_or(|made| made + slack >= before && made <= before + slack * 60));
+        assert_eq!(own.folder(path.as_os_str().as_bytes()), Err(Why::Gone));
+    }
+
+    #[test]
+    fn a_living_process_has_not_ended_and_a_zombie_has() {
+        let host = LinuxHost::new().unwrap();
+        assert_eq!(host.pin(host.here().pid).unwrap().has_ended(), Ok(false));
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = Pid::new(i32::try_from(child.id()).unwrap()).unwrap();
+        let pinned = host.pin(pid).unwrap();
+        assert_eq!(pinned.has_ended(), Ok(false));
+        drop(child.stdin.take());
+        while pinned.has_ended() != Ok(true) {
+            std::thread::yield_now();
+        }
+        // Not collected yet.
+        assert!(pinned.stat().unwrap().is_dead());
+        child.wait().unwrap();
+        assert_eq!(pinned.has_ended(), Ok(true));
     }
 }

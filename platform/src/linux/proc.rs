@@ -2,6 +2,7 @@
 //! directory, one buffer per thread, no allocation on the hot path.
 
 use std::cell::RefCell;
+use std::ffi::CStr;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -88,16 +89,24 @@ pub fn read_small<T>(
     })
 }
 
-/// The numeric names in a directory: pids below `/proc`, threads below `task`.
-pub fn numbers(dir: impl AsFd, mut take: impl FnMut(Pid)) -> Result<(), Errno> {
+/// The names in a large directory, `.` and `..` included.
+pub fn names(dir: impl AsFd, mut take: impl FnMut(&CStr) -> Result<(), Errno>) -> Result<(), Errno> {
     let mut space = Vec::with_capacity(BUFFER);
     let mut entries = RawDir::new(dir, space.spare_capacity_mut());
     while let Some(entry) = entries.next() {
-        if let Some(pid) = Pid::parse(entry?.file_name().to_bytes()) {
-            take(pid);
-        }
+        take(entry?.file_name())?;
     }
     Ok(())
+}
+
+/// The numeric names in a directory: pids below `/proc`, threads below `task`.
+pub fn numbers(dir: impl AsFd, mut take: impl FnMut(Pid)) -> Result<(), Errno> {
+    names(dir, |name| {
+        if let Some(pid) = Pid::parse(name.to_bytes()) {
+            take(pid);
+        }
+        Ok(())
+    })
 }
 
 /// The threads of a process need a small buffer: one is the rule.

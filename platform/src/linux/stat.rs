@@ -29,18 +29,22 @@ pub fn parse(line: &[u8], page_size: u64) -> Result<Stat, Why> {
     let ppid = link(next(0)?)?;
     let pgrp = link(next(0)?)?;
     let session = link(next(0)?)?;
-    let start = StartTime(number(next(15)?)?);
+    let threads = number(next(13)?)?;
+    let start = StartTime(number(next(1)?)?);
     let vsize = number(next(0)?)?;
     let rss_pages = number(next(0)?).unwrap_or(0);
-    // Fields 50 and 51, env_start and env_end, are 0 for those who may not look.
-    let (env_start, env_end) = match (fields.nth(25), fields.next()) {
-        (Some(start), Some(end)) => (number(start).unwrap_or(0), number(end).unwrap_or(0)),
-        _ => (0, 0),
+    // Fields 48, 50 and 51, arg_start, env_start and env_end, are 0 for those who may not look.
+    let (arg_start, env_start, env_end) = match (fields.nth(23), fields.nth(1), fields.next()) {
+        (Some(args), Some(start), Some(end)) => {
+            (number(args).unwrap_or(0), number(start).unwrap_or(0), number(end).unwrap_or(0))
+        }
+        _ => (0, 0, 0),
     };
     Ok(Stat {
         pid,
         comm,
         state,
+        threads,
         ppid,
         pgrp,
         session,
@@ -48,7 +52,17 @@ pub fn parse(line: &[u8], page_size: u64) -> Result<Stat, Why> {
         rss_bytes: rss_pages.saturating_mul(page_size),
         has_memory: vsize > 0,
         environ_len: (env_start > 0).then(|| env_end.saturating_sub(env_start)),
+        layout: (env_start > 0).then_some((arg_start, env_start)),
     })
+}
+
+/// Takes over what the kernel tells through a thread that lives, of a process whose main thread has exited: `stat` of
+/// the process itself then shows no memory, although all its threads share one.
+pub fn complete(process: &mut Stat, thread: &Stat) {
+    process.rss_bytes = thread.rss_bytes;
+    process.has_memory = thread.has_memory;
+    process.environ_len = thread.environ_len;
+    process.layout = thread.layout;
 }
 
 fn number(field: &[u8]) -> Result<u64, Why> {
@@ -81,6 +95,25 @@ mod tests {
         assert_eq!((stat.ppid, stat.pgrp, stat.session), (Pid::new(1), Pid::new(4200), Pid::new(4199)));
         assert_eq!((stat.start, stat.rss_bytes), (StartTime(1_234_567), 4507 * 4096));
         assert_eq!((stat.environ_len, stat.has_memory, stat.state), (Some(512), true, State(b'S')));
+        assert_eq!((stat.threads, stat.layout), (1, Some((100, 1000))));
+    }
+
+    #[test]
+    fn a_process_whose_main_thread_has_exited_has_the_memory_of_its_threads() {
+        let text = String::from_utf8(line(b"goose")).unwrap();
+        let gone = text
+            .replace(") S ", ") Z ")
+            .replace(" 20 0 1 0 1234567 18464000 4507 ", " 20 0 3 0 1234567 0 0 ");
+        let gone = gone.replace(" 1000 1512 0", " 0 0 0").replace(" 100 140 ", " 0 0 ");
+        let mut process = parse(gone.as_bytes(), 4096).unwrap();
+        assert_eq!((process.threads, process.has_memory, process.environ_len), (3, false, None));
+        assert!(process.lost_its_main_thread() && !process.is_dead());
+        complete(&mut process, &parse(text.as_bytes(), 4096).unwrap());
+        assert_eq!(
+            (process.rss_bytes, process.has_memory, process.environ_len),
+            (4507 * 4096, true, Some(512))
+        );
+        assert_eq!((process.state, process.layout), (State(b'Z'), Some((100, 1000))));
     }
 
     #[test]

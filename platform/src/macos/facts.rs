@@ -12,8 +12,9 @@ use nix::errno::Errno;
 use super::errors::of_libproc;
 use super::procargs::ProcArgs;
 use super::record::{self, Record, Unique};
-use super::{nix_pid, our_pid, sys};
+use super::{nix_pid, our_pid, socket, sys};
 use crate::environ::{EnvironScan, Wanted};
+use crate::sockets::{Listener, each_once};
 use crate::types::{Pid, StartTime, Stat, Uid, Why};
 
 /// Arguments beyond this many bytes are not read: no rule looks that far.
@@ -110,6 +111,29 @@ pub fn argv(pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
     })
 }
 
+/// What it accepts connections on.
+pub fn listeners(pid: Pid) -> Result<Vec<Listener>, Why> {
+    let list = sys::list_descriptors(pid)?;
+    let (mut listeners, mut is_certain) = (Vec::new(), !list.is_empty());
+    for fd in socket::sockets(&list) {
+        match sys::socket_info(pid, fd)? {
+            Some(bytes) => listeners.extend(socket::listener(&bytes)),
+            None => is_certain = false,
+        }
+    }
+    if !is_certain {
+        // It has closed some or all, or it is about to end.
+        let (seen, _) = look(pid)?;
+        if seen.state.has_exited() {
+            return Err(Why::Gone);
+        }
+        if seen.is_exiting {
+            return Err(Why::Exiting);
+        }
+    }
+    Ok(each_once(listeners))
+}
+
 /// Searches its environment.
 pub fn environ(pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
     arguments(pid, |args| args.search(wanted))
@@ -136,7 +160,7 @@ fn arguments<T>(pid: Pid, read: impl FnOnce(&ProcArgs<'_>) -> Result<T, Why>) ->
 fn why_not(pid: Pid) -> Why {
     match look(pid) {
         Err(why) => why,
-        Ok((seen, _)) if seen.is_exiting || seen.state.is_dead() => Why::Exiting,
+        Ok((seen, _)) if seen.is_exiting || seen.state.has_exited() => Why::Exiting,
         Ok((seen, _)) if seen.ids.effective.0 != nix::unistd::geteuid().as_raw() => Why::Denied,
         Ok(_) => Why::Failed("sysctl KERN_PROCARGS2: Invalid argument".to_owned()),
     }

@@ -17,6 +17,8 @@ pub(super) fn look() -> Result<Here, HostError> {
         gid: Gid(getegid().as_raw()),
         boot_id: boot_id.to_ascii_lowercase(),
         pid_namespace: 0,
+        time_namespace: 0,
+        clock_offsets: String::new(),
         start_clock: StartClock::DayMicros,
         systemd_booted: false,
         cannot_signal: cannot_signal(pid),

@@ -62,7 +62,7 @@ const ZERO: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Whether the process with this number still runs under this pid.
 fn runs(pid: Pid, unique: u64) -> bool {
-    facts::look(pid).is_ok_and(|(seen, now)| now.id == unique && !seen.is_exiting && !seen.state.is_dead())
+    facts::look(pid).is_ok_and(|(seen, now)| now.id == unique && !seen.is_exiting && !seen.state.has_exited())
 }
 
 impl Waiter<MacPinned> for KqueueWaiter {

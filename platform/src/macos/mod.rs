@@ -1,7 +1,7 @@
 //! macOS: libproc, sysctl, kqueue and launchd.
 //!
-//! What only interprets bytes and text is compiled and tested everywhere: [`procargs`], [`record`], [`launchd`] and
-//! [`errors`]. The rest asks the system, and is thin.
+//! What only interprets bytes and text is compiled and tested everywhere: [`procargs`], [`record`], [`socket`],
+//! [`launchd`] and [`errors`]. The rest asks the system, and is thin.
 
 pub mod errors;
 #[cfg(target_os = "macos")]
@@ -19,6 +19,7 @@ mod machine;
 mod pinned;
 pub mod procargs;
 pub mod record;
+pub mod socket;
 #[cfg(target_os = "macos")]
 mod sys;
 

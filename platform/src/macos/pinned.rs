@@ -13,7 +13,8 @@ use super::errors::why;
 use super::{facts, nix_pid, sys};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::Pinned;
-use crate::types::{Generation, Ids, Pid, ProcId, RuntimeUnit, Signal, Stat, Why};
+use crate::sockets::{Folder, Listener, SocketTables};
+use crate::types::{Generation, Ids, Image, Pid, ProcId, RuntimeUnit, Signal, Stat, Uid, Why};
 
 /// How often a process may run another program while we try to signal it.
 const ATTEMPTS: usize = 5;
@@ -23,6 +24,7 @@ const ATTEMPTS: usize = 5;
 pub struct MacPinned {
     id: ProcId,
     unique: u64,
+    first_image: Image,
 }
 
 impl MacPinned {
@@ -30,7 +32,7 @@ impl MacPinned {
     pub(super) fn new(pid: Pid) -> Result<Self, Why> {
         let (seen, unique) = facts::look(pid)?;
         let id = ProcId { pid, start: seen.start, generation: Some(Generation(unique.id)) };
-        Ok(Self { id, unique: unique.id })
+        Ok(Self { id, unique: unique.id, first_image: image(unique) })
     }
 
     /// The number that tells it from all others.
@@ -44,6 +46,11 @@ impl MacPinned {
     }
 }
 
+/// The kernel counts the images: `p_idversion` changes with each execve(2).
+fn image(unique: super::record::Unique) -> Image {
+    Image { file: (u64::from(unique.version.cast_unsigned()), 0), layout: (0, 0) }
+}
+
 impl Pinned for MacPinned {
     fn id(&self) -> ProcId {
         self.id
@@ -52,6 +59,24 @@ impl Pinned for MacPinned {
     fn stat(&self) -> Result<Stat, Why> {
         // The session is asked for apart from the rest, so the number is asked for once more.
         self.own(facts::stat(self.id.pid).map(|(stat, ..)| stat))
+    }
+
+    /// A process that is on its way out runs nothing any more.
+    fn has_ended(&self) -> Result<bool, Why> {
+        match facts::look(self.id.pid) {
+            Ok((seen, unique)) => Ok(unique.id != self.unique || seen.is_exiting || seen.state.has_exited()),
+            Err(Why::Gone) => Ok(true),
+            Err(why) => Err(why),
+        }
+    }
+
+    fn first_image(&self) -> Option<Image> {
+        Some(self.first_image)
+    }
+
+    fn image(&self, _stat: &Stat) -> Result<Image, Why> {
+        let now = facts::unique(self.id.pid)?;
+        if now.id == self.unique { Ok(image(now)) } else { Err(Why::Gone) }
     }
 
     fn ids(&self) -> Result<Ids, Why> {
@@ -75,6 +100,23 @@ impl Pinned for MacPinned {
         Ok(None)
     }
 
+    /// The kernel answers for each socket by itself: there are no tables.
+    fn listeners(&self, _tables: &SocketTables) -> Result<Vec<Listener>, Why> {
+        self.own(facts::listeners(self.id.pid))
+    }
+
+    fn folder(&self, path: &[u8]) -> Result<Folder, Why> {
+        use std::os::unix::ffi::OsStrExt as _;
+        use std::os::unix::fs::MetadataExt as _;
+        let path = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
+        let file = std::fs::symlink_metadata(path).map_err(|e| match e.raw_os_error() {
+            Some(errno) => why(errno),
+            None => Why::Failed(e.to_string()),
+        })?;
+        let made = file.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        Ok(Folder { owner: Uid(file.uid()), mode: file.mode() & 0o7777, made })
+    }
+
     /// The kernel keeps the number of whoever started a process, also when that one has died.
     fn started_by_parent(&self) -> Result<Option<bool>, Why> {
         for _ in 0..ATTEMPTS {
@@ -93,14 +135,23 @@ impl Pinned for MacPinned {
         Err(Why::Garbled("its parent changed again and again"))
     }
 
+    fn starter(&self) -> Result<Option<Generation>, Why> {
+        let now = facts::unique(self.id.pid)?;
+        if now.id != self.unique {
+            return Err(Why::Gone);
+        }
+        Ok((now.starter != 0).then_some(Generation(now.starter)))
+    }
+
     fn signal(&self, signal: Signal) -> Result<(), Why> {
         let signal = match signal {
             Signal::Term => signal::Signal::SIGTERM,
+            Signal::Cont => signal::Signal::SIGCONT,
             Signal::Kill => signal::Signal::SIGKILL,
         };
         for _ in 0..ATTEMPTS {
             let (seen, unique) = facts::look(self.id.pid)?;
-            if unique.id != self.unique || seen.state.is_dead() {
+            if unique.id != self.unique || seen.state.has_exited() {
                 return Err(Why::Gone);
             }
             if seen.is_exiting {

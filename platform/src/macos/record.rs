@@ -77,13 +77,16 @@ impl Record {
             pid: of,
             comm: self.comm.clone(),
             state: self.state,
+            // The kernel makes a zombie of a process once its last thread is gone.
+            threads: 1,
             ppid: self.ppid,
             pgrp: self.pgrp,
             session,
             start: self.start,
             rss_bytes,
-            has_memory: !self.is_exiting && !self.state.is_dead(),
+            has_memory: !self.is_exiting && !self.state.has_exited(),
             environ_len: None,
+            layout: None,
         }
     }
 }
@@ -206,9 +209,9 @@ mod tests {
     #[test]
     fn the_dead_and_the_dying_have_no_memory() {
         let zombie = Record::parse(&answer(&[(4, 5)], &[], b"goose"));
-        assert!(zombie.state.is_dead() && !zombie.stat(Pid::INIT, None, 0).has_memory);
+        assert!(zombie.state.has_exited() && !zombie.stat(Pid::INIT, None, 0).has_memory);
         let exiting = Record::parse(&answer(&[(0, 0x4014), (4, 2)], &[], b"goose"));
-        assert!(!exiting.state.is_dead() && !exiting.stat(Pid::INIT, None, 0).has_memory);
+        assert!(!exiting.state.has_exited() && !exiting.stat(Pid::INIT, None, 0).has_memory);
         let letters: Vec<u8> = (0..8).map(|p_stat| state(p_stat).0).collect();
         assert_eq!(letters, b"?IRSTZ??");
     }

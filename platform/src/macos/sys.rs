@@ -1,11 +1,13 @@
 //! The system calls that no library makes safe. Everything here takes and gives plain bytes; what they mean is told
-//! in [`super::record`] and [`super::procargs`].
+//! in [`super::record`], [`super::socket`] and [`super::procargs`].
 
 use std::ffi::CStr;
 use std::sync::OnceLock;
 
 use libc::{c_int, c_uint, c_void};
 use libproc::bsd_info::BSDInfo;
+use libproc::file_info::ProcFDInfo;
+use libproc::net_info::{InSockInfo, SocketFDInfo, SocketInfo, TcpSockInfo, UnSockInfo};
 use nix::errno::Errno;
 
 use super::errors::why;
@@ -23,6 +25,24 @@ const _: () = {
     assert!(offset_of!(BSDInfo, pbi_start_tvusec) == 128);
     assert!(size_of::<libc::proc_bsdshortinfo>() == super::record::SHORT.1);
     assert!(offset_of!(libc::proc_bsdshortinfo, pbsi_uid) == 36);
+};
+
+// As are these, by `socket`.
+const _: () = {
+    use super::socket::{DESCRIPTORS, SOCKET, at};
+    use std::mem::{offset_of, size_of};
+    assert!(size_of::<ProcFDInfo>() == DESCRIPTORS.1);
+    assert!(offset_of!(ProcFDInfo, proc_fd) == 0 && offset_of!(ProcFDInfo, proc_fdtype) == 4);
+    assert!(size_of::<SocketFDInfo>() == SOCKET.1);
+    let info = offset_of!(SocketFDInfo, psi);
+    assert!(info + offset_of!(SocketInfo, soi_options) == at::OPTIONS);
+    assert!(info + offset_of!(SocketInfo, soi_kind) == at::KIND);
+    let own = info + offset_of!(SocketInfo, soi_proto);
+    let port = offset_of!(TcpSockInfo, tcpsi_ini) + offset_of!(InSockInfo, insi_lport);
+    assert!(own + port == at::PORT);
+    assert!(own + offset_of!(TcpSockInfo, tcpsi_state) == at::TCP_STATE);
+    assert!(own + offset_of!(UnSockInfo, unsi_addr) == at::ADDRESS);
+    assert!(offset_of!(libc::sockaddr_un, sun_len) == 0 && offset_of!(libc::sockaddr_un, sun_path) == 2);
 };
 
 /// Which processes to list.
@@ -87,6 +107,43 @@ pub fn list_pids(those: Those) -> Result<Vec<Pid>, Why> {
             return Ok(list.into_iter().filter_map(Pid::new).collect());
         }
         room *= 4;
+    }
+}
+
+/// Lists a process's descriptors: entries of [`super::socket::DESCRIPTORS`]. The kernel looks at as many places of the
+/// table of descriptors as the buffer has room for (`proc_pidfdlist` in bsd/kern/proc_info.c), so the size of the table
+/// is asked for first. What is opened between the two calls can be missing.
+pub fn list_descriptors(pid: Pid) -> Result<Vec<u8>, Why> {
+    let ask = |buffer: *mut c_void, size: c_int| {
+        Errno::clear();
+        // SAFETY: the kernel writes at most `size` bytes, which is the length of the buffer, or nothing if that is null.
+        let len = unsafe { libc::proc_pidinfo(pid.get(), super::socket::DESCRIPTORS.0, 0, buffer, size) };
+        let len = usize::try_from(len).unwrap_or(0);
+        if len == 0 && Errno::last_raw() != 0 { Err(last()) } else { Ok(len) }
+    };
+    let mut list = vec![0; ask(std::ptr::null_mut(), 0)?];
+    let size = c_int::try_from(list.len()).map_err(|_| Why::Garbled("too many descriptors"))?;
+    let len = ask(list.as_mut_ptr().cast::<c_void>(), size)?;
+    list.truncate(len);
+    Ok(list)
+}
+
+/// Asks `proc_pidfdinfo` about one socket of a process; `None` when the descriptor was closed, or is of something else
+/// by now.
+pub fn socket_info(pid: Pid, fd: c_int) -> Result<Option<[u8; super::socket::SOCKET.1]>, Why> {
+    let (flavor, len) = super::socket::SOCKET;
+    let mut answer = [0u8; super::socket::SOCKET.1];
+    let size = c_int::try_from(len).map_err(|_| Why::Garbled("no answer is so long"))?;
+    // SAFETY: the kernel writes at most `size` bytes, which is the length of the buffer.
+    let len =
+        unsafe { libc::proc_pidfdinfo(pid.get(), fd, flavor, answer.as_mut_ptr().cast::<c_void>(), size) };
+    if len == size {
+        return Ok(Some(answer));
+    }
+    match Errno::last() {
+        _ if len > 0 => Err(Why::Garbled("the kernel's answer has another length")),
+        Errno::EBADF | Errno::ENOTSOCK => Ok(None),
+        errno => Err(why(errno as i32)),
     }
 }
 

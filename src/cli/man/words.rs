@@ -1,6 +1,7 @@
 //! What the man pages say and nothing else does: files, variables, and where to read on.
 
 use crate::config::paths::System;
+use crate::owner;
 
 /// What reaper is, in reaper(1).
 pub const ABOUT: [&str; 3] = [
@@ -51,11 +52,7 @@ pub const ENVIRONMENT: [(&str, &str); 9] = [
         "REAPER_MANAGED",
         "Marks a process as started by a launcher, when it is set to anything but 0, false, no or off.",
     ),
-    (
-        "REAPER_OWNER",
-        "Names the process that owns the marked one, as PID:START:BOOT: its number, its start in clock ticks (field 22 \
-         of /proc/PID/stat) and /proc/sys/kernel/random/boot_id. While it lives, nothing that names it is ended.",
-    ),
+    (owner::OWNER, owner::TEXT),
     ("REAPER_KEEP", "Set to 1, keeps a process from ever being ended."),
     ("RUST_LOG", "How much the service logs; wins over log-level of the config."),
     ("NO_COLOR", "No colours, whatever it holds."),

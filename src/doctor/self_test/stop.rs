@@ -105,6 +105,7 @@ mod tests {
             program: b"reaper".to_vec(),
             rss_bytes: 0,
             group: None,
+            comeback: None,
         };
         let why = Some("permission denied".to_owned());
         Ended {
@@ -114,6 +115,8 @@ mod tests {
             took: Duration::ZERO,
             why,
             zombie: false,
+            fell: None,
+            image: None,
             unsure: false,
         }
     }

@@ -41,7 +41,7 @@ pub struct Entry {
     pub program: String,
     /// The orphan that it belonged to; itself when it was one.
     pub root: i32,
-    /// `root`, `wrapper`, `descendant` or `group-member`.
+    /// `root`, `wrapper`, `descendant`, `group-member` or `successor`.
     pub role: String,
     /// The profiles that it was judged under.
     pub profiles: Vec<String>,
@@ -71,7 +71,7 @@ pub struct Entry {
 /// A signal that was announced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentSignal {
-    /// `TERM` or `KILL`.
+    /// `TERM`, `CONT` or `KILL`.
     pub signal: String,
     /// RFC 3339, UTC.
     pub at: String,

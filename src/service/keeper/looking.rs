@@ -58,6 +58,12 @@ impl<H: Host> Keeper<H> {
 
     /// Files what a look at a process found; says whether what is below it must be looked at, too.
     fn file(&mut self, pid: Pid, look: Fact<Look>) -> bool {
+        if let Ok(Look::Judged(judgement, _)) = &look {
+            let (clock, here) = (self.clock(), self.ground.host.here());
+            for host in &judgement.hosts {
+                self.sightings.note_host(*host, &clock, here);
+            }
+        }
         let why = match look {
             Ok(Look::Judged(judgement, sight)) if judgement.is_notable() || judgement.is_wrapper => {
                 self.innocents.remove(pid);

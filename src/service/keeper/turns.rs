@@ -12,6 +12,8 @@ use crate::terminate::Ended;
 use crate::tree;
 use crate::verdict::Verdict;
 
+/// When an orphan is looked at again that is left to the thread that ends what it was before.
+const AWAITED: Duration = Duration::from_millis(500);
 /// When a process that could not be ended is tried again.
 const STUBBORN: Duration = Duration::from_secs(600);
 
@@ -19,7 +21,15 @@ impl<H: Host> Keeper<H> {
     /// What is to be ended now, beside those who are being ended already; at most `max-targets` at a time.
     /// Whoever is in the plan counts as being ended from now on.
     pub fn plan(&mut self) -> Plan {
-        let now = self.clock().monotonic;
+        let clock = self.clock();
+        let now = clock.monotonic;
+        let awaited: Vec<Pid> =
+            self.due(now).filter(|t| self.is_awaited(&t.judgement)).map(|t| t.judgement.id.pid).collect();
+        for pid in awaited {
+            if let Some(tracked) = self.tracked.get_mut(&pid) {
+                tracked.next = now + AWAITED;
+            }
+        }
         let cap = self.ground.policy.max_targets().get();
         let due: Vec<Pid> = self.due(now).map(|t| t.judgement.id.pid).collect();
         let room = cap.saturating_sub(self.busy.len());
@@ -38,6 +48,9 @@ impl<H: Host> Keeper<H> {
         let trees = tree::read(&self.ground, &self.census, &roots, &self.judged(), self.limit);
         let plan = plan_beside(&trees, self.ground.policy.reach(), cap, &self.busy);
         self.busy.extend(everybody(&plan));
+        if !plan.targets.is_empty() {
+            self.running.push((self.ground.host.here().start_clock.now(&clock), plan.clone()));
+        }
         let later = now + self.ground.policy.interval();
         for pid in &now_due {
             let Some(tracked) = self.tracked.get_mut(pid) else { continue };
@@ -48,6 +61,15 @@ impl<H: Host> Keeper<H> {
             }
         }
         plan
+    }
+
+    /// Whether an orphan may be what a target became while it was being ended. Then the thread that ends that target finds
+    /// it and ends it, and would be disturbed by another one that asks it to end.
+    fn is_awaited(&self, judgement: &Judgement) -> bool {
+        self.running.iter().any(|(began, plan)| {
+            judgement.id.start >= *began
+                && plan.targets.iter().any(|t| t.program == judgement.program && t.uid == judgement.uid)
+        })
     }
 
     /// How many wait for others to be ended first.
@@ -65,6 +87,9 @@ impl<H: Host> Keeper<H> {
     pub fn ended(&mut self, plan: &Plan, ended: &[Ended]) {
         let now = self.clock().monotonic;
         let interval = self.ground.policy.interval();
+        if let Some(at) = self.running.iter().position(|(_, running)| running == plan) {
+            self.running.remove(at);
+        }
         for id in everybody(plan) {
             self.busy.remove(&id);
             let outcome = ended.iter().find(|e| e.target.id == id).map(|e| e.outcome);

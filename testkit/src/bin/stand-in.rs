@@ -46,7 +46,11 @@ impl Actor {
         // Rust starts with SIGPIPE ignored; the processes played here do not.
         sys::dispose(libc::SIGPIPE, false);
         let mut signals = vec![libc::SIGCHLD, sys::request_signal()];
-        let on_term = behaviour.exit_after_ms.is_some() || behaviour.fork_on_term;
+        let on_term = behaviour.exit_after_ms.is_some()
+            || behaviour.fork_on_term
+            || behaviour.return_on_term
+            || behaviour.exit_main_thread
+            || behaviour.record.is_some();
         if !behaviour.ignore_term && (on_term || std::process::id() == 1) {
             signals.push(libc::SIGTERM);
         }
@@ -86,16 +90,21 @@ impl Actor {
             if left == Some(0) {
                 std::process::exit(0);
             }
-            match sys::wait_signal(&self.signals, left)? {
-                Some(libc::SIGCHLD) => self.collect(),
-                Some(libc::SIGTERM) => {
-                    let after = self.on_term();
-                    ends_at.get_or_insert(Instant::now() + after);
-                }
-                Some(libc::SIGUSR1) => return Err(self.exec_other()),
-                Some(libc::SIGUSR2) => return Err(self.exec_unmarked()),
-                Some(_) => self.serve_desk(),
-                None => {}
+            let Some(caught) = sys::wait_signal(&self.signals, left)? else { continue };
+            match caught.signal {
+                libc::SIGCHLD => self.collect(),
+                libc::SIGTERM => match &self.behaviour.record {
+                    Some(file) => append(file, &format!("{}\n", caught.sender))?,
+                    None if self.behaviour.exit_main_thread => sys::exit_thread(),
+                    None if self.behaviour.return_on_term => come_back()?,
+                    None => {
+                        let after = self.on_term();
+                        ends_at.get_or_insert(Instant::now() + after);
+                    }
+                },
+                libc::SIGUSR1 => return Err(self.exec_other()),
+                libc::SIGUSR2 => return Err(self.exec_unmarked()),
+                _ => self.serve_desk(),
             }
         }
     }
@@ -120,7 +129,8 @@ impl Actor {
         if it.non_dumpable {
             sys::prctl(libc::PR_SET_DUMPABLE, 0)?;
         }
-        for _ in 0..it.threads {
+        // They have the signals blocked that the main thread waits for.
+        for _ in 0..it.threads + usize::from(it.exit_main_thread) {
             std::thread::spawn(|| {
                 loop {
                     std::thread::park();
@@ -221,6 +231,21 @@ impl Actor {
             env.map(|entry| if entry.as_bytes().starts_with(prefix.as_bytes()) { &words } else { entry });
         launch::exec(exe, argv, &env.cloned().collect::<Vec<_>>())
     }
+}
+
+/// Goes on as a child of this process in a session of its own, and ends this one.
+fn come_back() -> io::Result<()> {
+    // SAFETY: this process has one thread, so the child may go on as it likes.
+    if sys::check(unsafe { libc::fork() })? != 0 {
+        std::process::exit(0);
+    }
+    // SAFETY: setsid has no preconditions.
+    sys::check(unsafe { libc::setsid() }).map(drop)
+}
+
+/// Writes `line` to the end of `file`, which is made when it is not there.
+fn append(file: &Path, line: &str) -> io::Result<()> {
+    fs::OpenOptions::new().append(true).create(true).open(file)?.write_all(line.as_bytes())
 }
 
 /// Writes `line` into the FIFO `to`, or creates the file in one step.

@@ -12,7 +12,7 @@ fuzz_target!(|bytes: &[u8]| {
         let record = Record::parse(whole);
         assert!(record.comm.len() <= 15 && !record.comm.contains(&0));
         let stat = record.stat(record.pid.unwrap_or(Pid::INIT), None, 0);
-        assert!(stat.has_memory != (record.is_exiting || record.state.is_dead()));
+        assert!(stat.has_memory != (record.is_exiting || record.state.has_exited()));
         let unique = Unique::of_whole(whole);
         assert_eq!(unique.id.to_ne_bytes(), whole[152..160]);
     }

@@ -26,6 +26,8 @@ mod restart;
 #[cfg(test)]
 mod returns;
 #[cfg(test)]
+mod reuse;
+#[cfg(test)]
 mod running;
 #[cfg(test)]
 mod soak;

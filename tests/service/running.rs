@@ -200,6 +200,11 @@ impl Running {
         log::read(&path)
     }
 
+    /// Where its log is.
+    pub fn log_file(&self) -> &Path {
+        &self.log
+    }
+
     /// The log as it is, byte for byte.
     pub fn raw_log(&self) -> Vec<u8> {
         fs::read(&self.log).unwrap_or_default()

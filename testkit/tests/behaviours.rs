@@ -170,7 +170,9 @@ fn execs_on_request() {
         let one = marked.clone().behave(format!("exec-on-usr1={}", path.display())).orphan();
         one.signal(libc::SIGUSR1).unwrap();
         assert!(one.wait_until(|one| one.comm() == "cat"));
-        assert!(one.environ().unwrap().windows(22).any(|part| part == b"SPROUT_MANAGED_AGENT=1"));
+        // execve(2) gives the new name before the new memory has its environment.
+        let is_marked = |env: Vec<u8>| env.windows(22).any(|part| part == b"SPROUT_MANAGED_AGENT=1");
+        assert!(one.wait_until(|one| one.environ().is_ok_and(is_marked)));
         let two = marked.behave("env-on-usr2").orphan();
         two.signal(libc::SIGUSR2).unwrap();
         assert!(two.wait_until(|two| two.environ().is_ok_and(|env| env.ends_with(b"\0LANG=C.UTF-8\0"))));

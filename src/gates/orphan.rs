@@ -44,19 +44,41 @@ const INIT_OF_SOME_KIND: &str = "of which nothing is known";
 pub const NAMED: &str = "a subreaper that the config names";
 const OUTSIDE: &str = "its parent is outside our PID namespace (`docker exec`, a container's first process)";
 
+/// What cannot be told of a process that may be a wrapper.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// Whether it carries a marker: its environment could not be read.
+    Marked(Why),
+    /// Whether it runs one marked program or several: the environment of a child could not be read.
+    OneOrSeveral(Why),
+}
+
+impl Doubt {
+    fn words(&self, called: &str) -> String {
+        match self {
+            Self::Marked(why) => {
+                format!(
+                    "whether {called} wraps an agent cannot be told: {}",
+                    could_not("its environment", why)
+                )
+            }
+            Self::OneOrSeveral(why) => format!(
+                "whether {called} runs one marked program or several cannot be told: {}",
+                could_not("the environment of a child of it", why)
+            ),
+        }
+    }
+}
+
 /// What a process above the candidate is to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A marked wrapper: the climb goes on.
     Wrapper,
-    /// A wrapper whose environment cannot be read, so that it may be a marked one: the climb goes on, and if it
-    /// ends at an adopter, nobody knows.
-    MayBeWrapper(Why),
+    /// Perhaps a marked wrapper: the climb goes on, and if it ends at an adopter, the answer is unknown.
+    MayBeWrapper(Doubt),
     /// It adopts orphans and starts no agents; with how it is known.
     Adopter(&'static str),
-    /// A marked wrapper of which it cannot be told whether it runs several marked children: the climb goes on, and if it
-    /// ends at an adopter, it cannot be told.
-    MayBeHost(Why),
     /// A marked wrapper that runs several marked children, or once did: their living parent.
     Host,
     /// It adopts orphans and may also have started the candidate; with what it is.
@@ -99,9 +121,9 @@ pub fn kind(elder: &Elder, uid: Option<Uid>, policy: &Policy, systemd_booted: bo
         Some(Ok(())) => match &elder.is_host {
             Ok(false) => Kind::Wrapper,
             Ok(true) => Kind::Host,
-            Err(why) => Kind::MayBeHost(why.clone()),
+            Err(why) => Kind::MayBeWrapper(Doubt::OneOrSeveral(why.clone())),
         },
-        Some(Err(why)) if is_ours => Kind::MayBeWrapper(why),
+        Some(Err(why)) if is_ours => Kind::MayBeWrapper(Doubt::Marked(why)),
         Some(Err(_)) | None => Kind::Other,
     }
 }
@@ -219,18 +241,10 @@ pub fn ask(case: &Case<'_>) -> Finding {
     let through = if through.is_empty() { String::new() } else { format!(" through {}", through.join(", ")) };
     let name = end.facts.as_ref().map_or_else(|_| format!("pid {}", end.pid), Facts::called);
     let kind = |elder| kind(elder, uid, case.policy, case.us.systemd_booted);
-    let called = |w: &Elder| w.facts.as_ref().map_or_else(|_| w.pid.to_string(), Facts::called);
     let doubt = chain.wrappers().find_map(|w| match kind(w) {
-        Kind::MayBeWrapper(why) => Some(format!(
-            "whether {} wraps an agent cannot be told: {}",
-            called(w),
-            could_not("its environment", &why)
-        )),
-        Kind::MayBeHost(why) => Some(format!(
-            "whether {} runs one marked program or several cannot be told: {}",
-            called(w),
-            could_not("the environment of a child of it", &why)
-        )),
+        Kind::MayBeWrapper(doubt) => {
+            Some(doubt.words(&w.facts.as_ref().map_or_else(|_| w.pid.to_string(), Facts::called)))
+        }
         _ => None,
     });
     match (kind(end), doubt) {
@@ -249,12 +263,12 @@ pub fn ask(case: &Case<'_>) -> Finding {
             ),
         ),
         (Kind::Other, _) => Finding::no(GATE, format!("its parent {name} is alive{through}")),
-        (Kind::Wrapper | Kind::MayBeWrapper(_) | Kind::MayBeHost(_), _)
+        (Kind::Wrapper | Kind::MayBeWrapper(_), _)
             if end.facts.as_ref().is_ok_and(|f| f.stat.ppid.is_none()) =>
         {
             Finding::no(GATE, OUTSIDE)
         }
-        (Kind::Wrapper | Kind::MayBeWrapper(_) | Kind::MayBeHost(_), _) => {
+        (Kind::Wrapper | Kind::MayBeWrapper(_), _) => {
             Finding::unknown(GATE, format!("the wrappers above it do not end{through}"))
         }
         (Kind::Unreadable(why), _) => Finding::unknown(GATE, could_not(&format!("its parent {name}"), &why)),

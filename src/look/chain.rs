@@ -49,11 +49,8 @@ impl<H: Host> Looker<H> {
                 elder.is_host = Ok(true);
             }
             let kind = orphan::kind(&elder, uid, &self.policy, self.us.systemd_booted);
-            let passes_on = matches!(
-                kind,
-                orphan::Kind::Wrapper | orphan::Kind::MayBeWrapper(_) | orphan::Kind::MayBeHost(_)
-            );
-            at = elder.facts.as_ref().ok().filter(|_| passes_on).and_then(|f| f.stat.ppid);
+            let is_wrapper = matches!(kind, orphan::Kind::Wrapper | orphan::Kind::MayBeWrapper(_));
+            at = elder.facts.as_ref().ok().filter(|_| is_wrapper).and_then(|f| f.stat.ppid);
             chain.elders.push(elder);
         }
         chain

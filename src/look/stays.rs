@@ -59,7 +59,6 @@ impl<H: Host> Looker<H> {
                 orphan::Kind::Unreadable(why) => return Err(why),
                 orphan::Kind::Wrapper
                 | orphan::Kind::MayBeWrapper(_)
-                | orphan::Kind::MayBeHost(_)
                 | orphan::Kind::Host
                 | orphan::Kind::Other => at = elder.facts?,
             }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use reaper_platform::{Condition, Host, Pid, StartTime, Why};
+use reaper_platform::{Condition, Host, Pid, StartTime, Stat, Why};
 
 use super::Looker;
 use crate::config::Profile;
@@ -97,15 +97,7 @@ impl<H: Host> Looker<H> {
                 };
             }
         }
-        let stat = match self.host.glance(lease.pid) {
-            Ok(stat) => stat,
-            Err(Why::Gone) if !self.host.exists(lease.pid)? => return Ok(Life::Dead),
-            Err(Why::Gone) => return Err(Why::Denied),
-            Err(why) => return Err(why),
-        };
-        if stat.is_dead() {
-            return Ok(Life::Dead);
-        }
+        let Some(stat) = self.alive(lease.pid)? else { return Ok(Life::Dead) };
         if stat.start == lease.start {
             return Ok(Life::Alive);
         }
@@ -124,10 +116,15 @@ impl<H: Host> Looker<H> {
     }
 
     pub(super) fn life(&self, pid: Pid, is_it: impl Fn(StartTime) -> bool) -> Fact<Life> {
+        Ok(self.alive(pid)?.filter(|stat| is_it(stat.start)).map_or(Life::Dead, |_| Life::Alive))
+    }
+
+    /// The living process that has this number; `None` if there is none.
+    fn alive(&self, pid: Pid) -> Fact<Option<Stat>> {
         match self.host.glance(pid) {
-            Ok(stat) if stat.is_dead() || !is_it(stat.start) => Ok(Life::Dead),
-            Ok(_) => Ok(Life::Alive),
-            Err(Why::Gone) if !self.host.exists(pid)? => Ok(Life::Dead),
+            Ok(stat) => Ok(Some(stat).filter(|stat| !stat.is_dead())),
+            Err(Why::Gone) if !self.host.exists(pid)? => Ok(None),
+            // It is there, and hidden from us.
             Err(Why::Gone) => Err(Why::Denied),
             Err(why) => Err(why),
         }

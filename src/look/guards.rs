@@ -42,25 +42,25 @@ impl<H: Host> Looker<H> {
     ) -> Guards {
         let is_any = profiles.iter().any(|p| p.programs == Programs::Any);
         let may_be_kept_for_helping = self.may_help(facts);
-        let keeps_listeners = self.keeps_listeners(profiles);
+        let by_listening = may_be_kept_for_helping && self.keeps_listeners(profiles.iter().copied());
         Guards {
             own_scope: if is_any { self.own_scope(facts, chain) } else { None },
-            listens: (keeps_listeners && may_be_kept_for_helping).then(|| self.listens(process, facts)),
+            listens: by_listening.then(|| self.listens(process, facts)),
             // An agent ends for its own sake, whatever hangs below it: that stays.
             below: (is_any || may_be_kept_for_helping)
-                .then(|| self.spared_from_below(facts, profiles, is_any, may_be_kept_for_helping)),
+                .then(|| self.spared_from_below(facts, profiles, is_any, by_listening)),
         }
     }
 
-    /// Whether a process is none of those that end whatever they listen on: agents, and browsers that nobody looks at.
+    /// Whether a process is none of those that end whatever they listen on: agents, and throw-away browsers.
     fn may_help(&self, facts: &Facts) -> bool {
         let identity = facts.identity();
         let argv = identity.argv.unwrap_or_default();
         !self.policy.is_agent(&Names::of(&identity), argv) && !is_throw_away_browser(&identity, argv)
     }
 
-    fn keeps_listeners(&self, profiles: &[&Profile]) -> bool {
-        profiles.iter().any(|p| p.keep_listeners.unwrap_or_else(|| self.policy.keep_listeners()))
+    fn keeps_listeners<'p>(&self, profiles: impl IntoIterator<Item = &'p Profile>) -> bool {
+        profiles.into_iter().any(|p| p.keep_listeners.unwrap_or_else(|| self.policy.keep_listeners()))
     }
 
     /// What a process accepts connections on that others can know, in words.
@@ -94,10 +94,9 @@ impl<H: Host> Looker<H> {
         facts: &Facts,
         profiles: &[&Profile],
         is_any: bool,
-        may_help: bool,
+        by_listening: bool,
     ) -> Fact<Option<String>> {
         let by_protection = is_any || self.policy.is_wrapper(&facts.identity());
-        let by_listening = may_help && self.keeps_listeners(profiles);
         if !by_protection && !by_listening {
             return Ok(None);
         }
@@ -163,7 +162,9 @@ impl<H: Host> Looker<H> {
         let read = || {
             let process = self.host.pin(pid)?;
             let facts = Facts::read(&process, &self.wanted)?;
-            let listens = if self.may_help(&facts) { self.listens(&process, &facts) } else { Ok(None) };
+            // Read once for all that ask; the tables of sockets only where some profile minds them.
+            let is_minded = self.keeps_listeners(self.policy.profiles()) && self.may_help(&facts);
+            let listens = if is_minded { self.listens(&process, &facts) } else { Ok(None) };
             Ok(Arc::new(Relative { facts, listens, children: self.children_of(pid) }))
         };
         let relative = read();

@@ -269,7 +269,7 @@ pub trait Pinned: Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Who started it, whoever is its parent now, by the number that is never given twice; `None` where the system does
+    /// The process that started it, even if another is its parent now, by the number that is never given twice; `None` where the system does
     /// not keep that.
     ///
     /// # Errors

@@ -217,7 +217,7 @@ pub struct Here {
 
 /// The PID namespace of a machine that is no container (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
-/// The time namespace of every process, unless somebody made another (`PROC_TIME_INIT_INO`, the same file).
+/// The time namespace of every process, unless it was put in another (`PROC_TIME_INIT_INO`, the same file).
 pub(crate) const INITIAL_TIME_NAMESPACE: u64 = 0xEFFF_FFFA;
 
 impl Here {

@@ -74,7 +74,7 @@ fn sockets_of(thread: BorrowedFd<'_>) -> Result<Option<Vec<u64>>, Why> {
         return Ok(Some(sockets));
     }
     // A thread that exits gives up its memory first, and then its descriptors: while it has memory, it had all of them.
-    // Without memory its directory is root's, whoever's it was before (`task_dump_owner` in fs/proc/base.c).
+    // Without memory its directory is root's, whatever user it had before (`task_dump_owner` in fs/proc/base.c).
     let has_memory = facts::read_stat(thread, b"stat")?.has_memory;
     if has_memory { read.map(|descriptors| Some(descriptors.sockets)) } else { Ok(None) }
 }

@@ -45,7 +45,7 @@ pub struct Record {
 pub struct Unique {
     /// Its own; the same for its whole life.
     pub id: u64,
-    /// Of the process that started it, whoever is its parent now. Zero if that is not known.
+    /// Of the process that started it, even if another is its parent now. Zero if that is not known.
     pub starter: u64,
     /// Of the program that it runs; another one after each `exec`. Zero on systems that lack it.
     pub version: i32,

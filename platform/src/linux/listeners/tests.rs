@@ -389,7 +389,7 @@ fn a_process_goes_on_without_its_first_thread() {
     let name = "a_process_goes_on_without_its_first_thread";
     let host = LinuxHost::new().unwrap();
     for nobody in [false, true] {
-        // Python by its path: whoever has no rights may not search our PATH.
+        // Python by its path: a process without rights may not search our PATH.
         let found =
             ["/usr/bin/python3", "/usr/local/bin/python3"].iter().find(|path| Path::new(path).exists());
         let mut command = Command::new(found.unwrap_or(&"python3"));

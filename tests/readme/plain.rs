@@ -89,11 +89,7 @@ pub fn matches(expected: &[String], actual: &[String]) -> bool {
 fn the_lease_is_described_in_the_words_of_the_code_that_reads_it() {
     let plain = |text: &str| text.replace("\n> ", " ").split_whitespace().collect::<Vec<_>>().join(" ");
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    assert!(
-        plain(&readme).contains(&plain(reaper::owner::TEXT)),
-        "README.md lacks:\n{}",
-        reaper::owner::TEXT
-    );
+    assert!(plain(&readme).contains(&plain(reaper_lease::TEXT)), "README.md lacks:\n{}", reaper_lease::TEXT);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, Com
     let judged = {
         let looker = Arc::clone(&looker);
         deadline::map(vec![pid], deadline::LIMIT, move |pid| {
-            let process = looker.host.pin(*pid)?;
+            let process = looker.ground.host.pin(*pid)?;
             looker.judge(&process, How::Explained, |id| sightings.past(id, &clock))
         })
     };

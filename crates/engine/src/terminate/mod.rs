@@ -13,6 +13,7 @@ mod job;
 pub mod outcome;
 mod rejudge;
 mod successors;
+pub mod trouble;
 
 pub use successors::successors;
 
@@ -22,11 +23,12 @@ use crate::audit::Account;
 use crate::audit::record::Record;
 use crate::context::Ground;
 use job::Job;
-use outcome::{Ended, Trouble};
+use outcome::Ended;
 use reaper_policy::escalation::{Action, Event, Timeouts};
 use reaper_policy::past::Past;
 use reaper_policy::plan::{Role, Target};
 use rejudge::Rejudge;
+use trouble::Trouble;
 
 /// How often a wait looks up to see whether it is to stop.
 const PULSE: Duration = Duration::from_millis(100);

@@ -99,7 +99,7 @@ impl PidMark {
     }
 
     /// A mark whose processes have all been listed.
-    #[cfg(test)]
+    #[cfg(all(test, target_os = "linux"))]
     pub(crate) const fn settled(last: Pid, at: Duration) -> Self {
         Self { settled: Some(last), last, at }
     }

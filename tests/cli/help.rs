@@ -6,8 +6,7 @@ use std::path::Path;
 
 use reaper::cli::args::{self, App, Color};
 
-use crate::common::Reaper;
-use crate::place::scratch;
+use crate::common::{Reaper, scratch};
 
 /// Every command that has a help text of its own.
 const COMMANDS: [&str; 23] = [

@@ -3,10 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use reaper_testkit::{here, skip};
+use reaper_testkit::{skip, test_name};
 
-use crate::common::Reaper;
-use crate::place::{scratch, write};
+use crate::common::{Reaper, scratch, write};
 
 #[test]
 fn pages_are_written_where_man_looks_for_them() {
@@ -59,7 +58,7 @@ fn groff_has_nothing_to_complain_about() {
     let written = Reaper::new(home.path(), ["man", home.path().to_str().unwrap()]).run().expect_code(0);
     for page in written.stdout.lines() {
         let Ok(said) = Command::new("groff").args(["-man", "-ww", "-t", "-Tutf8", page]).output() else {
-            skip(here!(), "groff is not installed");
+            skip(test_name!(), "groff is not installed");
             return;
         };
         assert!(

@@ -5,10 +5,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use reaper_testkit::{Stage, here, play};
+use reaper_testkit::{PidNamespace, in_namespace, test_name};
 
-use crate::common::{Ran, Reaper};
-use crate::place::{scratch, write};
+use crate::common::{Ran, Reaper, scratch, write};
 
 fn service(home: &Path, args: &[&str]) -> Ran {
     Reaper::new(home, ["service"].iter().chain(args)).run()
@@ -84,7 +83,7 @@ fn somebody_elses_file_stays() {
 #[test]
 fn without_systemd_or_a_manager_nothing_is_written() {
     // Without `/run/systemd/system`, whatever this machine has.
-    play(&Stage::new().several_users(), here!(), || {
+    in_namespace(&PidNamespace::new().several_users(), test_name!(), || {
         let home = scratch();
         let install = || Reaper::new(home.path(), ["service", "install"]);
         let ran = install().run().expect_code(4);

@@ -1,4 +1,4 @@
-//! Builds the population. Each helper is this executable started again with another part to play, so that its children
+//! Builds the population. Each helper is this executable started again with another part to in_namespace, so that its children
 //! are orphaned by a real exit and every process has been through exec.
 
 use crate::images::{doing, helper, here, image, images, manager_image, turn_into, turned, until_turned};

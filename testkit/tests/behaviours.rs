@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(5);
 
 #[test]
-fn sigterm_is_met_as_told() {
+fn a_stand_in_handles_sigterm_as_its_words_say() {
     in_namespace(&PidNamespace::new(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = processes.spec("goose");
@@ -124,7 +124,7 @@ fn readers_of_a_stuck_process_hang() {
 }
 
 #[test]
-fn in_a_swamp_even_sigkill_waits() {
+fn a_process_on_a_hanging_mount_survives_sigkill() {
     in_namespace(&PidNamespace::new(), test_name!(), || {
         let processes = ProcessSet::new();
         let mount_point = processes.directory().join("swamp");
@@ -164,7 +164,7 @@ fn hostile_strings_arrive_unharmed() {
 }
 
 #[test]
-fn execs_on_request() {
+fn a_stand_in_executes_another_program_on_request() {
     in_namespace(&PidNamespace::new(), test_name!(), || {
         let processes = ProcessSet::new();
         let marked = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1");
@@ -199,7 +199,7 @@ fn pids_are_recycled() {
 }
 
 #[test]
-fn deaths_are_recorded_by_whoever_collects() {
+fn exits_are_recorded_by_the_parent() {
     let file = "/run/testkit/deaths";
     in_namespace(&PidNamespace::new().init_behaves(format!("deaths={file}")), test_name!(), || {
         fs::write(file, "").unwrap();

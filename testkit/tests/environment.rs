@@ -1,4 +1,4 @@
-//! What surrounds a scene: a terminal, mounts, limits, an init that is none.
+//! The environment of a test: a terminal, mounts, limits, a PID 1 that is no init.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The stage itself: users, hidepid, time limits, and that nothing outlives it.
+//! The namespace itself: users, hidepid, time limits, and that nothing outlives it.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ fn am_root() -> bool {
 }
 
 #[test]
-fn an_ordinary_user_has_a_stage_too() {
+fn an_ordinary_user_gets_a_namespace() {
     if !am_root() {
         return skip(test_name!(), "every other test is this one for an ordinary user");
     }
@@ -49,7 +49,7 @@ fn hidepid_2_hides_init_but_not_ones_own() {
 }
 
 #[test]
-fn the_status_of_the_director_comes_out() {
+fn the_exit_status_and_output_of_the_command_are_returned() {
     let Ok(output) = PidNamespace::new().run("/bin/sh", &["-c", "echo out; echo err >&2; exit 7"]) else {
         return skip(test_name!(), "no PID namespace here");
     };
@@ -60,12 +60,12 @@ fn the_status_of_the_director_comes_out() {
 }
 
 #[test]
-fn a_director_that_ends_at_once_is_not_missed() {
+fn a_command_that_ends_at_once_is_collected() {
     let namespace = PidNamespace::new().timeout(Duration::from_secs(10));
     if let Err(reason) = namespace.run("/bin/true", &[""; 0]) {
         return skip(test_name!(), &reason.to_string());
     }
-    // Many at a time, so that PID 1 is often later than its director.
+    // Many at a time, so that PID 1 is often later than the command.
     let run_many = || (0..20).map(|_| namespace.run("/bin/true", &[""; 0]).unwrap().status.code());
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| run_many().collect::<Vec<_>>())).collect();

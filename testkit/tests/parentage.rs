@@ -10,7 +10,7 @@ fn own_pid() -> i32 {
 }
 
 #[test]
-fn init_is_what_the_scene_says() {
+fn init_is_what_the_test_says() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let init = processes.init();
@@ -23,7 +23,7 @@ fn init_is_what_the_scene_says() {
 }
 
 #[test]
-fn orphans_have_their_shapes() {
+fn orphans_have_the_session_and_group_of_their_shape() {
     in_namespace(&PidNamespace::new(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = processes.spec("goose").args(["acp"]).env("SPROUT_MANAGED_AGENT", "1");
@@ -53,7 +53,7 @@ fn orphans_have_their_shapes() {
 }
 
 #[test]
-fn chains_and_trees_grow_under_actors() {
+fn stand_ins_can_spawn_chains_and_trees() {
     in_namespace(&PidNamespace::new(), test_name!(), || {
         let processes = ProcessSet::new();
         let npm = processes.spec("npm").argv(["npm exec mcp-server"]).orphan();

@@ -1,4 +1,4 @@
-//! The exit codes, a contract for scripts. 5 needs a process that cannot be ended and has scenes of its own; 70
+//! The exit codes, a contract for scripts. 5 needs a process that cannot be ended and has tests in `tests/e2e`; 70
 //! is ours alone.
 
 use std::fs;
@@ -49,7 +49,7 @@ fn acting_without_a_terminal_or_yes_is_2() {
 }
 
 #[test]
-fn every_user_s_processes_are_for_root() {
+fn all_users_needs_root() {
     in_namespace(&PidNamespace::new().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let line = ["scan", "--dry-run", "--all-users"];

@@ -27,7 +27,7 @@ fn the_example_is_a_config_that_changes_nothing() {
 }
 
 #[test]
-fn what_is_shown_can_be_loaded_and_shows_the_same() {
+fn the_shown_config_can_be_loaded_and_shows_the_same() {
     let home = scratch();
     let user = home.path().join(".config/reaper/config.toml");
     write(

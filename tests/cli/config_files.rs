@@ -1,5 +1,5 @@
 //! Whole config files, as users write them: those that must load, those that must not and in what words, and those
-//! that somebody else could have written.
+//! that another user could have written.
 
 #[cfg(test)]
 mod config {
@@ -21,7 +21,7 @@ mod config {
     }
 
     /// A folder only we can write, and sources that look for their files there.
-    fn stage() -> (TempDir, Sources) {
+    fn new_sources() -> (TempDir, Sources) {
         let dir = tempfile::tempdir().unwrap();
         let facts = fs::metadata(dir.path()).unwrap();
         let sources = Sources {
@@ -40,7 +40,7 @@ mod config {
     }
 
     fn load_text(text: &str) -> Result<Policy, ConfigError> {
-        let (_dir, sources) = stage();
+        let (_dir, sources) = new_sources();
         put(&sources.system, text);
         load(&sources, &Overrides::default())
     }
@@ -63,7 +63,7 @@ mod config {
     #[test]
     fn invalid_samples_are_refused_in_these_words() {
         for path in samples("invalid") {
-            let (dir, sources) = stage();
+            let (dir, sources) = new_sources();
             put(&sources.system, &fs::read_to_string(&path).unwrap());
             let error = match load(&sources, &Overrides::default()) {
                 Ok(_) => panic!("{} loads", path.display()),
@@ -81,7 +81,7 @@ mod config {
 
     #[test]
     fn without_any_file_the_defaults_hold() {
-        let (_dir, sources) = stage();
+        let (_dir, sources) = new_sources();
         let policy = load(&sources, &Overrides::default()).unwrap();
         let names: Vec<_> = policy.profiles().iter().map(|profile| profile.name.as_str()).collect();
         assert_eq!(names, ["sprout", "buzz", "own"]);
@@ -93,7 +93,7 @@ mod config {
 
     #[test]
     fn later_layers_win_and_protections_add_up() {
-        let (_dir, mut sources) = stage();
+        let (_dir, mut sources) = new_sources();
         put(
             &sources.system,
             "grace = \"1s\"\ninterval = \"1s\"\nprotect = [\"aaa\"]\nadopters = [\"one\"]\n",
@@ -123,8 +123,8 @@ mod config {
     }
 
     #[test]
-    fn what_the_service_tells_is_set_by_files_and_variables() {
-        let (_dir, mut sources) = stage();
+    fn outputs_of_the_service_are_set_by_files_and_variables() {
+        let (_dir, mut sources) = new_sources();
         let policy = load(&sources, &Overrides::default()).unwrap();
         let outputs = policy.outputs();
         assert_eq!(
@@ -169,7 +169,7 @@ mod config {
 
     #[test]
     fn a_named_file_replaces_both_and_must_exist() {
-        let (dir, mut sources) = stage();
+        let (dir, mut sources) = new_sources();
         put(&sources.system, "grace = 1\n");
         let named = dir.path().join("named.toml");
         sources.explicit = Some(named.clone());
@@ -184,7 +184,7 @@ mod config {
 
     #[test]
     fn profiles_of_a_later_file_replace_those_of_an_earlier_one() {
-        let (_dir, sources) = stage();
+        let (_dir, sources) = new_sources();
         let profile = |name: &str, program: &str| {
             format!("[[profile]]\nname = \"{name}\"\nmarkers = [\"M\"]\nprograms = [\"{program}\"]\n")
         };
@@ -199,7 +199,7 @@ mod config {
 
     #[test]
     fn a_protection_of_another_layer_wins_with_a_warning() {
-        let (_dir, sources) = stage();
+        let (_dir, sources) = new_sources();
         put(&sources.system, "[[profile]]\nname = \"mine\"\nmarkers = [\"M\"]\nprograms = [\"postgres\"]\n");
         put(sources.user.as_ref().unwrap(), "protect = [\"postgres\"]\n");
         let policy = load(&sources, &Overrides::default()).unwrap();
@@ -241,12 +241,12 @@ mod config {
             ),
             ("REAPER_METRICS_LISTEN", "0.0.0.0:9464", "`REAPER_METRICS_LISTEN`: `0.0.0.0` answers on every"),
         ] {
-            let (_dir, mut sources) = stage();
+            let (_dir, mut sources) = new_sources();
             env(&mut sources, &[(name, value)]);
             let error = load(&sources, &Overrides::default()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-        let (_dir, sources) = stage();
+        let (_dir, sources) = new_sources();
         let flags = Overrides { grace: None, profiles: vec!["brosers".to_owned()] };
         let error = load(&sources, &flags).unwrap_err().to_string();
         assert_eq!(error, "`--profile`: unknown profile `brosers`\nhint: did you mean `browsers`?");
@@ -269,7 +269,7 @@ mod config {
 
     #[test]
     fn shown_settings_say_where_they_come_from() {
-        let (_dir, mut sources) = stage();
+        let (_dir, mut sources) = new_sources();
         put(&sources.system, "interval = \"1m\"\nprotect = [\"aaa\"]\n");
         env(&mut sources, &[("REAPER_GRACE", "5s"), ("REAPER_METRICS_LISTEN", "[::1]:9464")]);
         let flags = Overrides { grace: None, profiles: vec!["own".to_owned()] };
@@ -298,7 +298,7 @@ mod config {
 
     #[test]
     fn a_file_that_others_can_write_is_refused() {
-        let (_dir, mut sources) = stage();
+        let (_dir, mut sources) = new_sources();
         put(&sources.system, "");
         let chmod = |mode| fs::set_permissions(&sources.system, Permissions::from_mode(mode)).unwrap();
         for fine in [0o600, 0o644, 0o640, 0o664] {
@@ -314,7 +314,7 @@ mod config {
 
     #[test]
     fn a_file_in_a_folder_that_others_can_write_is_refused() {
-        let (dir, sources) = stage();
+        let (dir, sources) = new_sources();
         put(&sources.system, "");
         fs::set_permissions(dir.path(), Permissions::from_mode(0o777)).unwrap();
         assert!(refusal(&sources).contains("can be written by anyone (mode 0777)"));
@@ -323,8 +323,8 @@ mod config {
     }
 
     #[test]
-    fn a_file_behind_a_link_is_judged_where_it_lies() {
-        let (dir, sources) = stage();
+    fn a_file_behind_a_link_is_checked_at_its_target() {
+        let (dir, sources) = new_sources();
         let open = dir.path().join("open");
         fs::create_dir(&open).unwrap();
         put(&open.join("c.toml"), "");
@@ -336,8 +336,8 @@ mod config {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_stranger_s_file_is_refused_and_root_s_is_not() {
-        let (dir, mut sources) = stage();
+    fn a_file_of_another_user_is_refused_and_roots_is_not() {
+        let (dir, mut sources) = new_sources();
         put(&sources.system, "");
         if sources.uid != 0 {
             return reaper_testkit::skip(reaper_testkit::test_name!(), "only root can give files away");
@@ -353,8 +353,8 @@ mod config {
     }
 
     #[test]
-    fn what_is_no_text_file_is_refused() {
-        let (_dir, mut sources) = stage();
+    fn a_file_that_is_no_text_is_refused() {
+        let (_dir, mut sources) = new_sources();
         fs::write(&sources.system, [b'#', 0xff]).unwrap();
         assert!(refusal(&sources).contains("not valid UTF-8 at byte 1"));
         fs::write(&sources.system, vec![b'#'; 1024 * 1024 + 1]).unwrap();

@@ -137,7 +137,7 @@ fn read<T: DeserializeOwned>(ran: &Ran) -> T {
 }
 
 #[test]
-fn they_are_the_published_ones() {
+fn the_doctor_and_history_documents_are_as_published() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);

@@ -49,7 +49,7 @@ fn parse(line: &str) -> Result<App, String> {
 
 /// `UPDATE_EXPECTED=1` writes the files anew.
 #[test]
-fn every_help_text_is_the_reviewed_one() {
+fn every_help_text_is_as_reviewed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help");
     for command in COMMANDS {
         let name = format!("{}.txt", ["reaper", command].join(" ").trim_end().replace(' ', "-"));

@@ -1,4 +1,4 @@
-//! The JSON that programs read. Its types are declared here once more, closed to unknown fields: whoever adds, renames
+//! The JSON that programs read. Its types are declared here once more, closed to unknown fields: a change that adds, renames
 //! or drops one changes the contract, and must come here to say so.
 
 #![expect(dead_code, reason = "the types are the test")]

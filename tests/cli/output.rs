@@ -1,4 +1,4 @@
-//! Where what goes: data on standard output, messages on standard error, colour and cutting on terminals only.
+//! Data on standard output, messages on standard error, colour and cutting on terminals only.
 
 use std::process::Stdio;
 
@@ -53,7 +53,7 @@ fn colour_can_be_asked_for_and_refused() {
 }
 
 #[test]
-fn colour_changes_no_word() {
+fn colour_changes_no_text() {
     let home = scratch();
     let text =
         |when: &str| Reaper::new(home.path(), ["profiles", "--color", when]).run().expect_code(0).stdout;
@@ -61,7 +61,7 @@ fn colour_changes_no_word() {
 }
 
 #[test]
-fn quiet_says_nothing_but_results_and_errors() {
+fn quiet_prints_only_results_and_errors() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = processes.directory().join("home");
@@ -96,7 +96,7 @@ fn verbose_shows_every_gate_of_every_row() {
 }
 
 #[test]
-fn json_stays_alone_on_standard_output_whatever_else_is_to_say() {
+fn json_is_alone_on_standard_output() {
     let home = scratch();
     let line = "scan --dry-run --grace 0s --format json -v";
     let ran = Reaper::new(home.path(), line.split(' ')).env("REAPER_GRCE", "1s").run();

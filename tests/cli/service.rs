@@ -66,7 +66,7 @@ fn what_print_shows_is_known_again_until_it_is_changed() {
 }
 
 #[test]
-fn somebody_elses_file_stays() {
+fn a_file_not_written_by_reaper_is_kept() {
     let home = scratch();
     write(&unit(home.path()), "[Service]\nExecStart=/bin/true\n");
     for what in ["install", "uninstall"] {
@@ -112,7 +112,7 @@ fn a_broken_config_is_not_installed_and_a_named_one_is() {
 }
 
 #[test]
-fn wrong_words_are_2() {
+fn wrong_arguments_are_2() {
     let home = scratch();
     for words in [&[][..], &["start"], &["install", "--force"]] {
         service(home.path(), words).expect_code(2);

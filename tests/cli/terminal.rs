@@ -34,7 +34,7 @@ fn the_question_names_the_whole_extent() {
 }
 
 #[test]
-fn nobody_is_asked_about_what_was_not_shown() {
+fn the_question_comes_after_the_list() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (mut terminal, agents) = asked(&processes, "scan --grace 0s --format json");
@@ -51,7 +51,7 @@ fn nobody_is_asked_about_what_was_not_shown() {
 }
 
 #[test]
-fn w08_a_yes_is_given_to_what_was_on_the_screen() {
+fn w08_a_yes_covers_only_what_was_listed() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (mut terminal, agents) = asked(&processes, "scan --grace 0s --format json");

@@ -12,16 +12,16 @@ use super::wait::LONG;
 pub const MARK: &str = "SPROUT_MANAGED_AGENT";
 pub const APP: &str = "xyz.block.sprout.app";
 
-/// As users run it from a script: it ends what may be ended, at once, and tells of everybody.
+/// As users run it from a script: it ends what may be ended, at once, and lists everything.
 pub const ACT: [&str; 7] = ["scan", "--yes", "--all", "--grace", "0s", "--format", "json"];
 
-/// A stage for a user without any rights: what belongs to others, or is closed, cannot be read.
+/// A namespace for a user without capabilities: processes of others, or protected ones, cannot be read.
 pub fn ordinary_user() -> PidNamespace {
     let namespace = PidNamespace::new().systemd().user_namespace(IdMap::Same);
     if rustix::process::geteuid().is_root() { namespace.as_user(1000) } else { namespace }
 }
 
-/// The home of the runs of a scene.
+/// The home of a test's runs.
 pub fn home(processes: &ProcessSet) -> PathBuf {
     processes.directory().join("home")
 }
@@ -36,7 +36,7 @@ pub fn marked(processes: &ProcessSet, name: &str) -> ProcessSpec {
     processes.spec(name).env(MARK, APP)
 }
 
-/// An orphan beyond doubt: whatever a scene spares beside it was not spared because nothing was done.
+/// An orphan beyond doubt: its end shows that the run did act, so that what it spared beside it was spared on purpose.
 pub fn orphan(processes: &ProcessSet) -> ProcessRef {
     marked(processes, "goose").args(["acp"]).orphan_of_dead_leader()
 }

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::command::{Ran, Reaper};
 
-/// A run that goes on while the scene does.
+/// A run that goes on while the test does.
 pub struct Running(Child);
 
 impl Running {

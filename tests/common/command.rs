@@ -1,4 +1,4 @@
-//! Runs the real `reaper` as a user would, and reads what it says. Shared by every test of the whole command.
+//! Runs the real `reaper` as a user would, and reads what it prints.
 
 use std::ffi::OsString;
 use std::fs;
@@ -40,7 +40,7 @@ impl Reaper {
         self
     }
 
-    /// Runs as this user and group, in somebody else's home.
+    /// Runs as this user and group, in a home that is not its own.
     pub fn uid_only(mut self, uid: u32) -> Self {
         self.command.uid(uid).gid(uid);
         self

@@ -1,4 +1,4 @@
-//! Folders and files for one test.
+//! Directories and files of a test.
 
 use std::fs;
 use std::path::{Path, PathBuf};

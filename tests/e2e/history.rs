@@ -1,4 +1,4 @@
-//! What `reaper history` says of what was really done, and of files that were damaged, edited or given away.
+//! What `reaper history` shows of real runs, and of files that were damaged, edited or given away.
 
 use std::fs;
 use std::path::Path;
@@ -20,7 +20,7 @@ fn entry(report: &Value, pid: i32) -> Value {
 }
 
 #[test]
-fn w19_what_was_ended_and_why_can_be_told_afterwards() {
+fn w19_what_was_ended_and_why_is_in_the_history() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -77,7 +77,7 @@ fn w19_what_was_ended_and_why_can_be_told_afterwards() {
 }
 
 #[test]
-fn w19_who_was_ended_in_the_middle_left_an_unfinished_account() {
+fn w19_a_run_that_was_killed_leaves_an_unfinished_record() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -98,7 +98,7 @@ fn w19_who_was_ended_in_the_middle_left_an_unfinished_account() {
 }
 
 #[test]
-fn r11_an_announcement_that_did_not_fit_on_the_disk_is_no_unfinished_account() {
+fn r11_an_intent_that_did_not_fit_on_the_disk_is_no_unfinished_record() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -133,7 +133,7 @@ fn outcome(pid: i32, more: &str) -> String {
 }
 
 #[test]
-fn r11_damage_is_said_and_costs_only_itself() {
+fn r11_damaged_lines_are_reported_and_the_rest_is_read() {
     let home = tempfile::tempdir().unwrap();
     let text = outcome(1, "")
         + &outcome(2, "")[..40]
@@ -156,7 +156,7 @@ fn r11_damage_is_said_and_costs_only_itself() {
 }
 
 #[test]
-fn r08_an_edited_history_cannot_paint_the_terminal() {
+fn r08_escape_sequences_in_the_history_reach_no_terminal() {
     let home = tempfile::tempdir().unwrap();
     put(
         home.path(),
@@ -188,7 +188,7 @@ fn w19_a_history_that_others_can_write_is_refused() {
 }
 
 #[test]
-fn r11_a_large_history_streams_by() {
+fn r11_a_large_history_is_streamed() {
     let home = tempfile::tempdir().unwrap();
     let long = "x".repeat(100_000);
     let line = outcome(1, &format!(r#","why":"{long}""#));
@@ -207,7 +207,7 @@ fn r11_a_large_history_streams_by() {
 }
 
 #[test]
-fn w15_what_two_write_at_once_is_whole() {
+fn w15_records_written_by_two_runs_at_once_stay_whole() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -218,7 +218,7 @@ fn w15_what_two_write_at_once_is_whole() {
             .map(|n| {
                 let orphan = orphan(&processes);
                 if n % 5 == 0 {
-                    // Whoever comes second finds it gone, or finds the other at work.
+                    // The second one finds it gone, or finds the other at work.
                     drop(act(&processes).run());
                 }
                 orphan

@@ -8,7 +8,7 @@ use super::support::{check, doctor, exists, found, only_amiss, stand_in, steps};
 use crate::common::{Reaper, home, orphan, records, set_mode, state_dir};
 
 #[test]
-fn a_broken_config_is_shown_with_its_place_and_all_else_is_checked() {
+fn a_broken_config_is_shown_with_its_location_and_all_else_is_checked() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -41,7 +41,7 @@ fn a_broken_config_is_shown_with_its_place_and_all_else_is_checked() {
 }
 
 #[test]
-fn w19_where_no_account_can_be_written_nothing_is_ended() {
+fn w19_where_no_record_can_be_written_nothing_is_ended() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let roots = processes.directory().join("roots");
@@ -58,7 +58,7 @@ fn w19_where_no_account_can_be_written_nothing_is_ended() {
 }
 
 #[test]
-fn r11_a_disk_that_is_full_or_read_only_is_told_of() {
+fn r11_a_full_or_read_only_disk_is_reported() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -95,7 +95,7 @@ fn w19_a_directory_that_others_can_write_is_refused() {
 }
 
 #[test]
-fn without_the_self_test_nobody_is_started_or_signalled() {
+fn without_the_self_test_nothing_is_started_or_signalled() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);

@@ -15,7 +15,7 @@ const WHOLE_WAY: [&str; 8] =
     ["started", "orphaned", "found", "waited", "explained", "planned", "ended", "collected"];
 
 #[test]
-fn a_healthy_machine_can_do_the_job() {
+fn a_healthy_machine_passes() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let ran = doctor(&home(&processes)).run().expect_code(0);
@@ -43,7 +43,7 @@ fn a_healthy_machine_can_do_the_job() {
 
 /// As on every desktop: the manager is looked up in its own cgroup.
 #[test]
-fn a_user_with_a_service_manager_can_do_the_job() {
+fn a_user_with_a_service_manager_passes() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let manager = processes.manager(0);
@@ -96,7 +96,7 @@ fn a_pid_1_that_may_start_agents_is_a_limit() {
 }
 
 #[test]
-fn a_pid_1_that_the_config_names_may_start_agents_all_the_same() {
+fn a_pid_1_that_the_config_names_is_still_a_limit() {
     in_namespace(&PidNamespace::new().init("agentd", &["agentd"]), test_name!(), || {
         let processes = ProcessSet::new();
         let told = doctor(&home(&processes)).env("REAPER_ADOPTERS", "agentd").run().expect_code(0);
@@ -109,7 +109,7 @@ fn a_pid_1_that_the_config_names_may_start_agents_all_the_same() {
 }
 
 #[test]
-fn an_adopter_of_the_config_is_a_suspect_and_is_missed_where_it_is_not() {
+fn a_configured_adopter_is_checked_and_reported_when_it_does_not_run() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let keeper = processes.spec("keeper").behave("subreaper").child();
@@ -126,7 +126,7 @@ fn an_adopter_of_the_config_is_a_suspect_and_is_missed_where_it_is_not() {
 }
 
 #[test]
-fn r01_zombies_that_stay_are_told_of() {
+fn r01_zombies_that_stay_are_reported() {
     in_namespace(&PidNamespace::new().init("sh", &["sh"]).keep_zombies(), test_name!(), || {
         let processes = ProcessSet::new();
         let ran = doctor(&home(&processes)).run().expect_code(0);
@@ -161,7 +161,7 @@ fn doctor_below(
 }
 
 #[test]
-fn a_stranger_that_gets_the_orphans_is_named() {
+fn an_unknown_adopter_is_named() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let keeper = processes.spec("keeper").behave("subreaper").child();
@@ -175,7 +175,7 @@ fn a_stranger_that_gets_the_orphans_is_named() {
 }
 
 #[test]
-fn a_stranger_that_the_config_names_is_found() {
+fn an_adopter_that_the_config_names_is_found() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let keeper = processes.spec("keeper").behave("subreaper").child();
@@ -185,7 +185,7 @@ fn a_stranger_that_the_config_names_is_found() {
 }
 
 #[test]
-fn sigterm_that_is_ignored_here_is_told_of() {
+fn an_ignored_sigterm_is_reported() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -202,7 +202,7 @@ fn sigterm_that_is_ignored_here_is_told_of() {
 
 /// The sandbox of a hardened user unit, without systemd: a user namespace in which the user is itself.
 #[test]
-fn a_user_namespace_that_blinds_is_a_failure() {
+fn a_user_namespace_that_hides_environments_is_a_failure() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let manager = processes.manager(1000);
@@ -238,7 +238,7 @@ fn without_proc_the_answer_is_still_a_document() {
 }
 
 #[test]
-fn root_without_its_rights_cannot_look_after_all_users() {
+fn root_without_capabilities_cannot_serve_all_users() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);

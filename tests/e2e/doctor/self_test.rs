@@ -1,4 +1,4 @@
-//! The self-test ends its stand-in and nobody else, by the means of a scan.
+//! The self-test ends its stand-in and nothing else, by the means of a scan.
 
 use std::fs::{self, File};
 
@@ -47,12 +47,12 @@ fn w01_other_orphans_are_not_touched() {
         for other in others.iter().filter(|other| other.pid != twin.pid) {
             assert_eq!(scan.outcome(other.pid), "exited", "{}", scan.stdout);
         }
-        assert!(twin.is_alive(), "to everybody else this program is protected");
+        assert!(twin.is_alive(), "to every other run this program is protected");
     });
 }
 
 #[test]
-fn w19_its_account_is_marked_and_left_out_of_the_totals() {
+fn w19_the_record_of_a_self_test_is_marked_and_not_in_the_totals() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -72,12 +72,12 @@ fn w19_its_account_is_marked_and_left_out_of_the_totals() {
             (&1.into(), &0.into(), &0.into())
         );
         let sightings = state_dir(&home).join("sightings.json");
-        assert!(!sightings.exists(), "nobody else needs to have seen it");
+        assert!(!sightings.exists(), "no other run needs to have seen it");
     });
 }
 
 #[test]
-fn w15_it_waits_its_turn_and_gives_up() {
+fn w15_it_waits_for_the_lock_and_gives_up() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -99,7 +99,7 @@ fn w15_it_waits_its_turn_and_gives_up() {
 }
 
 #[test]
-fn w27_it_works_inside_a_marked_tree_and_with_a_shell_that_asks_to_be_kept() {
+fn w27_it_works_with_markers_lease_and_keep_in_its_own_environment() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let marks = [("REAPER_MANAGED", "1"), ("REAPER_KEEP", "1"), ("SPROUT_MANAGED_AGENT", "1")];
@@ -112,7 +112,7 @@ fn w27_it_works_inside_a_marked_tree_and_with_a_shell_that_asks_to_be_kept() {
 }
 
 #[test]
-fn the_hidden_command_is_hidden() {
+fn the_stand_in_command_is_not_in_the_help() {
     for args in [&["--help"][..], &["completions", "bash"], &["completions", "zsh"], &["completions", "fish"]]
     {
         let home = tempfile::tempdir().unwrap();

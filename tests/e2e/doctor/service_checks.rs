@@ -1,4 +1,4 @@
-//! A service that runs, one that is silent, and what a service says of its own sandbox.
+//! A service that runs, one that does not answer, and what a service reports of its own sandbox.
 
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::support::{doctor, exists, found, in_a_user_namespace, only_amiss, stand_in, steps};
 use crate::common::{Ran, Reaper, home, until};
 
-/// A service that ends with the scene.
+/// A service that ends with the test.
 struct Service(Child, std::path::PathBuf);
 
 impl Service {
@@ -38,7 +38,7 @@ impl Service {
 }
 
 #[test]
-fn a_running_service_is_named_and_leaves_the_stand_in_alone() {
+fn a_running_service_is_named_and_spares_the_stand_in() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -75,7 +75,7 @@ fn a_service_that_does_not_answer_is_a_failure() {
 }
 
 #[test]
-fn a_service_in_a_sandbox_says_so_in_its_log_its_status_and_to_the_doctor() {
+fn a_sandboxed_service_reports_it_in_log_status_and_doctor() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let (home, manager) = (home(&processes), processes.manager(1000));

@@ -1,4 +1,4 @@
-//! What the tests of the doctor share.
+//! Running the doctor, and assertions about its checks and its self-test.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;

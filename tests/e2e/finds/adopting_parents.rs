@@ -1,4 +1,4 @@
-//! Orphans whose new parent is not PID 1, or is a process that seems to live for them.
+//! Orphans whose new parent is not PID 1, and living parents that forgot their agent.
 
 use std::process::Command;
 
@@ -35,7 +35,7 @@ fn m01_orphans_under_the_users_service_manager() {
 }
 
 #[test]
-fn m01_orphans_under_ones_own_service_manager() {
+fn m01_orphans_under_the_service_manager_of_the_user_who_runs_it() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || found_under_the_manager_of(0));
 }
 
@@ -66,7 +66,7 @@ fn exec_into(init: &str) -> Command {
 }
 
 #[test]
-fn m03_the_first_process_of_a_docker_exec_is_explained_and_left() {
+fn m03_the_first_process_of_a_docker_exec_is_explained_and_spared() {
     in_namespace(&PidNamespace::new(), test_name!(), || {
         let processes = ProcessSet::new();
         let tini = processes.spec("tini").child().exe().expect("it runs");
@@ -102,7 +102,7 @@ fn m03_the_first_process_of_a_docker_exec_is_explained_and_left() {
         let ran = run(&["scan", "--yes", "--grace", "0s", "--format", "json"]).expect_code(0);
         assert_eq!(ran.json()["actions"], serde_json::json!([]));
         for process in [&mut goose, &mut container] {
-            assert!(process.try_wait().expect("our own child").is_none(), "nobody ended it");
+            assert!(process.try_wait().expect("our own child").is_none(), "it was not ended");
         }
     });
 }
@@ -119,7 +119,7 @@ fn poll<T>(mut ask: impl FnMut() -> Option<T>) -> T {
 }
 
 #[test]
-fn m05_a_live_parent_that_is_of_no_use_is_named_and_respected() {
+fn m05_a_living_parent_that_forgot_its_agent_is_named_and_respected() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let helper = processes.spec("Code Helper").args(["--type=utility"]).orphan_in_session();

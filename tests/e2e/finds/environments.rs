@@ -1,4 +1,4 @@
-//! Environments that are large, odd, overwritten, forbidden or stuck: found, or said to be unknown; never clean.
+//! Environments that are large, odd, overwritten, forbidden or hang: found, or reported as unknown; never clean.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
@@ -13,7 +13,7 @@ use crate::common::Ran;
 /// None of these may pass for unmarked, nor be ended; what is plainly an orphan beside them is.
 fn unknown_beside_a_plain_one(processes: &ProcessSet, doubtful: &[(&ProcessRef, &str)], uid: u32) {
     let plain = agent(processes, "opencode").uid(uid).orphan_of_dead_leader();
-    // Nothing says that this one is an agent, but nobody may say that all was seen.
+    // Nothing says that this one is an agent, but the run must not say that all was read.
     let nameless = agent(processes, "python3").uid(uid).behave("wipe-environ;title=server: idle");
     let nameless = nameless.orphan_of_dead_leader();
     let ran = act(processes).uid(uid).run().expect_code(4);
@@ -59,7 +59,7 @@ fn m07_an_environment_that_may_not_be_read_is_unknown() {
 }
 
 #[test]
-fn m12_a_user_namespace_that_hides_every_environment_is_no_clean_machine() {
+fn m12_a_user_namespace_that_hides_environments_is_not_reported_clean() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let manager = processes.manager(1000);
@@ -80,7 +80,7 @@ fn m12_a_user_namespace_that_hides_every_environment_is_no_clean_machine() {
 }
 
 #[test]
-fn m12_all_environments_forbidden_is_no_clean_machine() {
+fn m12_without_readable_environments_the_machine_is_not_reported_clean() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let secret = processes.spec("vault").uid(1000).behave("non-dumpable").orphan_of_dead_leader();
@@ -101,7 +101,7 @@ fn m12_all_environments_forbidden_is_no_clean_machine() {
 }
 
 #[test]
-fn m13_large_and_odd_environments_hide_no_marker() {
+fn m13_large_and_odd_environments_do_not_hide_a_marker() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let mut large = processes.spec("goose").clear_env();
@@ -140,7 +140,7 @@ fn m13_large_and_odd_environments_hide_no_marker() {
 }
 
 #[test]
-fn r06_a_process_whose_memory_cannot_be_read_holds_nobody_up() {
+fn r06_a_process_whose_memory_hangs_delays_no_other() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let Ok(stuck) = agent(&processes, "goose").behave("hang-environ").spawn(Shape::OrphanOfDeadLeader)

@@ -1,4 +1,4 @@
-//! Machines that show less than usual, or more than anybody wants to read.
+//! Machines that show less than usual, or thousands of processes.
 
 use std::fs;
 use std::path::Path;
@@ -43,7 +43,7 @@ fn found_although_hidden(mode: Hidepid) {
 }
 
 #[test]
-fn m14_hidepid_1() {
+fn m14_orphans_are_found_under_hidepid_1() {
     let mode = Hidepid::NoAccess;
     in_namespace(&PidNamespace::new().systemd().several_users().hidepid(mode), test_name!(), || {
         found_although_hidden(mode)
@@ -51,7 +51,7 @@ fn m14_hidepid_1() {
 }
 
 #[test]
-fn m14_hidepid_2() {
+fn m14_orphans_are_found_under_hidepid_2() {
     let mode = Hidepid::Invisible;
     in_namespace(&PidNamespace::new().systemd().several_users().hidepid(mode), test_name!(), || {
         found_although_hidden(mode)
@@ -59,7 +59,7 @@ fn m14_hidepid_2() {
 }
 
 #[test]
-fn m14_hidepid_4() {
+fn m14_orphans_are_found_under_hidepid_4() {
     let mode = Hidepid::Ptraceable;
     in_namespace(&PidNamespace::new().systemd().several_users().hidepid(mode), test_name!(), || {
         found_although_hidden(mode)
@@ -67,7 +67,7 @@ fn m14_hidepid_4() {
 }
 
 #[test]
-fn m14_where_an_init_cannot_be_seen_at_all_a_session_must_prove_it() {
+fn m14_with_init_hidden_the_session_must_prove_an_orphan() {
     in_namespace(
         &PidNamespace::new().systemd().several_users().hidepid(Hidepid::Invisible),
         test_name!(),
@@ -85,7 +85,7 @@ fn m14_where_an_init_cannot_be_seen_at_all_a_session_must_prove_it() {
 }
 
 #[test]
-fn m14_a_kernel_without_lists_of_children() {
+fn m14_orphans_are_found_without_the_kernels_lists_of_children() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let npm = agent(&processes, "npm").orphan_of_dead_leader();
@@ -118,7 +118,7 @@ fn m14_a_kernel_without_lists_of_children() {
 }
 
 #[test]
-fn m14_a_configured_adopter_is_found_anywhere() {
+fn m14_orphans_of_a_configured_adopter_are_found() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let conmon =
@@ -134,7 +134,7 @@ fn m14_a_configured_adopter_is_found_anywhere() {
 }
 
 #[test]
-fn m14_a_few_orphans_among_thousands_of_others() {
+fn m14_a_few_orphans_are_found_among_thousands_of_processes() {
     in_namespace(
         &PidNamespace::new().systemd().several_users().hidepid(Hidepid::Invisible),
         test_name!(),
@@ -172,7 +172,7 @@ fn m14_a_few_orphans_among_thousands_of_others() {
 }
 
 #[test]
-fn m14_every_orphan_of_a_population_and_nobody_else() {
+fn m14_all_orphans_of_a_population_are_found_and_nothing_else() {
     if fs::metadata("/proc/self").map_or(true, |own| std::os::unix::fs::MetadataExt::uid(&own) != 0) {
         return skip(test_name!(), "needs root, to start processes of several users");
     }

@@ -1,4 +1,4 @@
-//! HelperBinaries that cannot be told by one name, and names that are meant to hurt whoever reads them.
+//! Programs that cannot be told by one name, and names that are meant to harm a reader.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,7 +11,7 @@ use super::support::{act, agent, hatch_geese, home, lease, look, reaper, verdict
 use crate::common::{Ran, set_mode, state_dir};
 
 #[test]
-fn m06_a_program_is_known_by_any_of_its_names() {
+fn m06_a_program_is_recognised_by_any_of_its_names() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let node = |script: &str| agent(&processes, "node").args([script]);
@@ -50,7 +50,7 @@ fn m06_a_program_is_known_by_any_of_its_names() {
 }
 
 #[test]
-fn m06_a_bare_shell_loop_is_found_when_its_launcher_stamped_it() {
+fn m06_a_stamped_shell_loop_is_found() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let launcher = processes.spec("my-launcher").child();
@@ -89,7 +89,7 @@ fn m08_one_profile_knows_old_and_new_marker_names() {
 }
 
 #[test]
-fn m09_an_exec_after_the_first_sighting_vetoes_nothing() {
+fn m09_an_exec_after_the_first_sighting_does_not_hide_an_orphan() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let next = processes.spec("codex-acp").child().exe().unwrap();
@@ -115,7 +115,7 @@ fn m09_an_exec_after_the_first_sighting_vetoes_nothing() {
 }
 
 #[test]
-fn m10_names_with_spaces_and_parentheses_shift_nothing() {
+fn m10_names_with_spaces_and_parentheses_do_not_shift_stat_fields() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let comms = ["goose) R 1 1", ") S 7 7 7 7 (", "((((", "a b\tc\nd", "goose: a (b) c"];
@@ -160,7 +160,7 @@ fn found_and_shown_escaped(processes: &ProcessSet, hostile: &[ProcessRef], left:
 }
 
 #[test]
-fn m15_executables_that_are_gone_replaced_or_oddly_placed() {
+fn m15_agents_with_deleted_replaced_or_oddly_placed_executables_are_found() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         hatch_geese(&processes);
@@ -185,7 +185,7 @@ fn m15_executables_that_are_gone_replaced_or_oddly_placed() {
 }
 
 #[test]
-fn r08_arguments_and_titles_repaint_no_terminal() {
+fn r08_escape_sequences_in_arguments_and_titles_reach_no_terminal() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         hatch_geese(&processes);

@@ -1,4 +1,4 @@
-//! What a run must not do beside its work: write in a dry run, tell secrets, count threads, touch its own forebears.
+//! What a run must not do beside its work: write in a dry run, reveal values, count threads, end its own ancestors.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,7 +25,7 @@ fn snapshot(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, u32, i64, i64)> {
 }
 
 #[test]
-fn r05_a_dry_run_leaves_no_trace() {
+fn r05_a_dry_run_writes_nothing_and_signals_nothing() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = agent(&processes, "goose").orphan_of_dead_leader();
@@ -51,7 +51,7 @@ fn r05_a_dry_run_leaves_no_trace() {
 }
 
 #[test]
-fn r07_no_value_of_any_environment_is_ever_told() {
+fn r07_no_value_of_an_environment_variable_is_printed_or_stored() {
     const CANARY: &str = "hunter2-canary";
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
@@ -68,7 +68,7 @@ fn r07_no_value_of_any_environment_is_ever_told() {
             let spec = spec.env("BUZZ_MANAGED_AGENT_START_NONCE", CANARY).env("SYSTEMD_EXEC_PID", CANARY);
             spec.env("CLINE_RUN_AS_HUB_DAEMON_X", CANARY).env_raw(CANARY).env("DATABASE_URL", CANARY)
         };
-        // Whoever holds the same owner value and not this marker would be its owner.
+        // A process with the same owner value and without this marker would be its owner.
         let mine = secretive("my-agent").env_remove(MARK).env("MINE", CANARY);
         let mine = mine.env("RUN", format!("{CANARY}-of-mine")).orphan_of_dead_leader();
         let goose = secretive("goose").orphan_of_dead_leader();
@@ -122,7 +122,7 @@ fn r04_threads_are_not_processes() {
             threads.map(|t| t.file_name().into_string().unwrap()).find(|t| *t != goose.pid.to_string());
         let explain = reaper(&processes, &["explain", &thread.unwrap()]).run().expect_code(4);
         assert!(explain.stderr.contains("hint:"), "{}", explain.stderr);
-        // The list and the walk count alike: this scene, the agent, and the walk's own reaper and PID 1.
+        // The list and the walk count alike: this test, the agent, and the walk's own reaper and PID 1.
         for (adopters, examined) in [("", 2), ("nobody-at-all", 4)] {
             let ran = look(&processes).env("REAPER_ADOPTERS", adopters).run().expect_code(0);
             let json = ran.json();

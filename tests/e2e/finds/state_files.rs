@@ -1,4 +1,4 @@
-//! State that cannot be written, or that somebody or something has damaged: no wrong signal, and said once.
+//! State that cannot be written, is damaged, or belongs to another user: no wrong signal, and one message.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -33,7 +33,7 @@ fn refused(ran: &Ran, orphan: &ProcessRef, why: &str) {
 }
 
 #[test]
-fn r11_a_full_disk_calls_the_signals_off() {
+fn r11_with_a_full_disk_no_signal_is_sent() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let disk = small_disk(&processes);
@@ -50,7 +50,7 @@ fn r11_a_full_disk_calls_the_signals_off() {
 }
 
 #[test]
-fn r11_a_disk_that_fills_up_meanwhile_spares_who_was_not_accounted_for() {
+fn r11_a_disk_that_fills_up_spares_targets_without_a_record() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let disk = small_disk(&processes);
@@ -75,7 +75,7 @@ fn r11_a_disk_that_fills_up_meanwhile_spares_who_was_not_accounted_for() {
 }
 
 #[test]
-fn r11_a_read_only_state_directory_is_told_once() {
+fn r11_a_read_only_state_directory_is_reported_once() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let disk = small_disk(&processes);
@@ -136,7 +136,7 @@ fn r11_state_of_another_user_is_refused_or_set_aside() {
 }
 
 #[test]
-fn r11_damaged_or_foreign_sightings_make_nobody_older() {
+fn r11_damaged_or_foreign_sightings_shorten_no_grace() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let state = state_dir(&home(&processes));

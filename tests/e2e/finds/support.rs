@@ -1,4 +1,4 @@
-//! What most findings share: a marked agent, a home, and the command in the form that a scene reads best.
+//! What these tests share: a marked agent, a home, and the command in the form that they read best.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::common::{Ran, Reaper, set_mode};
 
-/// The marker of the agents in these scenes.
+/// The marker of the agents in these tests.
 pub const MARK: &str = "SPROUT_MANAGED_AGENT";
 
 /// An agent of this name, with a launcher's marker.
@@ -17,7 +17,7 @@ pub fn agent(processes: &ProcessSet, name: &str) -> ProcessSpec {
     processes.spec(name).env(MARK, "1")
 }
 
-/// The home that the scene's runs share.
+/// The home that the test's runs share.
 pub fn home(processes: &ProcessSet) -> PathBuf {
     processes.directory().join("home")
 }

@@ -1,4 +1,4 @@
-//! At a terminal: the question and its answers, keys pressed at the wrong moment, few columns, colours.
+//! At a terminal: the question and its answers, keys at the wrong moment, few columns, colours.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
@@ -22,7 +22,7 @@ fn history(processes: &ProcessSet) -> String {
 }
 
 #[test]
-fn bad_answers_end_nothing() {
+fn bad_answers_to_the_question_end_nothing() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = agent(&processes, "goose").orphan_of_dead_leader();
@@ -41,7 +41,7 @@ fn bad_answers_end_nothing() {
 }
 
 #[test]
-fn bad_nobody_is_ended_before_a_yes_and_everybody_after_it() {
+fn bad_nothing_is_ended_before_a_yes_and_all_after_it() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         for (answer, grace, question) in
@@ -50,7 +50,7 @@ fn bad_nobody_is_ended_before_a_yes_and_everybody_after_it() {
             let all = ["goose", "claude"].map(|name| agent(&processes, name).orphan_of_dead_leader());
             let mut terminal = scan(&processes, &["--grace", grace], 100);
             terminal.wait_for(question);
-            // Whoever comes now was not shown, and waits for the next run.
+            // An orphan that comes now was not shown, and waits for the next run.
             let late = agent(&processes, "codex").orphan_of_dead_leader();
             terminal.press(answer);
             if grace == "1s" {
@@ -66,7 +66,7 @@ fn bad_nobody_is_ended_before_a_yes_and_everybody_after_it() {
 }
 
 #[test]
-fn bad_a_question_about_one_is_no_question_about_all_that_hangs_below() {
+fn bad_the_question_counts_the_whole_tree() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = agent(&processes, "goose").orphan_of_dead_leader();
@@ -190,7 +190,7 @@ fn bad_a_terminal_of_few_columns_shows_everything() {
 }
 
 #[test]
-fn bad_colours_are_for_terminals_and_for_who_asks() {
+fn bad_colours_are_for_terminals_or_on_request() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let _goose = agent(&processes, "goose").orphan_of_dead_leader();

@@ -10,7 +10,7 @@ use crate::common::{Ran, state_dir};
 
 /// So many orphans, below a limit of open files, are all ended and all accounted for.
 fn all_end(count: usize, soft: u64, hard: u64) {
-    // The scene holds a descriptor for each of them; only the command under test is to be short of them.
+    // The test holds a descriptor for each of them; only the command under test is to be short of them.
     let own = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let raised = rustix::process::Rlimit { current: own.maximum, ..own };
     rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).unwrap();
@@ -29,17 +29,17 @@ fn all_end(count: usize, soft: u64, hard: u64) {
 }
 
 #[test]
-fn r12_a_thousand_orphans_with_the_usual_soft_limit_of_open_files() {
+fn r12_a_thousand_orphans_are_ended_with_the_usual_soft_limit_of_open_files() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || all_end(1000, 1024, 4096));
 }
 
 #[test]
-fn r12_a_hard_limit_of_open_files_is_met_in_batches() {
+fn r12_with_a_hard_limit_of_open_files_targets_are_ended_in_batches() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || all_end(300, 256, 256));
 }
 
 #[test]
-fn r12_what_does_not_fit_into_one_sweep_is_deferred_and_said() {
+fn r12_targets_that_do_not_fit_into_one_sweep_are_deferred_and_reported() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let all: Vec<ProcessRef> =
@@ -54,7 +54,7 @@ fn r12_what_does_not_fit_into_one_sweep_is_deferred_and_said() {
 }
 
 #[test]
-fn r12_too_few_open_files_are_never_a_clean_machine() {
+fn r12_with_too_few_open_files_the_machine_is_not_reported_clean() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let all = [(); 3].map(|()| agent(&processes, "goose").orphan_of_dead_leader());

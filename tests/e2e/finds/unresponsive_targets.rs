@@ -1,4 +1,4 @@
-//! Targets that do not simply end, and the dead that still have an entry.
+//! Targets that do not exit on SIGTERM, and zombies.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -33,7 +33,7 @@ fn killed_by(ran: &Ran, one: &ProcessRef, signals: &[&str]) {
 }
 
 #[test]
-fn m16_stopped_deaf_and_slow_targets_get_their_time_and_no_more() {
+fn m16_targets_that_are_stopped_slow_or_ignore_sigterm_are_killed_at_the_deadline() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let stopped = agent(&processes, "goose").behave("stop").orphan_of_dead_leader();
@@ -58,7 +58,7 @@ fn m16_stopped_deaf_and_slow_targets_get_their_time_and_no_more() {
 }
 
 #[test]
-fn r03_a_handler_that_absorbs_sigterm_is_killed_at_the_deadline() {
+fn r03_a_target_whose_handler_swallows_sigterm_is_killed_at_the_deadline() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         // It takes the signal, says that it is going to end, and does not for ten minutes.
@@ -68,7 +68,7 @@ fn r03_a_handler_that_absorbs_sigterm_is_killed_at_the_deadline() {
 }
 
 #[test]
-fn r02_forty_deaf_targets_take_one_timeout_together() {
+fn r02_forty_targets_that_ignore_sigterm_take_one_timeout_together() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let deaf = agent(&processes, "goose").behave("ignore-term");
@@ -85,7 +85,7 @@ fn r02_forty_deaf_targets_take_one_timeout_together() {
 }
 
 #[test]
-fn m16_what_even_sigkill_cannot_end_is_reported_as_survived() {
+fn m16_a_target_that_sigkill_cannot_end_is_reported_as_survived() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let mount_point = processes.directory().join("swamp");
@@ -113,7 +113,7 @@ fn m16_what_even_sigkill_cannot_end_is_reported_as_survived() {
 }
 
 #[test]
-fn m17_what_a_target_forks_while_it_is_being_ended_ends_too() {
+fn m17_a_process_forked_by_a_target_on_sigterm_is_ended_too() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let forks = agent(&processes, "goose").behave("fork-on-term");
@@ -145,7 +145,7 @@ fn m17_what_a_target_forks_while_it_is_being_ended_ends_too() {
 }
 
 #[test]
-fn r01_zombies_that_nobody_collects_are_counted_once_and_left() {
+fn r01_zombies_that_are_not_collected_are_counted_once_and_not_signalled() {
     in_namespace(&PidNamespace::new().systemd().keep_zombies(), test_name!(), || {
         let processes = ProcessSet::new();
         let all: Vec<ProcessRef> =
@@ -173,7 +173,7 @@ fn r01_zombies_that_nobody_collects_are_counted_once_and_left() {
 }
 
 #[test]
-fn r01_where_init_collects_nothing_is_said_of_zombies() {
+fn r01_where_init_collects_zombies_none_are_reported() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         for _ in 0..10 {
@@ -187,7 +187,7 @@ fn r01_where_init_collects_nothing_is_said_of_zombies() {
 }
 
 #[test]
-fn m11_a_zombie_is_no_living_owner() {
+fn m11_a_zombie_owner_counts_as_dead() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         // Children of this process, which does not collect them before the end.

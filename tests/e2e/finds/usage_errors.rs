@@ -1,4 +1,4 @@
-//! Wrong words: flags, names, pids, durations and files. Each gets a message that helps, its exit code, and no signal.
+//! Wrong usage: flags, names, pids, durations and files. Each gets a helpful message, its exit code, and no signal.
 
 use std::fs;
 
@@ -18,7 +18,7 @@ fn fails(run: Reaper, code: i32, says: &[&str]) {
 }
 
 #[test]
-fn bad_words_on_the_command_line_are_wrong_usage() {
+fn bad_command_lines_are_refused_with_exit_code_2() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = agent(&processes, "goose").orphan_of_dead_leader();
@@ -81,7 +81,7 @@ fn bad_pids_are_explained_or_refused() {
 }
 
 #[test]
-fn bad_another_users_pid_is_explained_as_far_as_it_can_be_seen() {
+fn bad_a_pid_of_another_user_is_explained_as_far_as_it_can_be_read() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         // The gate `user` says no, and what could not be read is said to be unknown.
@@ -95,7 +95,7 @@ fn bad_another_users_pid_is_explained_as_far_as_it_can_be_seen() {
 }
 
 #[test]
-fn bad_settings_end_nothing() {
+fn bad_settings_are_refused_and_nothing_is_ended() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = agent(&processes, "goose").orphan_of_dead_leader();
@@ -146,7 +146,7 @@ fn bad_settings_end_nothing() {
             fails(act(&processes), 3, &["uid 1000"]);
             fs::remove_file(&config).unwrap();
         }
-        // A variable that means nothing is told, and stops nobody.
+        // A variable without a meaning is reported, and does not stop the run.
         let ran = act(&processes).env("REAPER_GRCE", "5s").run().expect_code(0);
         assert!(ran.stderr.contains("REAPER_GRCE") && ran.stderr.contains("REAPER_GRACE"), "{}", ran.stderr);
         assert_eq!(ran.outcome(goose.pid), "exited");

@@ -1,4 +1,4 @@
-//! Who asks, of what machine, and where the answer goes: users, `/proc`, pipes.
+//! Other users, `/proc` that is missing or of another namespace, pipes that close.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use super::support::{act, agent, finding, look, reaper, shell};
 use crate::common::Ran;
 
 #[test]
-fn bad_root_ends_its_own_unless_told_otherwise() {
+fn bad_root_ends_only_its_own_processes_by_default() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let own = agent(&processes, "goose").orphan_of_dead_leader();
@@ -36,7 +36,7 @@ fn bad_root_ends_its_own_unless_told_otherwise() {
 }
 
 #[test]
-fn bad_where_proc_is_not_mounted_nothing_can_be_said() {
+fn bad_without_proc_the_command_fails_with_a_hint() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = agent(&processes, "goose").orphan_of_dead_leader();
@@ -57,7 +57,7 @@ fn bad_where_proc_is_not_mounted_nothing_can_be_said() {
 fn bad_a_proc_of_another_namespace_is_refused() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
-        // Among these numbers, one is an orphan out here, and somebody else in there.
+        // One of these pids is an orphan out here, and another process in there.
         let orphans: Vec<_> = (0..6).map(|_| agent(&processes, "goose").orphan_of_dead_leader()).collect();
         let script = "i=0; while [ $i -lt 60 ]; do sleep 600 & i=$((i+1)); done
             \"$0\" scan --yes --grace 0s --format json; code=$?; jobs -r | wc -l >&2; kill $(jobs -p); exit $code";
@@ -106,7 +106,7 @@ fn bad_a_reader_that_goes_away_changes_nothing() {
 }
 
 #[test]
-fn bad_processes_that_come_and_go_are_no_trouble() {
+fn bad_processes_that_come_and_go_cause_no_errors() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = agent(&processes, "goose").orphan_of_dead_leader();
@@ -126,7 +126,7 @@ fn bad_processes_that_come_and_go_are_no_trouble() {
 }
 
 #[test]
-fn bad_a_home_that_is_nowhere_stops_only_who_acts() {
+fn bad_a_missing_home_stops_only_commands_that_act() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = agent(&processes, "goose").uid(1000).orphan_of_dead_leader();

@@ -22,7 +22,7 @@ fn npm(processes: &ProcessSet, title: &str) -> ProcessSpec {
 }
 
 #[test]
-fn m04_wrapper_chains_of_every_form_end_with_what_they_wrap() {
+fn m04_wrapper_chains_end_with_the_agents_below_them() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let sh = |script: &str| agent(&processes, "sh").args(["-c", script]);
@@ -77,7 +77,7 @@ fn m04_the_subtree_below_an_orphan_ends_with_it() {
 }
 
 #[test]
-fn m04_a_wrapper_without_the_marker_is_a_parent_like_any_other() {
+fn m04_a_wrapper_without_the_marker_is_an_ordinary_parent() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let npm = npm(&processes, "npm exec x").env_remove(MARK).orphan_of_dead_leader();

@@ -1,4 +1,4 @@
-//! What is counted, and that nobody else's words get in.
+//! What is counted, and that hostile names do not get in.
 
 use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 
@@ -62,7 +62,7 @@ fn orphans_are_counted_from_the_first_look_to_the_end() {
 }
 
 #[test]
-fn grace_and_pause_and_a_refused_config_show() {
+fn grace_pause_and_a_refused_config_are_shown() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Start::new(processes.directory(), "interval = \"100ms\"\ngrace = \"1h\"\n").run();
@@ -100,7 +100,7 @@ fn what_cannot_be_judged_is_counted() {
 }
 
 #[test]
-fn r01_zombies_that_nobody_collects_are_counted() {
+fn r01_zombies_that_are_not_collected_are_counted() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let manager = processes.manager(processes.init().uid().unwrap());
@@ -117,7 +117,7 @@ fn r01_zombies_that_nobody_collects_are_counted() {
 }
 
 #[test]
-fn r07_r08_a_hostile_name_is_in_no_metric() {
+fn r07_r08_a_hostile_name_reaches_no_metric() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let address = address();
@@ -138,7 +138,7 @@ fn r07_r08_a_hostile_name_is_in_no_metric() {
 }
 
 #[test]
-fn a_process_that_is_being_ended_shows() {
+fn a_process_that_is_being_ended_is_counted() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let config = "grace = \"0s\"\ninterval = \"100ms\"\nterm-timeout = \"1h\"\n";

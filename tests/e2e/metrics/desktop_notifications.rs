@@ -1,4 +1,4 @@
-//! Notes on the desktop, by a tool that only writes down what it was told.
+//! Desktop notifications, sent by a tool that only records its arguments.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn told(notes: &Path) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn each_batch_is_told_once_in_plain_text() {
+fn each_batch_is_notified_once_in_plain_text() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (bin, notes) = tool(processes.directory(), "");
@@ -56,7 +56,7 @@ fn each_batch_is_told_once_in_plain_text() {
         assert_eq!(note.len(), 4, "{note:?}");
         let named = format!("Ended: goose-&lt;b&gt;$(id) (pid {}). ", hostile.pid);
         assert!(note[3].starts_with(&named) && note[3].ends_with(" of memory returned."), "{note:?}");
-        // What was spared is nobody's news.
+        // What was spared is not notified.
         let kept = mark("codex").env("REAPER_KEEP", "1").orphan_of_dead_leader();
         service.wait_for("reaper_spared_total{gate=\"unprotected\"}", 1.0);
         service.reload(&config.replace("notify = true", "notify = false")).expect_code(0);
@@ -68,7 +68,7 @@ fn each_batch_is_told_once_in_plain_text() {
 }
 
 #[test]
-fn a_desktop_that_hangs_or_fails_holds_up_nobody() {
+fn a_notifier_that_hangs_or_fails_delays_nothing() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (bin, notes) = tool(processes.directory(), "exec sleep 1000");
@@ -91,7 +91,7 @@ fn a_desktop_that_hangs_or_fails_holds_up_nobody() {
 }
 
 #[test]
-fn a_machine_without_a_desktop_says_so_once_and_quietly() {
+fn without_a_desktop_this_is_logged_once() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let nothing = processes.directory().join("nothing");

@@ -13,7 +13,7 @@ fn config(address: SocketAddr) -> String {
 }
 
 #[test]
-fn idle_clients_cost_the_others_only_a_little_time() {
+fn idle_clients_delay_others_only_a_little() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let address = address();
@@ -39,7 +39,7 @@ fn idle_clients_cost_the_others_only_a_little_time() {
 }
 
 #[test]
-fn a_request_that_is_never_finished_is_given_up_soon() {
+fn an_unfinished_request_is_dropped_soon() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let address = address();
@@ -92,7 +92,7 @@ fn large_and_broken_requests_are_refused() {
 }
 
 #[test]
-fn a_taken_address_is_told_once_and_had_later() {
+fn an_address_in_use_is_reported_once_and_bound_later() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let address = address();
@@ -114,7 +114,7 @@ fn a_taken_address_is_told_once_and_had_later() {
 }
 
 #[test]
-fn a_reload_moves_it_or_turns_it_off() {
+fn a_reload_moves_or_disables_it() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let one = address();
@@ -132,7 +132,7 @@ fn a_reload_moves_it_or_turns_it_off() {
 }
 
 #[test]
-fn a_blind_service_lives_and_is_not_ready() {
+fn a_service_that_can_read_nothing_is_live_and_not_ready() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let address = address();

@@ -1,4 +1,4 @@
-//! How much is logged, and in which form.
+//! How much is logged, and in which format.
 
 use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 use serde_json::Value;
@@ -97,7 +97,7 @@ fn the_journal_gets_the_fields_and_standard_error_gets_nothing() {
 }
 
 #[test]
-fn without_a_journal_the_log_says_so_where_people_look() {
+fn without_a_journal_standard_error_says_so() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Start::new(processes.directory(), "log-format = \"journal\"\n").run();
@@ -107,7 +107,7 @@ fn without_a_journal_the_log_says_so_where_people_look() {
 }
 
 #[test]
-fn json_is_one_object_a_line_and_names_nothing_in_the_raw() {
+fn the_json_log_is_one_object_a_line_with_escaped_names() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let config = format!("log-format = \"json\"\ngrace = \"0s\"\ninterval = \"100ms\"\n{GEESE}");

@@ -20,7 +20,7 @@ fn expect(name: &str, found: &str) {
 }
 
 #[test]
-fn names_types_and_labels() {
+fn metric_names_types_and_labels_are_as_published() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Start::new(processes.directory(), "").run();
@@ -49,7 +49,7 @@ fn names_types_and_labels() {
 }
 
 #[test]
-fn answers_over_http() {
+fn http_answers_are_as_published() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let address = address();
@@ -93,7 +93,7 @@ fn answers_over_http() {
     });
 }
 
-/// The document once more, as somebody else would declare it: an unknown or missing field fails.
+/// The document once more, as a reader would declare it: an unknown or missing field fails.
 mod document {
     use super::{Deserialize, Serialize};
 
@@ -221,7 +221,7 @@ mod document {
 }
 
 #[test]
-fn the_status_document() {
+fn the_status_document_is_as_published() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         // Something in every list: one in grace, a warning, a trouble, a pause.
@@ -250,7 +250,7 @@ fn the_status_document() {
 
 /// Every metric is explained, and no other is spoken of.
 #[test]
-fn the_docs_name_what_there_is() {
+fn the_docs_name_every_metric_and_no_other() {
     let read = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
     let (names, docs) = (read("tests/e2e/metrics/expected/names.txt"), read("docs/metrics.md"));
     let samples: BTreeSet<&str> =

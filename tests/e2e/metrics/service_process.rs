@@ -1,4 +1,4 @@
-//! A running service, and ways to ask it.
+//! A running service, and ways to query it.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -197,7 +197,7 @@ pub fn poll(mut is_so: impl FnMut() -> bool) -> bool {
 /// A loopback address that no other test has: the whole of 127.0.0.0/8 is this machine's.
 pub fn address() -> SocketAddr {
     let pid = std::process::id();
-    // The pid on a stage is small; what tells stages apart is the namespace.
+    // The pid in a namespace is small; the namespace's number tells tests apart.
     let namespace = fs::read_link("/proc/self/ns/pid").unwrap().display().to_string();
     let number: u32 = namespace.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap();
     let [_, a, b, c] = number.wrapping_add(pid).to_be_bytes();

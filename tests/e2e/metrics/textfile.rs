@@ -23,7 +23,7 @@ fn value(path: &Path, sample: &str) -> Option<f64> {
 }
 
 #[test]
-fn it_follows_what_happens_and_ends_with_the_service() {
+fn the_file_follows_the_service_and_is_removed_with_it() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let path = processes.directory().join("reaper.prom");
@@ -68,7 +68,7 @@ fn troubles(service: &Service, about: &str) -> usize {
 }
 
 #[test]
-fn a_directory_that_is_missing_is_said_once_and_may_come_later() {
+fn a_missing_directory_is_reported_once_and_may_appear_later() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let path = processes.directory().join("later/reaper.prom");
@@ -90,7 +90,7 @@ fn a_directory_that_is_missing_is_said_once_and_may_come_later() {
 }
 
 #[test]
-fn a_reload_moves_it_or_turns_it_off() {
+fn a_reload_moves_or_disables_it() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (one, two) = (processes.directory().join("one.prom"), processes.directory().join("two.prom"));
@@ -105,7 +105,7 @@ fn a_reload_moves_it_or_turns_it_off() {
 }
 
 #[test]
-fn a_dry_run_writes_none() {
+fn a_dry_run_writes_no_file() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let path = processes.directory().join("reaper.prom");

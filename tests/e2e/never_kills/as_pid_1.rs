@@ -1,4 +1,4 @@
-//! reaper as a container's first process: it is what agents are orphaned to, and nobody else collects them.
+//! reaper as PID 1 of a container: agents are orphaned to it, and nothing else collects them.
 
 use std::process::Command;
 
@@ -17,7 +17,7 @@ fn service(processes: &ProcessSet) -> String {
 }
 
 #[test]
-fn beside_agents_of_another_user_or_group_it_is_blind_and_says_as_whom_to_run() {
+fn beside_agents_of_another_user_or_group_it_says_which_user_to_run_as() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = program(&processes, "goose");
@@ -58,7 +58,7 @@ fn ask(processes: &ProcessSet, pod: &Pod<'_>, args: &[&str]) -> crate::common::R
 }
 
 #[test]
-fn as_pid_1_it_ends_what_is_orphaned_to_it_and_leaves_no_zombie() {
+fn as_pid_1_it_ends_orphans_and_leaves_no_zombie() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (goose, claude) = (program(&processes, "goose"), program(&processes, "claude"));
@@ -67,7 +67,7 @@ fn as_pid_1_it_ends_what_is_orphaned_to_it_and_leaves_no_zombie() {
             Err(reason) => return skip(test_name!(), &reason),
         };
         until("it answers", || ask(&processes, &pod, &["status"]).code == 0);
-        // Nobody is there yet: that is not taken for a good sight of things.
+        // There is no other process yet: that is not taken as full visibility.
         let alone = ask(&processes, &pod, &["status", "--check", "ready"]);
         assert!(alone.code == 4 && alone.stderr.contains("alone in its PID namespace"), "{}", alone.stderr);
         assert_eq!(ask(&processes, &pod, &["status", "--check", "live"]).code, 0);
@@ -98,7 +98,7 @@ fn as_pid_1_it_ends_what_is_orphaned_to_it_and_leaves_no_zombie() {
 }
 
 #[test]
-fn alone_in_a_namespace_nothing_can_be_seen_and_that_is_not_called_clean() {
+fn alone_in_a_pid_namespace_it_does_not_report_a_clean_machine() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         for (line, code) in

@@ -1,4 +1,4 @@
-//! Time to end in, and who was ended why.
+//! The term timeout of each target, and the records of what was ended and why.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ const GATES: [&str; 8] =
     ["user", "program", "orphan", "marker", "unsupervised", "unclaimed", "unprotected", "grace"];
 
 #[test]
-fn w19_every_signal_is_accounted_for_with_its_reasons() {
+fn w19_every_signal_is_recorded_with_its_reasons() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let deaf = marked(&processes, "goose").behave("ignore-term").orphan_of_dead_leader();
@@ -57,7 +57,7 @@ fn w19_every_signal_is_accounted_for_with_its_reasons() {
 }
 
 #[test]
-fn w19_without_an_account_there_is_no_signal() {
+fn w19_without_a_record_no_signal_is_sent() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -74,7 +74,7 @@ fn w19_without_an_account_there_is_no_signal() {
 }
 
 #[test]
-fn w20_an_agent_may_take_its_time_to_end() {
+fn w20_a_slow_agent_has_the_whole_term_timeout() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let drains = marked(&processes, "goose").behave("exit-after=1500").orphan_of_dead_leader();
@@ -88,7 +88,7 @@ fn w20_an_agent_may_take_its_time_to_end() {
 }
 
 #[test]
-fn w20_who_drains_while_another_is_deaf_is_not_hurried() {
+fn w20_a_target_that_ignores_sigterm_does_not_shorten_the_time_of_another() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let drains = marked(&processes, "goose").behave("exit-after=600").orphan_of_dead_leader();

@@ -1,4 +1,4 @@
-//! A config that cannot be used ends nothing: there are no broad defaults to fall back to.
+//! With a config that cannot be used nothing is ended: there are no broad defaults to fall back to.
 
 use std::fs;
 use std::os::unix::fs::{chown, symlink};
@@ -38,7 +38,7 @@ const BROKEN: [(&str, &str); 14] = [
 ];
 
 #[test]
-fn w16_a_config_that_cannot_be_understood_ends_nothing() {
+fn w16_with_a_broken_config_nothing_is_ended() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -58,7 +58,7 @@ fn w16_a_config_that_cannot_be_understood_ends_nothing() {
 }
 
 #[test]
-fn w16_the_users_own_config_is_not_passed_over() {
+fn w16_a_broken_user_config_is_not_skipped() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -83,7 +83,7 @@ fn w16_the_users_own_config_is_not_passed_over() {
 }
 
 #[test]
-fn w16_a_config_that_cannot_be_trusted_ends_nothing() {
+fn w16_with_an_untrusted_config_nothing_is_ended() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -107,7 +107,7 @@ fn w16_a_config_that_cannot_be_trusted_ends_nothing() {
 }
 
 #[test]
-fn w16_no_config_is_no_license() {
+fn w16_without_a_config_only_the_defaults_are_ended() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);

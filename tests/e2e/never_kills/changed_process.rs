@@ -1,4 +1,4 @@
-//! What a process became after it was looked at.
+//! A process that changes after it was judged.
 
 use std::time::Duration;
 
@@ -17,46 +17,46 @@ fn w25_an_exec_between_the_census_and_the_signal() {
         let other = program(processes, "cat");
         twin(processes).behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader()
     };
-    interposed(test_name!(), change, |scene| {
-        let ran = scene.act(2, || become_another(&scene.last, Signal::USR1, |one| one.comm() == "cat"));
-        assert_eq!(target(&ran, &scene.last), what("spared", "[]"));
-        let why = action(&ran, &scene.last).unwrap()["why"].to_string();
+    interposed(test_name!(), change, |setup| {
+        let ran = setup.act(2, || become_another(&setup.last, Signal::USR1, |one| one.comm() == "cat"));
+        assert_eq!(target(&ran, &setup.last), what("spared", "[]"));
+        let why = action(&ran, &setup.last).unwrap()["why"].to_string();
         assert!(why.contains("in its environment"), "{why}");
-        assert!(scene.last.is_alive());
-        ended(&ran, &scene.first);
+        assert!(setup.last.is_alive());
+        ended(&ran, &setup.first);
     });
 }
 
 #[test]
-fn w25_an_exec_while_others_are_slow_to_be_judged() {
+fn w25_an_exec_while_other_targets_are_judged_slowly() {
     let change = |processes: &ProcessSet| {
         let other = program(processes, "cat");
         twin(processes).behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader()
     };
-    interposed(test_name!(), change, |scene| {
+    interposed(test_name!(), change, |setup| {
         // The first has been cleared for its signal, and the next one's manager takes its time.
-        let ran = scene.act(2, || {
-            become_another(&scene.first, Signal::USR1, |one| one.comm() == "cat");
+        let ran = setup.act(2, || {
+            become_another(&setup.first, Signal::USR1, |one| one.comm() == "cat");
             std::thread::sleep(Duration::from_millis(400));
         });
-        assert_eq!(target(&ran, &scene.first), what("spared", "[]"));
-        assert!(scene.first.is_alive());
-        ended(&ran, &scene.last);
+        assert_eq!(target(&ran, &setup.first), what("spared", "[]"));
+        assert!(setup.first.is_alive());
+        ended(&ran, &setup.last);
     });
 }
 
 #[test]
-fn w25_another_environment_between_the_census_and_the_signal() {
+fn w25_a_lost_marker_between_the_census_and_the_signal() {
     interposed(
         test_name!(),
         |processes| twin(processes).behave("env-on-usr2").orphan_of_dead_leader(),
-        |scene| {
-            let ran = scene.act(2, || become_another(&scene.last, Signal::USR2, is_unmarked));
-            assert_eq!(target(&ran, &scene.last), what("spared", "[]"));
-            let why = action(&ran, &scene.last).unwrap()["why"].to_string();
+        |setup| {
+            let ran = setup.act(2, || become_another(&setup.last, Signal::USR2, is_unmarked));
+            assert_eq!(target(&ran, &setup.last), what("spared", "[]"));
+            let why = action(&ran, &setup.last).unwrap()["why"].to_string();
             assert!(why.contains("marker: "), "{why}");
-            assert!(scene.last.is_alive());
-            ended(&ran, &scene.first);
+            assert!(setup.last.is_alive());
+            ended(&ran, &setup.first);
         },
     );
 }
@@ -92,7 +92,7 @@ fn w25_a_change_between_term_and_kill() {
 }
 
 #[test]
-fn w25_a_change_while_grace_is_waited_out() {
+fn w25_a_change_during_the_grace() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let other = program(&processes, "cat");

@@ -1,5 +1,4 @@
-//! A program that adopts what its own children leave, and starts the same things itself: only what it adopted is left
-//! over.
+//! A program that adopts orphans of its children and also starts agents itself: only what it adopted is left over.
 
 use std::fs;
 use std::path::Path;
@@ -183,7 +182,7 @@ fn what_a_host_started_and_what_it_adopted(raise: impl FnOnce(&ProcessSet) -> Fa
 }
 
 #[test]
-fn b05_b06_what_a_host_in_python_started_lives_and_what_its_dead_runner_left_ends() {
+fn b05_b06_children_of_a_python_host_live_and_orphans_of_its_dead_runner_end() {
     let Some(python) = installed("python3") else { return skip(test_name!(), "no python3 here") };
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         what_a_host_started_and_what_it_adopted(|processes| Family::of_a_script(processes, &python));
@@ -191,14 +190,14 @@ fn b05_b06_what_a_host_in_python_started_lives_and_what_its_dead_runner_left_end
 }
 
 #[test]
-fn b05_b06_what_a_native_host_started_lives_and_what_its_dead_runner_left_ends() {
+fn b05_b06_children_of_a_native_host_live_and_orphans_of_its_dead_runner_end() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         what_a_host_started_and_what_it_adopted(Family::of_a_program);
     });
 }
 
 #[test]
-fn b06_the_service_ends_what_it_saw_lose_its_runner_in_whatever_session() {
+fn b06_the_service_ends_orphans_of_a_runner_whose_end_it_saw_in_any_session() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let family = Family::of_a_program(&processes);

@@ -1,4 +1,4 @@
-//! Containers: a PID namespace within the stage's, whose PID 1 is what the scene says.
+//! Containers: a PID namespace within the test's, whose PID 1 is what the test says.
 
 use std::fs;
 use std::process::Command;

@@ -54,7 +54,7 @@ fn leave(pod: &Pod<'_>, env: &str, path: &Path) -> Inmate {
 }
 
 #[test]
-fn w22_the_one_command_of_a_containers_init_is_no_orphan() {
+fn w22_the_only_command_of_a_containers_init_is_no_orphan() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (goose, codex) = (program(&processes, "goose"), program(&processes, "codex"));
@@ -73,7 +73,7 @@ fn w22_the_one_command_of_a_containers_init_is_no_orphan() {
 }
 
 #[test]
-fn w22_what_a_shell_as_pid_1_started_is_no_orphan_by_that() {
+fn w22_a_child_of_a_shell_as_pid_1_is_no_orphan_for_that_alone() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (goose, codex) = (program(&processes, "goose"), program(&processes, "codex"));
@@ -107,7 +107,7 @@ fn w22_an_agent_that_is_pid_1_is_no_orphan_and_neither_are_its_children() {
         let main = pod.find("goose", |one| one.pid == 1);
         let child = pod.find("claude", |one| one.ppid == 1 && one.alive.sid() != one.alive.pid);
         let apart = pod.find("claude", |one| one.ppid == 1 && one.alive.sid() == one.alive.pid);
-        let orphan = leave(&pod, &format!("REAPER_OWNER={}", somebody_dead(&pod)), &codex);
+        let orphan = leave(&pod, &format!("REAPER_OWNER={}", lease_of_a_dead_owner(&pod)), &codex);
         let ran = pod.act().expect_code(0);
         let words = "the leader of its session, pid 1, is marked and no orphan";
         inside_spared(&ran, &child, "spare", "unclaimed", words);
@@ -125,7 +125,7 @@ fn w22_an_agent_that_is_pid_1_is_no_orphan_and_neither_are_its_children() {
 }
 
 #[test]
-fn w22_what_an_agent_that_is_pid_1_adopted_is_its_own() {
+fn w22_processes_adopted_by_an_agent_as_pid_1_are_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (goose, codex) = (program(&processes, "goose"), program(&processes, "codex"));
@@ -136,7 +136,7 @@ fn w22_what_an_agent_that_is_pid_1_adopted_is_its_own() {
         let helper = leave(&pod, "", &claude);
         let kept =
             leave(&pod, &format!("REAPER_OWNER={}", lease_inside(&pod)), &program(&processes, "gemini"));
-        let orphan = leave(&pod, &format!("REAPER_OWNER={}", somebody_dead(&pod)), &codex);
+        let orphan = leave(&pod, &format!("REAPER_OWNER={}", lease_of_a_dead_owner(&pod)), &codex);
         let ran = pod.act().expect_code(0);
         inside_spared(
             &ran,
@@ -172,8 +172,8 @@ fn lease_inside(pod: &Pod<'_>) -> String {
     lease(&init.alive).replacen(&init.alive.pid.to_string(), "1", 1)
 }
 
-/// A lease of somebody who was there, and is not any more.
-fn somebody_dead(pod: &Pod<'_>) -> String {
+/// A lease of an owner in the container that has ended.
+fn lease_of_a_dead_owner(pod: &Pod<'_>) -> String {
     let init = pod.find("goose", |one| one.pid == 1);
     lease(&init.alive).replacen(&init.alive.pid.to_string(), "30000", 1)
 }
@@ -261,7 +261,7 @@ fn w23_a_parent_outside_the_namespace_has_not_died_for_an_ordinary_user() {
 }
 
 #[test]
-fn w14_a_sidecar_touches_what_is_marked_and_nothing_else_of_the_host() {
+fn w14_a_sidecar_signals_only_marked_processes_of_the_host() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let init = processes.init();
@@ -278,7 +278,7 @@ fn w14_a_sidecar_touches_what_is_marked_and_nothing_else_of_the_host() {
 }
 
 #[test]
-fn w14_a_child_of_a_pid_1_that_is_no_init_is_no_orphan_by_that_alone() {
+fn w14_a_child_of_a_pid_1_that_is_no_init_is_no_orphan_for_that_alone() {
     for name in ["supervisor", "node", "bash", "containerd", "s6-overlay-suexec", "initd", "mytini"] {
         in_namespace(&PidNamespace::new().init(name, &[name, "run"]), test_name!(), || {
             let processes = ProcessSet::new();
@@ -300,7 +300,7 @@ fn w14_a_child_of_a_pid_1_that_is_no_init_is_no_orphan_by_that_alone() {
 }
 
 #[test]
-fn w14_a_dead_owner_proves_it_where_the_session_cannot() {
+fn w14_a_dead_owner_proves_an_orphan_where_the_session_cannot() {
     in_namespace(&PidNamespace::new().init("supervisor", &["supervisor"]), test_name!(), || {
         let processes = ProcessSet::new();
         let dead = dead_lease(&processes);
@@ -317,7 +317,7 @@ fn w14_a_dead_owner_proves_it_where_the_session_cannot() {
 }
 
 #[test]
-fn w14_a_namespace_below_ours_is_not_ours() {
+fn w14_processes_of_a_nested_pid_namespace_are_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let goose = program(&processes, "goose");

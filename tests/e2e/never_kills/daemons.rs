@@ -15,7 +15,7 @@ fn doomed(processes: &ProcessSet, dead: &str, name: &str) -> ProcessSpec {
 }
 
 #[test]
-fn w03_daemons_that_serve_the_whole_session_are_never_touched() {
+fn w03_daemons_of_the_whole_session_are_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let dead = dead_lease(&processes);
@@ -67,7 +67,7 @@ fn w03_daemons_that_serve_the_whole_session_are_never_touched() {
 }
 
 #[test]
-fn w03_what_runs_below_an_orphaned_multiplexer_is_its_own() {
+fn w03_processes_below_an_orphaned_multiplexer_are_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let tmux = marked(&processes, "tmux").behave("comm=tmux: server").orphan_double_fork();
@@ -88,7 +88,7 @@ fn w03_what_runs_below_an_orphaned_multiplexer_is_its_own() {
 }
 
 #[test]
-fn w03_a_multiplexer_inside_an_orphans_tree_keeps_what_it_holds() {
+fn w03_a_multiplexer_in_an_orphans_tree_keeps_its_processes() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -152,11 +152,11 @@ fn processes_named(comm: &str) -> Vec<ProcessRef> {
 }
 
 #[test]
-fn w05_no_terminal_is_no_reason() {
+fn w05_no_terminal_is_no_sign_of_an_orphan() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
-        // Started by an editor, by a script, and in somebody's own session: none has a terminal.
+        // Started by an editor, by a script, and in a session of its own: none has a terminal.
         let editor = processes.spec("code").own_session().orphan_double_fork();
         let in_an_editor = marked(&processes, "claude").under(&editor);
         let script = processes.spec("zsh").args(["nightly.sh"]).own_session().orphan_double_fork();
@@ -179,7 +179,7 @@ fn w05_no_terminal_is_no_reason() {
 }
 
 #[test]
-fn w13_who_asks_to_be_kept_is_kept() {
+fn w13_a_process_that_asks_to_be_kept_is_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let kept = ["1", "yes", "because", "true"]
@@ -201,7 +201,7 @@ fn w13_who_asks_to_be_kept_is_kept() {
 }
 
 #[test]
-fn w13_daemons_that_agents_start_on_purpose_are_kept() {
+fn w13_daemons_that_agents_start_on_purpose_are_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let daemon = |name: &str, args: &[&str]| {
@@ -230,7 +230,7 @@ fn w13_daemons_that_agents_start_on_purpose_are_kept() {
 }
 
 #[test]
-fn w13_a_profile_names_the_arguments_of_its_own_daemons() {
+fn w13_daemons_are_recognised_by_the_arguments_in_their_profile() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let config = processes.directory().join("keep.toml");

@@ -1,4 +1,4 @@
-//! A process that executes one program after another: it must never be taken for both at once.
+//! A process that executes one program after another: facts of two programs are never mixed.
 
 use std::fs;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ fn never_taken_for_both(ran: &Ran, all: &[ProcessRef]) {
 }
 
 #[test]
-fn b29_two_programs_are_never_taken_for_one() {
+fn b29_facts_of_two_programs_are_never_mixed() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         // Each link takes a little longer to be read: about as long as it takes to execute another program.
         let slowly = || strace("readlink,readlinkat", "delay_exit=300");

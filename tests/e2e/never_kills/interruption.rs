@@ -1,4 +1,4 @@
-//! The moments at which one process can be taken for another, brought about on purpose.
+//! Helpers that stop a run at a chosen moment, so that a process can be exchanged just then.
 
 use std::time::Duration;
 
@@ -77,10 +77,10 @@ impl Interposed {
     }
 }
 
-/// Plays a scene of that kind. `make` makes the first and the last.
+/// Plays a setup of that kind. `make` makes the first and the last.
 pub fn interposed(name: &str, make: impl Fn(&ProcessSet) -> ProcessRef, direct: impl FnOnce(Interposed)) {
     in_namespace(&PidNamespace::new().systemd(), name, || match Interposed::new(make) {
-        Ok(scene) => direct(scene),
+        Ok(setup) => direct(setup),
         Err(reason) => skip(name, &reason),
     });
 }

@@ -1,4 +1,4 @@
-//! What agents start or open for the person stays when their launcher is dead, whatever it hangs under.
+//! Programs that agents start for the person stay after their launcher's death, whatever wrappers they hang under.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ fn all_live(ran: &Ran, all: &[ProcessRef]) {
     says_the_truth_of_what_it_left(ran);
 }
 
-/// A stand-in beside a scene that the launcher left as well: it is ended.
+/// Another stand-in that the launcher left: it is ended.
 fn leftover(processes: &ProcessSet, dead: &Dead, uid: u32) -> ProcessRef {
     dead.spec(processes, "anything").uid(uid).orphan_of_dead_leader()
 }
@@ -54,7 +54,7 @@ fn cluster_is_up(data: &Path) -> ProcessRef {
 }
 
 #[test]
-fn b03_a_real_postgres_that_pg_ctl_started_lives() {
+fn b03_a_real_postgres_that_pg_ctl_started_is_spared() {
     let Some(bin) = postgres_bin() else { return skip(test_name!(), "no postgres here") };
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
@@ -80,7 +80,7 @@ fn b03_a_real_postgres_that_pg_ctl_started_lives() {
 }
 
 #[test]
-fn b03_a_real_pm2_and_the_app_that_it_keeps_live() {
+fn b03_a_real_pm2_and_the_app_it_runs_are_spared() {
     let (Some(_), Some(pm2)) = (installed("node"), npm_package("pm2")) else {
         return skip(test_name!(), "no pm2 from npm here");
     };
@@ -107,7 +107,7 @@ fn b03_a_real_pm2_and_the_app_that_it_keeps_live() {
 }
 
 #[test]
-fn b03_a_server_of_node_that_others_can_reach_lives_unless_the_config_says_otherwise() {
+fn b03_a_node_server_that_others_can_reach_is_spared_unless_the_config_says_otherwise() {
     if installed("node").is_none() {
         return skip(test_name!(), "no node here");
     }
@@ -145,7 +145,7 @@ const RUBY_SERVER: &str = "require 'socket'\n$0 = 'puma 6.4 (tcp://127.0.0.1)'\n
 const RUBY_WATCHER: &str = "$0 = 'watch'\nFile.write(ENV['READY'], 'watching')\nsleep\n";
 
 #[test]
-fn b03_a_server_in_ruby_lives_and_a_script_beside_it_ends() {
+fn b03_a_ruby_server_is_spared_and_a_script_beside_it_ends() {
     let Some(ruby) = installed("ruby") else { return skip(test_name!(), "no ruby here") };
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
@@ -172,7 +172,7 @@ const UNIX_SERVER: &str = "require('net').createServer(() => {}).listen(process.
                            require('fs').writeFileSync(process.env.READY, 'listening'));";
 
 #[test]
-fn b03_models_windows_editors_and_what_was_told_to_stay_live() {
+fn b03_models_windows_editors_and_processes_told_to_stay_are_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let dead = Dead::new(&processes);
@@ -212,7 +212,7 @@ fn b03_models_windows_editors_and_what_was_told_to_stay_live() {
 }
 
 #[test]
-fn b03_a_window_on_a_page_that_is_called_like_a_throw_away_profile_lives() {
+fn b03_a_browser_window_whose_page_is_named_like_a_temporary_profile_is_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let dead = Dead::new(&processes);
@@ -232,7 +232,7 @@ fn b03_a_window_on_a_page_that_is_called_like_a_throw_away_profile_lives() {
 }
 
 #[test]
-fn b04_a_browser_that_nobody_looks_at_ends() {
+fn b04_headless_browsers_and_those_with_a_temporary_profile_end() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let dead = Dead::new(&processes);
@@ -265,7 +265,7 @@ require('net').createServer(() => {}).listen(folder + '/pipe.sock', () =>
     fs.writeFileSync(process.env.READY, folder));";
 
 #[test]
-fn b04_a_stdio_server_and_one_that_only_its_own_children_can_reach_end() {
+fn b04_a_stdio_server_and_a_server_only_its_children_can_reach_end() {
     if installed("node").is_none() {
         return skip(test_name!(), "no node here");
     }
@@ -297,7 +297,7 @@ fn web_app(processes: &ProcessSet) -> PathBuf {
 }
 
 #[test]
-fn b03a_what_real_npm_runs_keeps_npm_and_its_shell() {
+fn b03a_a_server_run_by_real_npm_keeps_npm_and_its_shell() {
     let (Some(_), Some(npm)) = (installed("node"), installed("npm")) else {
         return skip(test_name!(), "no npm here");
     };
@@ -317,7 +317,7 @@ fn b03a_what_real_npm_runs_keeps_npm_and_its_shell() {
         spared(&ran, &npm, "unprotected", "below it: it accepts connections on TCP port");
         all_live(&ran, &tree);
         ended(&ran, &rest);
-        // The same tree, once nobody has a use for what listens.
+        // The same tree, once others cannot reach what listens.
         let ran = act_with(&processes, "keep-listeners = false\n").run().expect_code(0);
         assert!(
             [&npm].into_iter().chain(&tree).all(|one| one.wait_exit(crate::common::LONG)),
@@ -329,7 +329,7 @@ fn b03a_what_real_npm_runs_keeps_npm_and_its_shell() {
 }
 
 #[test]
-fn b03a_a_real_tmux_keeps_the_timeout_that_it_runs_under() {
+fn b03a_a_real_tmux_keeps_the_timeout_above_it() {
     let (Some(tmux), Some(timeout)) = (installed("tmux"), installed("timeout")) else {
         return skip(test_name!(), "no tmux here");
     };
@@ -349,7 +349,7 @@ fn b03a_a_real_tmux_keeps_the_timeout_that_it_runs_under() {
 }
 
 #[test]
-fn b03a_a_real_postgres_keeps_the_shell_that_it_runs_under() {
+fn b03a_a_real_postgres_keeps_the_shell_above_it() {
     let Some(bin) = postgres_bin() else { return skip(test_name!(), "no postgres here") };
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
@@ -373,13 +373,13 @@ fn b03a_a_real_postgres_keeps_the_shell_that_it_runs_under() {
     });
 }
 
-/// A stand-in that a real shell starts: it is no actor of the processes's, so it is told where its request_dir is.
+/// A stand-in that a real shell starts: the set did not start it, so it is told where its requests are.
 fn started_by_a_shell(shell: ProcessSpec) -> ProcessSpec {
-    shell.env("STAND_IN", "request_dir=/run/testkit/request_dir;ready=/run/testkit/request_dir/is-ready")
+    shell.env("STAND_IN", "request-dir=/run/testkit/requests;ready=/run/testkit/requests/is-ready")
 }
 
 #[test]
-fn b03a_an_agent_ends_and_the_server_that_it_started_stays() {
+fn b03a_an_agent_ends_and_the_server_it_started_stays() {
     if installed("node").is_none() {
         return skip(test_name!(), "no node here");
     }
@@ -388,7 +388,7 @@ fn b03a_an_agent_ends_and_the_server_that_it_started_stays() {
         let run = format!("{} acp; exit $?", program(&processes, "goose").display());
         let shell = started_by_a_shell(sprout(processes.spec("sh").foreign("/bin/sh"))).args(["-c", &run]);
         let shell = shell.orphan_of_dead_leader();
-        wait_for(Path::new("/run/testkit/request_dir/is-ready"));
+        wait_for(Path::new("/run/testkit/requests/is-ready"));
         let goose = find("goose", |one| one.ppid() == shell.pid);
         let ready = processes.directory().join("ready");
         let server =
@@ -406,7 +406,7 @@ fn b03a_an_agent_ends_and_the_server_that_it_started_stays() {
 }
 
 #[test]
-fn b04a_the_desktops_scope_protects_what_it_was_made_for_only() {
+fn b04a_a_desktop_scope_protects_only_the_window_it_was_made_for() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let units = match Units::new(&processes) {

@@ -1,4 +1,4 @@
-//! Processes whose main thread has exited while another one runs: the kernel shows a zombie, and they are alive.
+//! Processes whose main thread has exited while another runs: the kernel shows a zombie, and they are alive.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -40,7 +40,7 @@ fn halved(processes: &ProcessSet, name: &str) -> PathBuf {
     script(processes, name, "start_another()\nexit_main_thread()")
 }
 
-/// The actor as python with this script.
+/// The process as python with this script.
 fn python(spec: ProcessSpec, script: &Path) -> ProcessSpec {
     spec.foreign(PYTHON).args([script])
 }
@@ -120,7 +120,7 @@ fn b23_a_holder_without_its_main_thread_keeps_its_run() {
 #[test]
 fn b23_a_leader_without_its_main_thread_keeps_its_session() {
     with_python(test_name!(), |processes| {
-        // Python starts nothing for a scene, so the leader becomes it once it has started the other.
+        // Python takes no spawn requests, so the leader executes it once it has started the other.
         let become_it = format!("exec-on-usr1={}", halved(processes, "claude.py").display());
         let leader = marked(processes, "claude").own_session().behave(become_it).child();
         let led = marked(processes, "goose").by(&leader).orphan();
@@ -197,7 +197,7 @@ fn b24_an_orphan_that_lost_its_main_thread_before_is_found_and_ended() {
             python(marked(processes, "python3"), &halved(processes, "goose.py")).orphan_of_dead_leader();
         let deaf = marked(processes, "goose").behave("exit-main-thread").orphan_of_dead_leader();
         deaf.signal(rustix::process::Signal::TERM.as_raw()).unwrap();
-        // One of them is somebody's child, and no orphan.
+        // One of them has a living parent, and is no orphan.
         let at_work = python(marked(processes, "python3"), &halved(processes, "goose.py")).child();
         for one in [&obeys, &deaf, &at_work] {
             loses_main_thread(one);

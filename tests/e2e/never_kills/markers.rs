@@ -1,4 +1,4 @@
-//! What proves that a launcher started a process, and what only looks like it.
+//! Which variables prove that a launcher started a process, and which only resemble a marker.
 
 use std::fs;
 
@@ -34,7 +34,7 @@ fn w01_another_apps_agents_are_not_ours() {
 }
 
 #[test]
-fn w24_values_that_say_no_mark_nothing() {
+fn w24_markers_with_negative_values_do_not_count() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -49,7 +49,7 @@ fn w24_values_that_say_no_mark_nothing() {
 }
 
 #[test]
-fn w24_look_alikes_mark_nothing() {
+fn w24_variables_with_similar_names_are_no_markers() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -81,7 +81,7 @@ fn w24_look_alikes_mark_nothing() {
 }
 
 #[test]
-fn w24_arguments_that_look_like_an_environment_mark_nothing() {
+fn w24_arguments_that_look_like_an_environment_are_no_markers() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -108,7 +108,7 @@ fn w24_arguments_that_look_like_an_environment_mark_nothing() {
 }
 
 #[test]
-fn w24_a_marker_that_contradicts_itself_is_a_doubt() {
+fn w24_a_marker_with_two_values_is_a_doubt() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -123,7 +123,7 @@ fn w24_a_marker_that_contradicts_itself_is_a_doubt() {
 }
 
 #[test]
-fn w06_an_environment_that_was_overwritten_proves_nothing() {
+fn w06_an_overwritten_environment_proves_nothing() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -138,7 +138,7 @@ fn w06_an_environment_that_was_overwritten_proves_nothing() {
 }
 
 #[test]
-fn w06_an_environment_that_may_not_be_read_is_not_guessed() {
+fn w06_an_environment_that_may_not_be_read_is_a_doubt() {
     let user = ordinary_user();
     in_namespace(&user, test_name!(), || {
         let processes = ProcessSet::new();
@@ -155,7 +155,7 @@ fn w06_an_environment_that_may_not_be_read_is_not_guessed() {
 }
 
 #[test]
-fn w06_an_environment_that_never_comes_is_not_waited_for() {
+fn w06_a_read_of_an_environment_that_hangs_is_given_up() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let Ok(stuck) = marked(&processes, "goose").behave("hang-environ").spawn(Shape::OrphanOfDeadLeader)

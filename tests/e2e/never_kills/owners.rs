@@ -1,4 +1,4 @@
-//! Who still wants a process that lost its parent.
+//! Owners, runs, sessions and groups that keep a process that lost its parent.
 
 use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, in_namespace, test_name};
 
@@ -28,7 +28,7 @@ fn a_living_run() {
     spared(&ran, &sub_agent, "unclaimed", &words);
     only(&processes, &sub_agent, "unclaimed");
     ended(&ran, &of_dead_run);
-    assert!(!ran.stdout.contains("ab12"), "the value is nobody's business");
+    assert!(!ran.stdout.contains("ab12"), "the value must not be shown");
     // The same sub-agent, once the run is over.
     agent.kill();
     assert!(agent.wait_reaped(LONG));
@@ -36,12 +36,12 @@ fn a_living_run() {
 }
 
 #[test]
-fn w02_a_run_that_lives_keeps_its_background_agents() {
+fn w02_a_living_run_keeps_its_background_agents() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), a_living_run);
 }
 
 #[test]
-fn w02_a_run_that_lives_keeps_its_background_agents_for_an_ordinary_user() {
+fn w02_a_living_run_keeps_its_background_agents_as_an_ordinary_user() {
     in_namespace(&ordinary_user(), test_name!(), a_living_run);
 }
 
@@ -89,7 +89,7 @@ fn w02_a_living_leader_keeps_its_session_and_its_group() {
 }
 
 #[test]
-fn w02_the_agent_that_a_helper_names_keeps_it() {
+fn w02_an_agent_named_by_a_helper_keeps_it() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let agent = processes.spec("opencode").child();
@@ -109,7 +109,7 @@ fn w02_the_agent_that_a_helper_names_keeps_it() {
 }
 
 #[test]
-fn w17_a_dead_owner_does_not_orphan_a_child_of_somebody_alive() {
+fn w17_a_dead_owner_does_not_orphan_a_child_of_a_living_parent() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let dead = dead_lease(&processes);
@@ -132,7 +132,7 @@ fn w17_a_dead_owner_does_not_orphan_a_child_of_somebody_alive() {
 }
 
 #[test]
-fn w06_an_owner_that_cannot_be_understood_is_not_dead() {
+fn w06_a_lease_that_cannot_be_parsed_is_no_dead_owner() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -161,7 +161,7 @@ fn w06_an_owner_that_cannot_be_understood_is_not_dead() {
         .map(|lease| marked(&processes, "goose").env("REAPER_OWNER", lease).orphan_of_dead_leader());
         let twice = marked(&processes, "goose").env("REAPER_OWNER", &dead).env_raw("REAPER_OWNER=1:1:1");
         let twice = twice.orphan_of_dead_leader();
-        // In a PID namespace of its own a number alone says nothing of somebody dead.
+        // In a PID namespace of its own a pid alone proves no death.
         let of_nowhere = marked(&processes, "goose").env("REAPER_OWNER", of_no_namespace(&dead));
         let of_nowhere = of_nowhere.orphan_of_dead_leader();
         let ran = act(&processes).run().expect_code(4);
@@ -174,7 +174,7 @@ fn w06_an_owner_that_cannot_be_understood_is_not_dead() {
 }
 
 #[test]
-fn w06_an_owners_pid_that_cannot_be_understood_is_not_dead() {
+fn w06_an_owner_pid_that_cannot_be_parsed_is_no_dead_owner() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);

@@ -40,7 +40,7 @@ fn w07_pid_reuse_between_term_and_kill() {
 }
 
 #[test]
-fn w07_pid_reuse_between_term_and_kill_for_an_ordinary_user() {
+fn w07_pid_reuse_between_term_and_kill_as_an_ordinary_user() {
     in_namespace(&PidNamespace::new().systemd().as_user(1000), test_name!(), reused_between_term_and_kill);
 }
 
@@ -49,56 +49,56 @@ fn w07_pid_reuse_between_the_census_and_the_signal() {
     interposed(
         test_name!(),
         |processes| twin(processes).orphan_of_dead_leader(),
-        |scene| {
+        |setup| {
             let mut next = None;
             // By now the first has been judged for the last time before it is made a target.
-            let ran = scene
-                .act(1, || next = Some(recycle_pid(&scene.first, &twin(&scene.processes), SHAPE).unwrap()));
+            let ran = setup
+                .act(1, || next = Some(recycle_pid(&setup.first, &twin(&setup.processes), SHAPE).unwrap()));
             let next = next.unwrap();
             assert!(next.is_alive(), "{}", ran.stdout);
-            assert_eq!(target(&ran, &scene.first), what("gone", "[]"));
-            ended(&ran, &scene.last);
-            ended(&act(&scene.processes).run().expect_code(0), &next);
+            assert_eq!(target(&ran, &setup.first), what("gone", "[]"));
+            ended(&ran, &setup.last);
+            ended(&act(&setup.processes).run().expect_code(0), &next);
         },
     );
 }
 
 #[test]
-fn w07_the_children_of_a_successor_are_not_the_targets_children() {
+fn w07_children_of_a_new_process_with_the_targets_pid_are_spared() {
     interposed(
         test_name!(),
         |processes| twin(processes).orphan_of_dead_leader(),
-        |scene| {
+        |setup| {
             // The first has been judged; which children it has is asked by its number. That is now an agent at work.
             let mut work = None;
-            let ran = scene.act(1, || {
-                let agent = recycle_pid(&scene.first, &twin(&scene.processes), Shape::Child).unwrap();
-                let tool = marked(&scene.processes, "esbuild").own_session().under(&agent);
+            let ran = setup.act(1, || {
+                let agent = recycle_pid(&setup.first, &twin(&setup.processes), Shape::Child).unwrap();
+                let tool = marked(&setup.processes, "esbuild").own_session().under(&agent);
                 work = Some((agent, tool));
             });
             let (agent, tool) = work.unwrap();
-            assert_eq!((agent.pid, tool.ppid()), (scene.first.pid, scene.first.pid));
-            assert_eq!(target(&ran, &scene.first), what("gone", "[]"));
+            assert_eq!((agent.pid, tool.ppid()), (setup.first.pid, setup.first.pid));
+            assert_eq!(target(&ran, &setup.first), what("gone", "[]"));
             untouched(&ran, &tool);
             assert!(agent.is_alive());
-            ended(&ran, &scene.last);
+            ended(&ran, &setup.last);
         },
     );
 }
 
 #[test]
-fn w07_pid_reuse_between_the_pin_and_the_signal() {
+fn w07_pid_reuse_between_opening_the_pidfd_and_the_signal() {
     interposed(
         test_name!(),
         |processes| twin(processes).orphan_of_dead_leader(),
-        |scene| {
+        |setup| {
             let (mut first, mut last) = (None, None);
             // All targets are pinned; the first is cleared for its signal, the last is still to be judged.
-            let ran = scene.act(2, || {
-                first = Some(recycle_pid(&scene.first, &twin(&scene.processes), SHAPE).unwrap());
-                last = Some(recycle_pid(&scene.last, &twin(&scene.processes), SHAPE).unwrap());
+            let ran = setup.act(2, || {
+                first = Some(recycle_pid(&setup.first, &twin(&setup.processes), SHAPE).unwrap());
+                last = Some(recycle_pid(&setup.last, &twin(&setup.processes), SHAPE).unwrap());
             });
-            for (next, old) in [(first.unwrap(), &scene.first), (last.unwrap(), &scene.last)] {
+            for (next, old) in [(first.unwrap(), &setup.first), (last.unwrap(), &setup.last)] {
                 assert!(next.is_alive(), "{}", ran.stdout);
                 assert_eq!(target(&ran, old), what("gone", "[]"));
             }
@@ -124,17 +124,17 @@ fn a_twin_has_a_grace_of_its_own() {
 }
 
 #[test]
-fn w08_a_twin_has_a_grace_of_its_own() {
+fn w08_a_lookalike_has_its_own_grace() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), a_twin_has_a_grace_of_its_own);
 }
 
 #[test]
-fn w08_a_twin_has_a_grace_of_its_own_for_an_ordinary_user() {
+fn w08_a_lookalike_has_its_own_grace_as_an_ordinary_user() {
     in_namespace(&PidNamespace::new().systemd().as_user(1000), test_name!(), a_twin_has_a_grace_of_its_own);
 }
 
 #[test]
-fn w08_a_twin_does_not_inherit_what_an_earlier_run_saw() {
+fn w08_a_lookalike_does_not_inherit_an_earlier_sighting() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let old = twin(&processes).orphan_of_dead_leader();
@@ -158,7 +158,7 @@ fn w08_a_twin_does_not_inherit_what_an_earlier_run_saw() {
 }
 
 #[test]
-fn w08_who_is_adopted_during_the_wait_is_not_ended_with_the_others() {
+fn w08_an_orphan_adopted_during_the_wait_is_not_ended_with_the_others() {
     in_namespace(&PidNamespace::new().systemd().user_namespace(IdMap::Root), test_name!(), || {
         let processes = ProcessSet::new();
         let control = orphan(&processes);
@@ -177,19 +177,19 @@ fn w08_who_is_adopted_during_the_wait_is_not_ended_with_the_others() {
 }
 
 #[test]
-fn w08_what_was_not_listed_when_it_was_asked_for_is_not_ended() {
+fn w08_an_orphan_not_listed_before_the_question_is_not_ended() {
     interposed(
         test_name!(),
         |processes| twin(processes).orphan_of_dead_leader(),
-        |scene| {
+        |setup| {
             // While everything is looked at, one more is left behind. No grace protects it.
             let mut late = None;
-            let ran = scene.act(1, || late = Some(twin(&scene.processes).orphan_of_dead_leader()));
+            let ran = setup.act(1, || late = Some(twin(&setup.processes).orphan_of_dead_leader()));
             let late = late.unwrap();
             untouched(&ran, &late);
-            ended(&ran, &scene.first);
-            ended(&ran, &scene.last);
-            ended(&act(&scene.processes).run().expect_code(0), &late);
+            ended(&ran, &setup.first);
+            ended(&ran, &setup.last);
+            ended(&act(&setup.processes).run().expect_code(0), &late);
         },
     );
 }

@@ -1,4 +1,4 @@
-//! How far an orphan's end reaches, and where it stops.
+//! Which processes are ended with an orphan, and which are not.
 
 use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 
@@ -30,10 +30,10 @@ fn w11_the_group_of_an_orphan_is_not_ended_with_it() {
 }
 
 #[test]
-fn w11_the_session_and_group_of_somebody_alive_survive_an_orphan_in_them() {
+fn w11_a_living_session_and_group_survive_the_end_of_an_orphan_in_them() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
-        // An agent that was started in the background of a shell: the shell's session, the director's group.
+        // An agent that was started in the background of a shell: the shell's session, the test's group.
         let shell = processes.spec("zsh").own_session().child();
         let job = processes.spec("make").under(&shell);
         let claude = marked(&processes, "claude").under(&shell);
@@ -75,7 +75,7 @@ fn w26_a_child_that_dropped_the_marker_is_left_alone() {
 }
 
 #[test]
-fn w26_what_a_process_left_alone_becomes_is_judged_by_itself() {
+fn w26_a_process_left_alone_is_judged_by_itself_later() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -120,7 +120,7 @@ fn w26_other_users_are_left_alone() {
 }
 
 #[test]
-fn w26_a_tree_is_ended_under_one_user_only_even_for_all_users() {
+fn w26_a_tree_is_ended_only_for_one_user_even_with_all_users() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = marked(&processes, "goose").uid(1000).orphan_of_dead_leader();

@@ -1,4 +1,4 @@
-//! Who is an agent at all.
+//! Which programs count as agents, and by which of their names.
 
 use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 
@@ -8,7 +8,7 @@ use crate::common::{APP, MARK, act, ended, explain, finding, marked, only, orpha
 const NAMED: &str = "sprout,buzz";
 
 #[test]
-fn w09_a_marker_among_the_arguments_is_none() {
+fn w09_a_marker_in_the_arguments_does_not_count() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let as_argument = processes.spec("claude").args(["SPROUT_MANAGED_AGENT=1"]).orphan_of_dead_leader();
@@ -25,7 +25,7 @@ fn w09_a_marker_among_the_arguments_is_none() {
 }
 
 #[test]
-fn w10_a_part_of_a_name_is_no_name() {
+fn w10_program_names_match_as_a_whole() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let named = |name: &str, args: &[&str]| {
@@ -65,7 +65,7 @@ fn w10_a_part_of_a_name_is_no_name() {
 }
 
 #[test]
-fn w10_what_an_interpreter_calls_itself_is_no_name() {
+fn w10_a_name_that_an_interpreter_gives_itself_does_not_count() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -82,11 +82,11 @@ fn w10_what_an_interpreter_calls_itself_is_no_name() {
 }
 
 #[test]
-fn w18_a_users_own_agents_are_not_touched() {
+fn w18_agents_started_by_the_user_are_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
-        // Closed terminals, nohup and disown leave them with init; nobody launched them but their user.
+        // Closed terminals, nohup and disown leave them with init; only their user launched them.
         let own = ["claude", "goose", "codex", "gemini", "opencode", "claude-agent-acp"]
             .map(|name| processes.spec(name).orphan_of_dead_leader());
         // A tool of a living or dead session of theirs: the agent's own marker proves no orphan by itself.
@@ -103,7 +103,7 @@ fn w18_a_users_own_agents_are_not_touched() {
 }
 
 #[test]
-fn w18_generic_variables_mark_nobody() {
+fn w18_generic_variables_are_no_markers() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
@@ -114,6 +114,6 @@ fn w18_generic_variables_mark_nobody() {
             spared(&ran, agent, "marker", "in its environment");
         }
         ended(&ran, &orphan);
-        assert!(!ran.stdout.contains(APP), "the value of {MARK} is nobody's business");
+        assert!(!ran.stdout.contains(APP), "the value of {MARK} must not be shown");
     });
 }

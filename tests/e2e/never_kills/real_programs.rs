@@ -1,4 +1,5 @@
-//! Real programs on a stage: where they are, how people start them, and how what they start is found.
+//! Real programs in a private PID namespace: where they are installed, how people start them, and how to find what
+//! they start.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown};
@@ -13,7 +14,7 @@ pub const IDLE: &str = "process.stdin.resume(); setInterval(() => {}, 1e6);";
 /// An HTTP server, as `npm run dev` and agents start them, on a port that the kernel chooses.
 pub const SERVER: &str = "require('http').createServer((q, r) => r.end('x')).listen(0, '127.0.0.1', () => \
                           require('fs').writeFileSync(process.env.READY, 'listening'));";
-/// The users of the scenes whose programs refuse to run as root.
+/// The user of tests whose programs refuse to run as root.
 pub const USER: u32 = 1000;
 
 /// A program where distributions or their users put it.
@@ -39,7 +40,7 @@ pub fn npm_package(name: &str) -> Option<PathBuf> {
     named.into_iter().chain([beside]).map(|modules| modules.join(name)).find(|package| package.exists())
 }
 
-/// A file of the scene that every user can read.
+/// A file of the test that every user can read.
 pub fn file(processes: &ProcessSet, path: &str, text: &str) -> PathBuf {
     let file = processes.directory().join(path);
     let folder = file.parent().unwrap();
@@ -77,7 +78,7 @@ pub fn wait_for(ready: &Path) {
     until("it says that it is ready", || fs::metadata(ready).is_ok_and(|file| file.size() > 0));
 }
 
-/// The living processes of the stage for which it is so.
+/// The living processes of the namespace for which it is so.
 pub fn all_processes(is_it: impl Fn(&ProcessRef) -> bool) -> Vec<ProcessRef> {
     let numbers = fs::read_dir("/proc").unwrap().flatten();
     let pids = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -138,7 +139,7 @@ pub fn act_with(processes: &ProcessSet, config: &str) -> Reaper {
     Reaper::new(&home(processes), ACT.into_iter().chain(["--config", file.to_str().unwrap()]))
 }
 
-/// A config that nobody else may write.
+/// A config that only its owner may write.
 pub fn config_file(processes: &ProcessSet, text: &str) -> PathBuf {
     let file = processes.directory().join("config.toml");
     fs::write(&file, text).unwrap();

@@ -10,7 +10,7 @@ use super::container::{Inmate, children, enter, inmates};
 use super::systemd_units::Branch;
 use crate::common::{ACT, APP, MARK, Ran, decided, poll, program, until};
 
-/// A booted systemd in namespaces within the stage's. It sees the processes's files in `/scene`.
+/// A booted systemd in namespaces within the test's. It sees the test's files in `/test`.
 struct Booted {
     init: ProcessRef,
     _branch: Branch,
@@ -76,7 +76,7 @@ impl Booted {
     }
 
     fn reaper(&self, args: &[&str]) -> Ran {
-        let mut command = inside("/scene/reaper");
+        let mut command = inside("/test/reaper");
         command.args(args);
         enter(&self.init, &["--all"], &command).output().unwrap().into()
     }
@@ -106,7 +106,7 @@ fn takes_orders(init: &ProcessRef) -> bool {
 }
 
 #[test]
-fn w04_w21_services_of_a_real_systemd_are_its_own_and_what_they_leave_is_not() {
+fn w04_w21_services_of_a_real_systemd_are_spared_and_their_orphans_are_ended() {
     in_namespace(&PidNamespace::new(), test_name!(), || {
         let processes = ProcessSet::new();
         drop(program(&processes, "goose"));
@@ -114,7 +114,7 @@ fn w04_w21_services_of_a_real_systemd_are_its_own_and_what_they_leave_is_not() {
             Ok(booted) => booted,
             Err(reason) => return skip(test_name!(), &reason),
         };
-        const GOOSE: &str = "/scene/bin/goose";
+        const GOOSE: &str = "/test/bin/goose";
         let forking = ["--property=Type=forking"];
         let process = ["--property=KillMode=process"];
         let started = "the service manager started pid";

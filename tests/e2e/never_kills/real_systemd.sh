@@ -1,7 +1,7 @@
 #!/bin/sh
-# boot.sh DIR CGROUP SHARED LOG: becomes a booted systemd that also runs a manager for root's own services. Its files
+# real_systemd.sh DIR CGROUP SHARED LOG: becomes a booted systemd that also runs a manager for root's own services. Its files
 # are this machine's under a throw-away overlay in DIR; CGROUP is an empty branch of the machine's cgroup tree; SHARED
-# is seen as /scene. To be run as PID 1 of PID, mount, UTS, IPC and network namespaces.
+# is seen as /test. To be run as PID 1 of PID, mount, UTS, IPC and network namespaces.
 set -eu
 dir=$1 cgroup=$2 shared=$3
 exec >"$4" 2>&1
@@ -9,8 +9,8 @@ mount -t tmpfs -o mode=755 tmpfs "$dir"
 mkdir "$dir/up" "$dir/work" "$dir/root"
 mount -t overlay -o "lowerdir=/,upperdir=$dir/up,workdir=$dir/work" overlay "$dir/root"
 cd "$dir/root"
-mkdir -p scene var/lib/systemd/linger
-mount --bind "$shared" scene
+mkdir -p test var/lib/systemd/linger
+mount --bind "$shared" test
 : >etc/machine-id
 : >etc/fstab
 : >var/lib/systemd/linger/root
@@ -36,5 +36,5 @@ mount -t cgroup2 cgroup2 sys/fs/cgroup
 mkdir .old
 pivot_root . .old
 umount -l .old
-exec env -i container=scene PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-level=warning --log-target=console
+exec env -i container=test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-level=warning --log-target=console
 '

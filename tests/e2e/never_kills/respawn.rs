@@ -1,4 +1,4 @@
-//! A target that comes back as its own child when it is asked to end, and one that is stopped.
+//! A target that respawns as its own child on SIGTERM, and one that is stopped.
 
 use std::fs;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn ticks_since_boot() -> u64 {
 }
 
 #[test]
-fn b34_what_comes_back_is_ended_for_good() {
+fn b34_a_target_that_respawns_is_ended() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let first = marked(&processes, "goose").behave("return-on-term").orphan_of_dead_leader();
@@ -62,7 +62,7 @@ fn b34_what_comes_back_is_ended_for_good() {
 }
 
 #[test]
-fn b35_a_stopped_agent_goes_on_to_end_by_itself() {
+fn b35_a_stopped_agent_is_continued_and_exits_by_itself() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let stopped = marked(&processes, "goose").behave("stop;exit-after=300").orphan_of_dead_leader();

@@ -26,7 +26,7 @@ fn script(processes: &ProcessSet, agents: &[&str]) -> (ProcessRef, Vec<ProcessRe
 }
 
 #[test]
-fn b17a_a_script_with_two_agents_is_their_host_and_stays_it() {
+fn b17a_a_script_with_two_agents_stays_their_host() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (bash, agents) = script(&processes, &["goose", "claude"]);

@@ -1,4 +1,4 @@
-//! Reaper among its own targets: run by an agent, from a hook, or twice at once.
+//! Runs of reaper among its own targets: started by an agent, from a hook, or twice at once.
 
 use std::fs;
 use std::path::PathBuf;
@@ -46,17 +46,17 @@ fn a_hook_of_an_orphaned_agent() {
 }
 
 #[test]
-fn w12_a_hook_does_not_end_the_agent_that_runs_it() {
+fn w12_a_hook_does_not_end_its_agent() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), a_hook_of_an_orphaned_agent);
 }
 
 #[test]
-fn w12_a_hook_does_not_end_the_agent_that_runs_it_for_an_ordinary_user() {
+fn w12_a_hook_does_not_end_its_agent_as_an_ordinary_user() {
     in_namespace(&ordinary_user(), test_name!(), a_hook_of_an_orphaned_agent);
 }
 
 #[test]
-fn w12_nor_what_wraps_that_agent() {
+fn w12_a_hook_does_not_end_the_wrapper_of_its_agent() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let npx = marked(&processes, "npm").argv(["npm exec claude-agent-acp"]).orphan_of_dead_leader();
@@ -73,7 +73,7 @@ fn w12_nor_what_wraps_that_agent() {
 }
 
 #[test]
-fn w12_nor_what_wraps_it_and_another() {
+fn w12_a_hook_does_not_end_a_sibling_of_its_agent_and_their_wrappers() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let npx = marked(&processes, "npm").argv(["npm exec claude-agent-acp"]).orphan_of_dead_leader();
@@ -91,7 +91,7 @@ fn w12_nor_what_wraps_it_and_another() {
 }
 
 #[test]
-fn w12_nor_a_shell_that_is_all_that_is_left_of_it() {
+fn w12_a_hook_does_not_end_the_shell_above_it_or_what_that_wraps() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         // With a marker of its own the hook makes the shell the host of both; without, the shell wraps its fellow.
         for (is_marked, gate, words) in
@@ -111,7 +111,7 @@ fn w12_nor_a_shell_that_is_all_that_is_left_of_it() {
 }
 
 #[test]
-fn w27_an_ancestor_is_not_ended_as_a_member_of_anothers_tree() {
+fn w27_an_ancestor_is_not_ended_as_a_member_of_another_tree() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let launcher = marked(&processes, "sprout-acp").own_session().child();
@@ -135,7 +135,7 @@ fn disguised(processes: &ProcessSet) -> PathBuf {
 }
 
 #[test]
-fn w27_it_spares_itself_by_what_it_is_and_not_by_its_name() {
+fn w27_reaper_spares_itself_by_pid_and_not_by_name() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let launcher = marked(&processes, "sprout-acp").own_session().child();
@@ -165,7 +165,7 @@ fn w27_it_spares_itself_by_what_it_is_and_not_by_its_name() {
 }
 
 #[test]
-fn w27_an_agent_below_the_users_shell_runs_it() {
+fn w27_an_agent_below_the_users_shell_can_run_reaper() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let shell = processes.spec("zsh").own_session().child();
@@ -178,7 +178,7 @@ fn w27_an_agent_below_the_users_shell_runs_it() {
 }
 
 #[test]
-fn w15_two_reapers_do_not_work_on_one_target() {
+fn w15_two_reapers_do_not_end_the_same_target() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = home(&processes);
@@ -214,7 +214,7 @@ fn w15_a_reaper_that_was_killed_holds_no_lock() {
 }
 
 #[test]
-fn w15_agents_of_another_running_app_are_not_ours_to_end() {
+fn w15_agents_of_another_running_app_are_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         // Two apps run at once, each with an agent at work and a helper that it put into the background.

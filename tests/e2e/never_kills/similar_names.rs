@@ -1,4 +1,4 @@
-//! HelperBinaries whose names begin with an agent's: what is none of the agents, and what is one all the same.
+//! Programs whose names begin with an agent's: which are that agent, and which are other programs.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ fn claudes(spec: ProcessSpec) -> ProcessSpec {
 }
 
 #[test]
-fn b01_a_proxy_a_monitor_or_a_window_with_an_agents_name_in_front_is_no_agent() {
+fn b01_programs_whose_names_only_begin_with_an_agents_name_are_no_agents() {
     if installed("node").is_none() {
         return skip(test_name!(), "no node here");
     }
@@ -58,7 +58,7 @@ fn b01_a_proxy_a_monitor_or_a_window_with_an_agents_name_in_front_is_no_agent() 
 }
 
 #[test]
-fn b02_an_agent_with_a_version_a_target_or_a_packaging_behind_its_name_is_that_agent() {
+fn b02_an_agents_name_with_a_version_target_or_packaging_suffix_is_that_agent() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let native = |name: &str, args: &[&str]| marked(&processes, name).args(args).orphan_of_dead_leader();
@@ -86,7 +86,7 @@ fn b02_an_agent_with_a_version_a_target_or_a_packaging_behind_its_name_is_that_a
 }
 
 #[test]
-fn b02_nix_shows_the_wrapped_program_under_the_name_that_was_typed() {
+fn b02_a_program_wrapped_by_nix_is_recognised() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         // `exec -a "$0" …/.x-wrapped "$@"`, below a path of the store.

@@ -1,4 +1,4 @@
-//! A disk that takes seconds for the account of a signal, and what its target became meanwhile.
+//! A disk that takes seconds to write the record of a signal, and a target that changes meanwhile.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -81,7 +81,7 @@ fn called_off(processes: &ProcessSet, ran: &Ran, one: &ProcessRef, signals: &str
 }
 
 #[test]
-fn b28_what_changes_while_its_account_is_written_gets_no_signal() {
+fn b28_a_target_that_changes_while_its_record_is_written_gets_no_signal() {
     on_a_slow_disk(test_name!(), Duration::from_secs(4), |processes, start| {
         let becomes = |spec: ProcessSpec, path: PathBuf| {
             spec.behave(format!("exec-on-usr1={}", path.display())).orphan_of_dead_leader()
@@ -112,7 +112,7 @@ fn b28_what_changes_while_its_account_is_written_gets_no_signal() {
 }
 
 #[test]
-fn b28_what_changes_while_the_account_of_sigkill_is_written_gets_no_sigkill() {
+fn b28_a_target_that_changes_while_the_record_of_sigkill_is_written_gets_no_sigkill() {
     on_a_slow_disk(test_name!(), Duration::from_secs(2), |processes, start| {
         let tmux = program(processes, "tmux");
         let deaf = owned(processes).behave("ignore-term");

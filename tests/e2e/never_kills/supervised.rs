@@ -1,4 +1,4 @@
-//! What a service manager runs has init or the user's manager for its parent by design.
+//! Services: by design their parent is init or the user's manager.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::common::{
 
 const USER: u32 = 1000;
 
-/// Raises the units of a scene, or says why not.
+/// The units of a test, or a skip with the reason.
 macro_rules! units {
     ($processes:expr) => {
         match Units::new($processes) {
@@ -29,9 +29,9 @@ fn main_process(processes: &ProcessSet, name: &str, by: &ProcessRef, uid: u32) -
     let path = program(processes, name);
     let script = format!("export SYSTEMD_EXEC_PID=$$; exec {} acp", path.display());
     let spec = marked(processes, "systemd").foreign("/bin/sh").args(["-c", &script]).uid(uid).own_session();
-    // It is no actor of the processes's, so it is told where its request_dir is, and says by a file that it is set up.
-    let ready = format!("/run/testkit/request_dir/{name}-is-ready");
-    let main = spec.env("STAND_IN", format!("request_dir=/run/testkit/request_dir;ready={ready}")).under(by);
+    // The set did not start it, so it is told where its requests are, and a file shows that it is set up.
+    let ready = format!("/run/testkit/requests/{name}-is-ready");
+    let main = spec.env("STAND_IN", format!("request-dir=/run/testkit/requests;ready={ready}")).under(by);
     until("it is set up", || Path::new(&ready).exists());
     main
 }
@@ -41,7 +41,7 @@ fn executed(alive: &ProcessRef) -> String {
 }
 
 #[test]
-fn w04_what_the_manager_executed_itself_is_its_own() {
+fn w04_a_process_that_the_manager_executed_is_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let init = processes.init();
@@ -66,7 +66,7 @@ fn w04_what_the_manager_executed_itself_is_its_own() {
 }
 
 #[test]
-fn w04_a_main_process_is_spared_and_a_true_orphan_in_a_scope_is_not() {
+fn w04_the_main_process_of_a_unit_is_spared_and_an_orphan_in_a_scope_is_ended() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let units = units!(&processes);
@@ -102,7 +102,7 @@ fn w04_a_main_process_is_spared_and_a_true_orphan_in_a_scope_is_not() {
 }
 
 #[test]
-fn w04_a_service_below_a_wrapper_is_known_by_the_wrapper() {
+fn w04_a_service_below_a_wrapper_is_supervised_as_the_wrapper_is() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let units = units!(&processes);
@@ -121,7 +121,7 @@ fn w04_a_service_below_a_wrapper_is_known_by_the_wrapper() {
 }
 
 #[test]
-fn w06_a_manager_that_does_not_answer_is_not_taken_for_no() {
+fn w06_a_manager_that_does_not_answer_is_not_taken_as_unsupervised() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let units = units!(&processes);
@@ -156,7 +156,7 @@ fn act_as_user(processes: &ProcessSet) -> Reaper {
 }
 
 #[test]
-fn w21_services_of_the_users_manager_are_its_own() {
+fn w21_services_of_the_users_manager_are_spared() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let manager = processes.manager(USER);
@@ -182,7 +182,7 @@ fn w21_services_of_the_users_manager_are_its_own() {
 }
 
 #[test]
-fn w21_the_users_manager_is_asked_for_what_it_alone_knows() {
+fn w21_the_users_manager_is_asked_about_its_own_units() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let units = units!(&processes);
@@ -218,7 +218,7 @@ fn w21_the_users_manager_is_asked_for_what_it_alone_knows() {
 }
 
 #[test]
-fn w21_a_system_service_with_a_users_rights_is_its_own_too() {
+fn w21_a_system_service_that_runs_as_the_user_is_spared() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let units = units!(&processes);
@@ -234,7 +234,7 @@ fn w21_a_system_service_with_a_users_rights_is_its_own_too() {
 }
 
 #[test]
-fn w21_the_users_manager_is_known_by_its_own_cgroup() {
+fn w21_the_users_manager_is_recognised_by_its_cgroup() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let manager = processes.manager(0);

@@ -1,4 +1,4 @@
-//! Services and scopes: real cgroups, and a stand-in for `systemctl` that answers from files and can be held up.
+//! Services and scopes: real cgroups, and a `systemctl` that answers from files and can be made to wait.
 
 use std::cell::RefCell;
 use std::fs;
@@ -18,7 +18,7 @@ shift
 for unit; do cat "$dir/$manager/$unit" || exit 1; echo; done
 "#;
 
-/// A branch of the machine's cgroup v2 tree for this scene; taken away again in the end.
+/// A branch of the machine's cgroup v2 tree for this test; removed in the end.
 pub struct Branch(PathBuf);
 
 impl Branch {
@@ -34,7 +34,7 @@ impl Branch {
         // The number of our PID namespace is ours alone.
         let namespace = fs::read_link("/proc/self/ns/pid").unwrap().to_string_lossy().into_owned();
         let number: String = namespace.chars().filter(char::is_ascii_digit).collect();
-        let branch = tree.join(format!("reaper-scene-{number}"));
+        let branch = tree.join(format!("reaper-test-{number}"));
         fs::create_dir(&branch).map_err(|error| format!("no cgroup of our own: {error}"))?;
         Ok(Self(branch))
     }
@@ -54,7 +54,7 @@ impl Drop for Branch {
     }
 }
 
-/// The units of one scene.
+/// The units of one test.
 pub struct Units {
     bin: PathBuf,
     inside: RefCell<Vec<ProcessRef>>,

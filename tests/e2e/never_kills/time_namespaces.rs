@@ -1,4 +1,4 @@
-//! Launchers and runs in other time namespaces: the same machine, and clocks that cannot be compared.
+//! Launchers and runs in other time namespaces, whose clocks cannot be compared with ours.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,12 +1,12 @@
-//! The machine of the README: forty agents that outlived their app, and what must not notice that they are ended.
+//! The machine of the README: forty agents that outlived their app, and bystanders that must live.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use reaper_testkit::{ProcessRef, ProcessSet, ProcessSpec};
 
-/// Everybody on it.
-pub struct Scene {
+/// Its processes.
+pub struct DemoMachine {
     processes: ProcessSet,
     uid: Option<u32>,
     /// The forty, in the order of their numbers.
@@ -15,16 +15,16 @@ pub struct Scene {
     pub others: Vec<(&'static str, ProcessRef)>,
 }
 
-impl Scene {
+impl DemoMachine {
     /// Sets it up, as a user without rights where the test has the right to become one.
     pub fn new() -> Self {
         // Numbers as on a machine that has been up for a while; not possible everywhere, and only for the eye.
         drop(std::fs::write("/proc/sys/kernel/ns_last_pid", "41200"));
-        let uid = nobody_special();
-        let mut scene = Self { processes: ProcessSet::new(), uid, orphans: Vec::new(), others: Vec::new() };
-        scene.left_behind();
-        scene.bystanders();
-        scene
+        let uid = an_ordinary_user();
+        let mut machine = Self { processes: ProcessSet::new(), uid, orphans: Vec::new(), others: Vec::new() };
+        machine.left_behind();
+        machine.bystanders();
+        machine
     }
 
     fn spec(&self, name: &str) -> ProcessSpec {
@@ -79,7 +79,7 @@ impl Scene {
             ("an agent that the editor owns", owned),
             ("tmux, though started by an agent", tmux),
             ("the agent in tmux", attached),
-            ("an agent that nobody marked", by_hand),
+            ("an agent without a marker", by_hand),
         ];
     }
 
@@ -108,7 +108,7 @@ impl Scene {
 }
 
 /// An ordinary user to be, when we are root of the machine.
-fn nobody_special() -> Option<u32> {
+fn an_ordinary_user() -> Option<u32> {
     use std::os::unix::fs::MetadataExt as _;
     let root = std::fs::metadata("/proc/self").is_ok_and(|m| m.uid() == 0);
     let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();

@@ -69,11 +69,11 @@ fn a_lease_ends_with_its_owner(shell: &str) {
 }
 
 #[test]
-fn the_launcher_marks_what_it_starts() {
+fn the_launcher_script_works_with_sh() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || a_lease_ends_with_its_owner("sh"));
 }
 
 #[test]
-fn the_launcher_works_with_bash_too() {
+fn the_launcher_script_works_with_bash() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || a_lease_ends_with_its_owner("bash"));
 }

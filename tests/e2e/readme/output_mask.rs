@@ -1,4 +1,4 @@
-//! Output without what differs from run to run: process numbers, times, sizes.
+//! Replaces what differs from run to run in output: process numbers, times, sizes.
 
 /// Words after which a number is a process, a user or the like.
 const BEFORE_NUMBERS: [&str; 6] = ["pid", "session", "below", "parent", "uid", "explain"];
@@ -112,7 +112,7 @@ fn only_numbers_times_and_sizes_are_replaced() {
 }
 
 #[test]
-fn dots_stand_for_any_lines_and_for_nothing_else() {
+fn dots_match_any_lines() {
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     assert!(matches(&lines("a\n...\nc"), &lines("a\nb\nb\nc")));
     assert!(matches(&lines("a\n...\nc"), &lines("a\nc")));

@@ -1,11 +1,11 @@
-//! Plays the commands of the transcript on a machine like the one it was taken from, and compares what they say.
+//! Runs the commands of the transcript on a machine like the one it was taken from, and compares the output.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use reaper_testkit::{PidNamespace, in_namespace, test_name};
 
-use super::demo_machine::Scene;
+use super::demo_machine::DemoMachine;
 use super::output_mask::{matches, plain};
 use crate::common::readme;
 
@@ -42,10 +42,10 @@ fn elide(old: &str, new: &str) -> String {
 }
 
 #[test]
-fn the_transcript_is_what_happens() {
+fn the_transcript_is_what_the_commands_print() {
     in_namespace(&PidNamespace::new().systemd().timeout(Duration::from_secs(600)), test_name!(), || {
-        let scene = Scene::new();
-        assert_eq!(scene.orphans.len(), 40);
+        let machine = DemoMachine::new();
+        assert_eq!(machine.orphans.len(), 40);
         if updates() {
             // Agents of some minutes, so that the ages look like those of agents.
             std::thread::sleep(Duration::from_secs(190));
@@ -56,8 +56,8 @@ fn the_transcript_is_what_happens() {
         for block in blocks {
             let mut taken = String::new();
             for step in steps(&block) {
-                let command = this_time(&step.command, &scene);
-                let mut shell = scene.shell(&format!("exec 2>&1; {command}"));
+                let command = this_time(&step.command, &machine);
+                let mut shell = machine.shell(&format!("exec 2>&1; {command}"));
                 if !updates() {
                     shell.env("REAPER_GRACE", "1s");
                 }
@@ -70,10 +70,10 @@ fn the_transcript_is_what_happens() {
             }
             readme = readme.replace(&format!("```console\n{block}"), &format!("```console\n{taken}"));
         }
-        for orphan in &scene.orphans {
+        for orphan in &machine.orphans {
             assert!(!orphan.is_alive(), "{} is still there", orphan.pid);
         }
-        for (who, other) in &scene.others {
+        for (who, other) in &machine.others {
             assert!(other.is_alive(), "{who} is gone");
         }
         if updates() {
@@ -83,9 +83,9 @@ fn the_transcript_is_what_happens() {
 }
 
 /// The command with a number of this run: `explain` is asked of the first orphan.
-fn this_time(command: &str, scene: &Scene) -> String {
+fn this_time(command: &str, machine: &DemoMachine) -> String {
     match command.split_once("explain ") {
-        Some((before, _)) => format!("{before}explain {}", scene.orphans[0].pid),
+        Some((before, _)) => format!("{before}explain {}", machine.orphans[0].pid),
         None => command.to_owned(),
     }
 }

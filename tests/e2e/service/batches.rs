@@ -1,4 +1,4 @@
-//! How many are ended at a time, and that nobody is ended twice.
+//! How many are ended at a time, and that no process is ended twice.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn the_group_of_an_orphan_is_ended_although_its_members_were_known_before() {
 }
 
 #[test]
-fn m16_one_that_cannot_be_ended_is_not_tried_again_and_again() {
+fn m16_a_target_that_survives_is_not_retried_at_every_tick() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let at = processes.directory().join("swamp");

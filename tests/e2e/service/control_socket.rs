@@ -1,4 +1,4 @@
-//! The control socket under clients that mean no good, or know no better.
+//! The control socket and clients that are hostile or wrong.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -31,7 +31,7 @@ fn error_in(reply: &[u8]) -> String {
 }
 
 #[test]
-fn garbage_and_huge_requests_are_refused_in_words() {
+fn garbage_and_huge_requests_are_refused_with_a_message() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Service::new(&processes.directory().join("home")).start();
@@ -55,7 +55,7 @@ fn garbage_and_huge_requests_are_refused_in_words() {
 }
 
 #[test]
-fn slow_clients_cost_others_a_bounded_time() {
+fn slow_clients_delay_others_by_a_bounded_time() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Service::new(&processes.directory().join("home")).start();
@@ -91,7 +91,7 @@ fn a_hundred_clients_at_once_are_all_answered() {
 }
 
 #[test]
-fn another_user_controls_nothing_even_when_the_socket_is_open_to_all() {
+fn another_user_is_refused_even_when_the_socket_is_open_to_all() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = processes.directory().join("home");
@@ -114,7 +114,7 @@ fn another_user_controls_nothing_even_when_the_socket_is_open_to_all() {
 }
 
 #[test]
-fn a_dead_services_socket_is_replaced_and_anything_else_is_not() {
+fn the_socket_of_a_dead_service_is_replaced_and_any_other_file_is_not() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Service::new(&processes.directory().join("home")).start().crash();
@@ -163,7 +163,7 @@ fn shape(value: &Value, name: &str, out: &mut String) {
 
 /// What others build on; UPDATE_EXPECTED=1 writes it anew. Fields are only ever added.
 #[test]
-fn the_protocol_is_the_reviewed_one() {
+fn the_protocol_is_as_published() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Service::new(&processes.directory().join("home")).set("grace", "1h").start();

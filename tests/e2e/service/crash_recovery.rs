@@ -1,4 +1,4 @@
-//! What a service that was killed in the middle of something leaves to the next one.
+//! What a service that was killed leaves to the next one.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::latency::{end, launch};
 use super::service_process::{SOON, Service, eventually};
 
 #[test]
-fn the_clock_of_a_grace_goes_on_over_a_crash() {
+fn the_grace_continues_over_a_crash() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (launcher, agent) = launch(&processes, "goose");
@@ -58,7 +58,7 @@ fn an_escalation_cut_short_by_a_crash_is_finished_by_the_next_service() {
 }
 
 #[test]
-fn sigterm_to_the_service_hands_back_what_does_not_end_and_the_next_one_finishes() {
+fn a_stopping_service_leaves_survivors_to_the_next_service() {
     in_namespace(&PidNamespace::new().systemd().timeout(Duration::from_secs(90)), test_name!(), || {
         let processes = ProcessSet::new();
         let marked = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1");
@@ -85,7 +85,7 @@ fn sigterm_to_the_service_hands_back_what_does_not_end_and_the_next_one_finishes
 }
 
 #[test]
-fn a_helper_belongs_to_its_agent_before_and_after_a_crash() {
+fn a_helper_keeps_its_owner_over_a_crash() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (_launcher, agent) = launch(&processes, "claude");
@@ -113,7 +113,7 @@ fn a_helper_belongs_to_its_agent_before_and_after_a_crash() {
 }
 
 #[test]
-fn a_parent_that_was_watched_proves_what_a_single_look_cannot_know() {
+fn a_watched_parents_end_proves_an_orphan_that_a_scan_cannot_prove() {
     // As in a container whose first process is a shell: it may have started any child of its own.
     in_namespace(&PidNamespace::new().init("sh", &["sh", "-c", "goose acp & wait"]), test_name!(), || {
         let processes = ProcessSet::new();
@@ -135,7 +135,7 @@ fn a_parent_that_was_watched_proves_what_a_single_look_cannot_know() {
         let service = service.crash().start();
         assert!(agent.wait_exit(SOON), "{}", service.log_text());
         service.expect_outcome(agent.pid, "exited");
-        assert!(mains.is_alive(), "nobody has seen a parent of it die");
+        assert!(mains.is_alive(), "the end of its parent was not seen");
         service.stop();
     });
 }

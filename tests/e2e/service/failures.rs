@@ -1,4 +1,5 @@
-//! A service in trouble: it ends nothing that it cannot account for, says so once, and goes on when it can.
+//! A service with a full disk or unreadable processes: it ends nothing without a record, reports that once, and
+//! recovers.
 
 use std::path::Path;
 use std::process::Command;
@@ -26,7 +27,7 @@ fn mount(arguments: &[&str], on: &Path) -> bool {
 }
 
 #[test]
-fn r11_with_a_full_disk_nothing_is_ended_until_there_is_room() {
+fn r11_with_a_full_disk_nothing_is_ended_until_there_is_space() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Service::new(&processes.directory().join("home"));
@@ -54,7 +55,7 @@ fn r11_with_a_full_disk_nothing_is_ended_until_there_is_room() {
 }
 
 #[test]
-fn r11_a_state_directory_that_vanishes_is_made_again() {
+fn r11_a_removed_state_directory_is_created_again() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let first = orphan(&processes);
@@ -102,7 +103,7 @@ fn while_processes_cannot_be_read_nothing_is_ended() {
 }
 
 #[test]
-fn m14_orphans_are_found_while_init_is_hidden() {
+fn m14_the_service_finds_orphans_while_init_is_hidden() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Service::new(&processes.directory().join("home")).uid(1000).start();
@@ -124,7 +125,7 @@ fn m14_orphans_are_found_while_init_is_hidden() {
 }
 
 #[test]
-fn r06_a_process_that_cannot_be_read_costs_little_and_hides_nobody() {
+fn r06_an_unreadable_process_costs_little_and_hides_no_other() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let marked = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1");
@@ -147,7 +148,7 @@ fn r06_a_process_that_cannot_be_read_costs_little_and_hides_nobody() {
 }
 
 #[test]
-fn w23_a_process_whose_session_began_outside_our_namespace_is_judged_like_any_other() {
+fn w23_an_orphan_whose_session_began_outside_the_namespace_is_ended() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         // As `docker exec` leaves it: session and group have no number in here.

@@ -1,4 +1,4 @@
-//! Names that try to write into what people and programs read.
+//! Names with escape sequences and newlines, and what the service manager is told.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
@@ -24,7 +24,7 @@ fn check(what: &str, bytes: &[u8]) {
 }
 
 #[test]
-fn r08_no_name_gets_through_to_log_status_or_history() {
+fn r08_no_escape_sequence_in_a_name_reaches_log_status_or_history() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = processes.directory().join("home");
@@ -68,7 +68,7 @@ fn r08_no_name_gets_through_to_log_status_or_history() {
 }
 
 #[test]
-fn the_service_manager_is_told_what_matters() {
+fn the_service_manager_is_notified_of_readiness_and_status() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let home = processes.directory().join("home");

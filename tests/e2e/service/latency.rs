@@ -1,4 +1,4 @@
-//! How soon: from the end of a parent to the notice, to SIGTERM, to the end.
+//! How long the service takes: from a parent's end to the notice, and from the end of the grace to SIGTERM.
 
 use std::time::{Duration, Instant};
 
@@ -61,7 +61,7 @@ fn a_known_agent_is_noticed_within_a_millisecond_of_its_parents_end() {
 }
 
 #[test]
-fn sigterm_comes_when_the_grace_is_over_and_not_at_the_next_look() {
+fn sigterm_is_sent_when_the_grace_is_over_and_not_at_the_next_tick() {
     let _heavy = one_heavy_test();
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();

@@ -35,7 +35,7 @@ fn a_reload_puts_a_new_grace_in_force() {
 }
 
 #[test]
-fn a_broken_config_changes_nothing_and_is_seen() {
+fn a_broken_config_is_reported_and_changes_nothing() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let agent = orphan(&processes);
@@ -77,7 +77,7 @@ fn agents_that_only_the_new_config_knows_are_noticed_at_once() {
 }
 
 #[test]
-fn sigusr1_and_the_command_look_around_at_once() {
+fn sigusr1_and_the_sweep_command_sweep_at_once() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service =
@@ -97,7 +97,7 @@ fn sigusr1_and_the_command_look_around_at_once() {
 }
 
 #[test]
-fn a_pause_lasts_over_a_crash_until_somebody_resumes() {
+fn a_pause_lasts_over_a_crash_until_it_is_resumed() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let agent = orphan(&processes);
@@ -137,7 +137,7 @@ fn a_pause_with_an_end_ends_by_itself() {
 }
 
 #[test]
-fn a_pause_takes_back_what_is_being_ended() {
+fn a_pause_stops_an_escalation() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let marked = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1");
@@ -154,7 +154,7 @@ fn a_pause_takes_back_what_is_being_ended() {
 }
 
 #[test]
-fn w15_a_second_service_names_the_first_and_leaves() {
+fn w15_a_second_service_names_the_first_and_exits() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Service::new(&processes.directory().join("home")).start();

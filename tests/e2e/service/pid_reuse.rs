@@ -260,7 +260,7 @@ impl Tally {
 }
 
 #[test]
-fn w07_a_number_that_is_reused_while_the_service_ends_orphans_is_never_signalled() {
+fn w07_a_pid_reused_while_the_service_ends_orphans_is_never_signalled() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let wanted = usize::try_from(number("REUSES").unwrap_or(50)).unwrap();
     let seed = number("REUSE_SEED").unwrap_or(7);
@@ -306,7 +306,7 @@ fn w07_a_number_that_is_reused_while_the_service_ends_orphans_is_never_signalled
         ));
         assert!(harmed.is_empty(), "seed {seed}\n{}\n{}", harmed.join("\n"), service.log_text());
         assert!(unharmed * 5 >= wanted * 4, "{missed} of {wanted} numbers could not be reused");
-        assert!(ended > 0 && kills > 0, "nobody was being ended\n{}", service.log_text());
+        assert!(ended > 0 && kills > 0, "nothing was being ended\n{}", service.log_text());
         service.stop();
     });
 }

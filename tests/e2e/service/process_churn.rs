@@ -1,4 +1,4 @@
-//! Thousands of short-lived processes a second: nothing is missed in the crowd, and nobody in it is taken for another.
+//! Thousands of short-lived processes a second: no orphan is missed among them, and none of them is taken for another.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ fn looks(service: &Running) -> u64 {
 }
 
 #[test]
-fn under_a_churn_every_orphan_is_noticed_within_two_looks_and_no_innocent_dies() {
+fn under_process_churn_every_orphan_is_found_within_two_ticks_and_no_other_dies() {
     let _heavy = one_heavy_test();
     in_namespace(&PidNamespace::new().systemd().timeout(Duration::from_secs(180)), test_name!(), || {
         let processes = ProcessSet::new();

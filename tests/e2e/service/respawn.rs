@@ -1,11 +1,11 @@
-//! B34: a target that comes back as its own child when the service asks it to end.
+//! B34: a target that respawns as its own child on SIGTERM.
 
 use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 
 use super::service_process::{SOON, Service, eventually};
 
 #[test]
-fn b34_what_comes_back_is_ended_by_the_service() {
+fn b34_a_target_that_respawns_is_ended_by_the_service() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service =

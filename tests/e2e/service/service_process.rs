@@ -1,4 +1,4 @@
-//! A `reaper run` of one's own: started in a home of its own, asked over its socket, read from its log.
+//! A `reaper run` for a test: started in a home of its own, asked over its socket, read from its log.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};

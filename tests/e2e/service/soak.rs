@@ -1,5 +1,5 @@
 //! Random forests of processes, in which things die at random, under a service that is killed at random. Every
-//! death is recorded by whoever collects it, and must have been right.
+//! death is recorded by the parent, and must have been right.
 //!
 //! `SOAK_SECONDS=SECONDS` says for how long, `SOAK_SEED=NUMBER` plays the same forest again.
 
@@ -150,13 +150,13 @@ impl Forest<'_> {
     }
 }
 
-/// Whom the history names.
+/// The pids that the history names.
 fn told(service: &Service) -> BTreeSet<i64> {
     service.history().iter().filter_map(|record| record["pid"].as_i64()).collect()
 }
 
 #[test]
-fn in_random_forests_only_marked_orphans_are_ever_signalled() {
+fn in_random_process_trees_only_marked_orphans_are_signalled() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let time = Duration::from_secs(number("SOAK_SECONDS").unwrap_or(20));
     let seed = number("SOAK_SEED").unwrap_or_else(sys::monotonic_ns);

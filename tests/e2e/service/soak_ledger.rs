@@ -1,5 +1,5 @@
 //! Who was who in a soak, who died when and of what, and whether each death was right. It knows nothing of the
-//! service's own reasoning: births are what the director ordered, deaths what the parents collected.
+//! service's own reasoning: births are what the test ordered, deaths what the parents collected.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -51,7 +51,7 @@ struct Death {
 #[derive(Default)]
 pub struct Ledger {
     pub births: Vec<Birth>,
-    /// Whom the director ended itself.
+    /// The pids that the test ended itself.
     pub ours: Vec<bool>,
     deaths: Vec<Option<Death>>,
 }
@@ -109,7 +109,7 @@ impl Ledger {
     }
 
     /// Whether it goes on however the run ends: climbing from it meets one without the marker, or one that opted out, or,
-    /// above it, one that is never touched, before whoever adopts.
+    /// above it, one that is never touched, before the adopter.
     fn would_stay(&self, who: usize, at_ns: u64) -> bool {
         let mut at = who;
         loop {
@@ -223,7 +223,7 @@ impl Ledger {
         self.births[birth.parent].is_wrapper && siblings().count() > 1
     }
 
-    /// Orphaned agents that nobody claims and that live all the same.
+    /// Orphaned agents that have no owner and live all the same.
     pub fn forgotten(&self, now_ns: u64) -> Vec<String> {
         let is_hosted = |who: usize| {
             !self.births[who].is_left
@@ -240,7 +240,7 @@ impl Ledger {
         (1..self.births.len()).filter(is_forgotten).map(|who| self.births[who].to_string()).collect()
     }
 
-    /// How many were born, ended by the director, and ended by the service.
+    /// How many were started, ended by the test, and ended by the service.
     pub fn counts(&self) -> [usize; 3] {
         let ours = self.ours.iter().filter(|ours| **ours).count();
         let died =

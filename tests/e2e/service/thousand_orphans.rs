@@ -15,7 +15,7 @@ const ORPHANS: usize = 2_000;
 const SLOWEST: Duration = Duration::from_secs(if cfg!(debug_assertions) { 28 } else { 2 });
 
 #[test]
-fn r12_thousands_at_once_are_ended_in_several_sweeps_and_the_socket_answers_meanwhile() {
+fn r12_thousands_are_ended_in_several_sweeps_and_the_socket_answers_meanwhile() {
     let _heavy = one_heavy_test();
     in_namespace(&PidNamespace::new().systemd().timeout(Duration::from_secs(240)), test_name!(), || {
         let maximum = getrlimit(Resource::Nofile).maximum;

@@ -1,4 +1,4 @@
-//! Grows random forests: parents, sessions, groups, marks, owners, services and oddities of all kinds.
+//! Generates random process trees: parents, sessions, groups, marks, owners, services and oddities of all kinds.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -103,7 +103,7 @@ pub fn forest() -> impl Strategy<Value = Forest> {
 }
 
 impl Node {
-    /// Its parent: often init or the user's manager, else the live app, nobody, a node before it, or the one right before
+    /// Its parent: often init or the user's manager, else the live app, none, a node before it, or the one right before
     /// it, so that wrappers often have one child and no more.
     fn parent(&self, at: usize) -> i32 {
         let (before, all) = (i32::try_from(at).unwrap(), i32::try_from(at.max(1)).unwrap());

@@ -1,4 +1,4 @@
-//! What holds in every forest.
+//! What holds in every random process tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::iter::successors;
@@ -85,7 +85,7 @@ proptest! {
     /// Nothing unmarked, supervised, claimed, protected, young or of another user is ever in a plan, and
     /// nothing that may be ended is left out.
     #[test]
-    fn whoever_is_planned_is_whom_the_design_names(forest in forest()) {
+    fn the_plan_holds_what_the_oracle_names(forest in forest()) {
         let machine = forest.machine();
         let oracle = Oracle::new(&machine);
         let seen = forest.seen();
@@ -121,7 +121,7 @@ proptest! {
 
     /// No process that could not be judged is planned, in whatever role.
     #[test]
-    fn nobody_is_planned_about_whom_there_is_doubt(forest in forest()) {
+    fn nothing_in_doubt_is_planned(forest in forest()) {
         let survey = look(&forest.machine(), &forest.seen(), &policy());
         let doubtful = survey.with("unknown");
         for target in survey.plan.targets.iter().chain(&survey.later.targets) {
@@ -131,7 +131,7 @@ proptest! {
 
     /// The walk of all processes and the lists of children come to the same.
     #[test]
-    fn both_ways_to_look_see_the_same(forest in forest()) {
+    fn both_census_methods_see_the_same(forest in forest()) {
         let lists = forest.machine();
         let mut walk = lists.clone();
         walk.lists = false;
@@ -179,7 +179,7 @@ proptest! {
         prop_assert_eq!((one.plan, one.later), (two.plan, two.later));
     }
 
-    /// Leaves first, nobody twice, no more than the cap, and no tree in halves unless it is larger.
+    /// Leaves first, no process twice, no more than the cap, and no tree in halves unless it is larger.
     #[test]
     fn a_plan_is_in_order(forest in forest(), has_cap in any::<bool>()) {
         let machine = forest.machine();
@@ -208,7 +208,7 @@ proptest! {
 
 /// The forests are not so wild that nothing is ever planned in them.
 #[test]
-fn forests_have_something_to_end() {
+fn random_trees_have_something_to_end() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut planned, mut trees, mut roles) = (0, 0, BTreeSet::new());
     for _ in 0..1000 {

@@ -1,4 +1,4 @@
-//! Law 6: a durable account before every signal, and what came of it after; whatever fails meanwhile.
+//! Law 6: a durable record before every signal, and its outcome after, whatever fails meanwhile.
 
 use reaper_platform::Why;
 use reaper_platform::fake::{FakeHost, Method, Mishap, Script, When};
@@ -19,7 +19,7 @@ fn with_failing_account(from: usize) -> Run {
 }
 
 #[test]
-fn every_target_has_an_outcome_and_every_signal_an_intent_before_it() {
+fn every_target_has_an_outcome_and_every_signal_an_intent() {
     let run = scan(&scenarios::tree().machine, &policy());
     let intents = events(&run).iter().filter(|(event, _)| event == "intent").count();
     assert_eq!(intents, run.log.sent.len());
@@ -29,7 +29,7 @@ fn every_target_has_an_outcome_and_every_signal_an_intent_before_it() {
 }
 
 #[test]
-fn without_an_account_there_is_no_signal() {
+fn without_a_record_no_signal_is_sent() {
     let whole = scan(&scenarios::tree().machine, &policy());
     let run = with_failing_account(0);
     assert!(run.signalled().is_empty() && run.trouble.is_some());
@@ -41,9 +41,9 @@ fn without_an_account_there_is_no_signal() {
     assert_eq!(run.outcome(411), "spared");
 }
 
-/// What was signalled is accounted for to the end, and reported, even when nobody can be waited for.
+/// What was signalled is recorded with its outcome, and reported, even when waiting is impossible.
 #[test]
-fn when_waiting_fails_the_outcomes_are_written_all_the_same() {
+fn when_waiting_fails_the_outcomes_are_still_written() {
     let whole = scan(&scenarios::tree().machine, &policy());
     for method in [Method::Wait, Method::Waiter] {
         let calls = whole.log.calls.iter().filter(|c| c.method == method).count();
@@ -63,7 +63,7 @@ fn when_waiting_fails_the_outcomes_are_written_all_the_same() {
 }
 
 #[test]
-fn an_account_says_who_why_and_what_became_of_it() {
+fn a_record_names_the_process_the_reason_and_the_outcome() {
     let run = scan(&scenarios::plain().machine, &policy());
     let [(_, intent), (_, outcome)] = run.records.as_slice() else { panic!("{:?}", run.records) };
     assert_eq!((intent.event.as_str(), intent.signal.as_deref()), ("intent", Some("TERM")));

@@ -1,4 +1,4 @@
-//! W25: whoever becomes somebody else between the census and the signal is judged again, and spared.
+//! W25: a process that changes between the census and the signal is judged again, and spared.
 
 use reaper_platform::fake::{Machine, Mishap, Process, Script, When, pid};
 use reaper_platform::{Pid, Uid};
@@ -9,9 +9,9 @@ use crate::support::sweep::{play, scan};
 
 /// Lets it happen at every step from the second look up to the last read before the signal, and wants the
 /// process spared.
-fn spared_from_the_second_look_on(machine: &Machine, whom: Pid, what: &Mishap) {
+fn spared_from_the_second_look_on(machine: &Machine, target: Pid, what: &Mishap) {
     let undisturbed = scan(machine, &policy());
-    let signal = undisturbed.log.sent.iter().find(|s| s.to.pid == whom).expect("it is signalled as a rule");
+    let signal = undisturbed.log.sent.iter().find(|s| s.to.pid == target).expect("it is signalled as a rule");
     let read = undisturbed.log.calls[..signal.step - 1]
         .iter()
         .rev()
@@ -20,16 +20,16 @@ fn spared_from_the_second_look_on(machine: &Machine, whom: Pid, what: &Mishap) {
     // The judgement reads it last of all before the account is written; reads of it begin five calls before.
     let judged = undisturbed.log.calls[..read.step]
         .iter()
-        .rposition(|c| c.pid == Some(whom) && c.method == reaper_platform::fake::Method::Ids)
+        .rposition(|c| c.pid == Some(target) && c.method == reaper_platform::fake::Method::Ids)
         .expect("it was judged");
     for step in undisturbed.again + 1..=judged + 1 {
-        let run = play(machine, Script::new().to(When::Step(step), whom, what.clone()), &policy());
-        assert!(!run.signalled().contains(&whom.get()), "{what:?} at step {step} of {judged}");
+        let run = play(machine, Script::new().to(When::Step(step), target, what.clone()), &policy());
+        assert!(!run.signalled().contains(&target.get()), "{what:?} at step {step} of {judged}");
     }
 }
 
 #[test]
-fn w25_an_orphan_that_becomes_somebody_else_is_spared() {
+fn w25_an_orphan_that_executes_another_program_is_spared() {
     let machine = world([sprout(400, "goose")]);
     let marked = |p: Process| p.env("SPROUT_MANAGED_AGENT", "1");
     let changes = [

@@ -1,4 +1,4 @@
-//! B29: names and environment of a judgement are of one program image.
+//! B29: the names and the environment of a judgement are of one program image.
 
 use reaper_platform::Pid;
 use reaper_platform::fake::{Method, Mishap, Process, Script, When, pid};
@@ -13,7 +13,7 @@ fn programs() -> [Process; 2] {
 }
 
 #[test]
-fn b29_a_process_that_becomes_another_while_it_is_read_is_never_both() {
+fn b29_a_process_that_executes_while_it_is_read_is_never_a_mixture() {
     let [agent, server] = programs();
     for (first, second) in [(agent.clone(), server.clone()), (server, agent)] {
         let machine = world([first.clone()]);
@@ -37,7 +37,7 @@ fn b29_a_process_that_becomes_another_while_it_is_read_is_never_both() {
 }
 
 #[test]
-fn b29_one_that_never_stops_executing_cannot_be_told() {
+fn b29_a_process_that_keeps_executing_is_a_doubt() {
     let [agent, server] = programs();
     let machine = world([sprout(400, "goose")]);
     let mut script = Script::new();
@@ -52,7 +52,7 @@ fn b29_one_that_never_stops_executing_cannot_be_told() {
 
 /// An exec into the same program with the same marker is read again and is what it was.
 #[test]
-fn b29_one_exec_costs_another_look_and_no_more() {
+fn b29_one_exec_costs_one_more_read() {
     let same = sprout(400, "goose");
     let machine = world([same.clone()]);
     let script = Script::new().to(

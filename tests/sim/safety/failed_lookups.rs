@@ -11,7 +11,7 @@ fn failure() -> Mishap {
     Mishap::Fail(Why::Failed("input/output error".to_owned()))
 }
 
-/// Nobody is signalled when a look-up fails each time it is made, and somebody is when it does not.
+/// Nothing is signalled when a look-up fails each time it is made, and the orphan is when it does not.
 fn spares(machine: &Machine, lookup: Method, about: Option<Pid>) {
     assert_eq!(scan(machine, &policy()).signalled(), [400], "undisturbed");
     for mishap in [failure(), Mishap::Fail(Why::Denied)] {
@@ -130,7 +130,7 @@ fn w06_a_service_manager_that_does_not_answer_may_run_it() {
 }
 
 #[test]
-fn w06_what_cannot_be_read_of_the_process_itself_speaks_for_it() {
+fn w06_facts_of_the_process_that_cannot_be_read_are_doubts() {
     let machine = world([sprout(400, "goose")]);
     for method in [Method::Environ, Method::Ids, Method::Argv] {
         spares(&machine, method, Some(pid(400)));
@@ -138,7 +138,7 @@ fn w06_what_cannot_be_read_of_the_process_itself_speaks_for_it() {
 }
 
 #[test]
-fn w06_without_a_census_there_is_nothing_to_end() {
+fn w06_without_a_census_nothing_is_ended() {
     let mut machine = world([sprout(400, "goose")]);
     let both = Script::new().at(When::Every(Method::Children, None), failure());
     let both = both.at(When::Every(Method::Walk, None), failure());
@@ -150,10 +150,11 @@ fn w06_without_a_census_there_is_nothing_to_end() {
 }
 
 #[test]
-fn w06_nobody_is_ended_by_the_blind() {
-    let scene = scenarios::tree();
+fn w06_nothing_is_ended_when_no_environment_can_be_read() {
+    let scenario = scenarios::tree();
     let script = Script::new().at(When::Every(Method::Environ, None), failure());
-    let run = play(&scene.machine, script.at(When::Every(Method::GlanceEnviron, None), failure()), &policy());
+    let run =
+        play(&scenario.machine, script.at(When::Every(Method::GlanceEnviron, None), failure()), &policy());
     assert!(run.signalled().is_empty());
     let first = run.first.unwrap();
     assert!(first.blind && first.unreadable > 0, "could not look is not clean");

@@ -1,4 +1,4 @@
-//! Every scene is swept once to count the steps, and then again for every step and everything that can go
+//! Every scenario is swept once to count the steps, and then again for every step and everything that can go
 //! wrong at it. Whatever happens, no law may be broken.
 
 use std::sync::Once;
@@ -8,7 +8,7 @@ use reaper_platform::fake::Mishap;
 
 use super::faults;
 use super::invariants::broken;
-use super::scenarios::{self, Scene};
+use super::scenarios::{self, Scenario};
 use crate::support::policy;
 use crate::support::sweep::{play, play_with_hangs, scan};
 
@@ -28,17 +28,17 @@ fn count_panics() {
     });
 }
 
-fn replay(scene: &Scene) {
+fn replay(scenario: &Scenario) {
     count_panics();
-    let undisturbed = scan(&scene.machine, &policy());
-    assert_eq!(undisturbed.signalled(), scene.signalled, "{}", scene.name);
-    assert_eq!(broken(&undisturbed), [""; 0], "{}", scene.name);
-    let troubles = faults::all(scene, &undisturbed.log.calls);
+    let undisturbed = scan(&scenario.machine, &policy());
+    assert_eq!(undisturbed.signalled(), scenario.signalled, "{}", scenario.name);
+    assert_eq!(broken(&undisturbed), [""; 0], "{}", scenario.name);
+    let troubles = faults::all(scenario, &undisturbed.log.calls);
     let (mut wrong, mut spared, mut same) = (Vec::new(), 0, 0);
     for trouble in &troubles {
         let played = match trouble.what {
-            Mishap::Hang => play_with_hangs(&scene.machine, trouble.script(), &policy()),
-            _ => Some(play(&scene.machine, trouble.script(), &policy())),
+            Mishap::Hang => play_with_hangs(&scenario.machine, trouble.script(), &policy()),
+            _ => Some(play(&scenario.machine, trouble.script(), &policy())),
         };
         let Some(run) = played else {
             wrong.push(format!("{trouble}: the sweep hung"));
@@ -47,12 +47,12 @@ fn replay(scene: &Scene) {
         wrong.extend(broken(&run).iter().map(|law| format!("{trouble}: {law}")));
         match run.signalled().len() {
             0 => spared += 1,
-            _ if run.signalled() == scene.signalled => same += 1,
+            _ if run.signalled() == scenario.signalled => same += 1,
             _ => {}
         }
     }
-    println!("{}: {} steps, {} sweeps", scene.name, undisturbed.log.calls.len(), troubles.len());
-    assert!(wrong.is_empty(), "{}: {} of {}\n{}", scene.name, wrong.len(), troubles.len(), shown(&wrong));
+    println!("{}: {} steps, {} sweeps", scenario.name, undisturbed.log.calls.len(), troubles.len());
+    assert!(wrong.is_empty(), "{}: {} of {}\n{}", scenario.name, wrong.len(), troubles.len(), shown(&wrong));
     assert!(spared > 0 && same > 0, "nothing was ever spared, or nothing was ever ended");
     assert_eq!(PANICS.load(Ordering::SeqCst), 0);
 }

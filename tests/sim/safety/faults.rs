@@ -5,45 +5,45 @@ use std::time::Duration;
 use reaper_platform::fake::{Call, Method, Mishap, Process, Script, When, pid};
 use reaper_platform::{Pid, RuntimeUnit, Uid, Why};
 
-use super::scenarios::Scene;
+use super::scenarios::Scenario;
 
 /// One thing that goes wrong, once.
 pub struct Trouble {
     pub name: &'static str,
     pub step: usize,
-    pub whom: Pid,
+    pub target: Pid,
     pub what: Mishap,
 }
 
 impl Trouble {
     pub fn script(&self) -> Script {
-        Script::new().to(When::Step(self.step), self.whom, self.what.clone())
+        Script::new().to(When::Step(self.step), self.target, self.what.clone())
     }
 }
 
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} (pid {}) at step {}", self.name, self.whom, self.step)
+        write!(f, "{} (pid {}) at step {}", self.name, self.target, self.step)
     }
 }
 
 /// Every mishap at every step. `calls` is what an undisturbed sweep did.
 ///
-/// A mishap that changes a process is seen by nobody until the next call that could notice, so of several
+/// A mishap that changes a process has no effect until the next call that could notice, so of several
 /// steps in a row that would all play out the same, only the last is taken.
-pub fn all(scene: &Scene, calls: &[Call]) -> Vec<Trouble> {
+pub fn all(scenario: &Scenario, calls: &[Call]) -> Vec<Trouble> {
     let mut troubles = Vec::new();
-    let star = pid(scene.star);
+    let main = pid(scenario.main);
     for call in calls {
-        let whom = call.pid.unwrap_or(star);
-        let mut add = |name, what| troubles.push(Trouble { name, step: call.step, whom, what });
+        let target = call.pid.unwrap_or(main);
+        let mut add = |name, what| troubles.push(Trouble { name, step: call.step, target, what });
         add("denied", Mishap::Fail(Why::Denied));
         add("failed", Mishap::Fail(Why::Failed("input/output error".to_owned())));
         if call.method.can_hang() {
             add("hung", Mishap::Hang);
         }
         if call.method == Method::Children {
-            scene.cast.iter().for_each(|missed| add("missed in a list", Mishap::Miss(pid(*missed))));
+            scenario.members.iter().for_each(|missed| add("missed in a list", Mishap::Miss(pid(*missed))));
         }
         if matches!(call.method, Method::Clock | Method::Sleep | Method::Wait) {
             add("suspended", Mishap::Suspend(Duration::from_secs(3600)));
@@ -52,28 +52,33 @@ pub fn all(scene: &Scene, calls: &[Call]) -> Vec<Trouble> {
             add("delayed", Mishap::Delay(Duration::from_secs(7)));
         }
     }
-    for member in scene.cast {
-        let Some(process) = scene.machine.get(pid(*member)) else { continue };
+    for member in scenario.members {
+        let Some(process) = scenario.machine.get(pid(*member)) else { continue };
         for (name, what) in changes(process) {
-            let steps = calls.iter().filter(|call| notices(call, process, scene)).map(|call| call.step);
-            troubles.extend(steps.map(|step| Trouble { name, step, whom: process.pid, what: what.clone() }));
+            let steps = calls.iter().filter(|call| notices(call, process, scenario)).map(|call| call.step);
+            troubles.extend(steps.map(|step| Trouble {
+                name,
+                step,
+                target: process.pid,
+                what: what.clone(),
+            }));
         }
     }
-    for (name, what) in &scene.extra {
+    for (name, what) in &scenario.extra {
         let lists =
             calls.iter().filter(|c| matches!(c.method, Method::Walk | Method::Children | Method::Wait));
-        troubles.extend(lists.map(|c| Trouble { name, step: c.step, whom: star, what: what.clone() }));
+        troubles.extend(lists.map(|c| Trouble { name, step: c.step, target: main, what: what.clone() }));
     }
     troubles
 }
 
 /// Whether a call could tell that something happened to a process: it is about it, about a child that may
 /// have got another parent, or about a list that it may be missing in; or time passes.
-fn notices(call: &Call, process: &Process, scene: &Scene) -> bool {
+fn notices(call: &Call, process: &Process, scenario: &Scenario) -> bool {
     let Some(about) = call.pid else {
         return matches!(call.method, Method::Walk | Method::Sleep | Method::Wait);
     };
-    let parent = scene.machine.get(about).and_then(|p| p.ppid);
+    let parent = scenario.machine.get(about).and_then(|p| p.ppid);
     let lists = call.method == Method::Children && process.ppid == Some(about);
     about == process.pid || parent == Some(process.pid) || lists
 }

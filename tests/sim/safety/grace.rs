@@ -48,7 +48,7 @@ fn grace_is_counted_from_the_first_look() {
 /// An orphan that was seen in its place meanwhile has been orphaned anew, and waits anew: its owner may only
 /// be starting again.
 #[test]
-fn who_was_wanted_meanwhile_waits_from_the_start() {
+fn an_orphan_that_was_owned_meanwhile_waits_from_the_start() {
     let mut runs = Runs::on(world([buzz(400, "goose", "run").session(0).group(0)]));
     assert_eq!(runs.verdict_after(0), "wait");
     runs.host.change(|m| m.add(buzz(510, "goose", "run").child_of(700).leader()));
@@ -60,7 +60,7 @@ fn who_was_wanted_meanwhile_waits_from_the_start() {
 
 /// A look that could not tell takes nothing away: it is no sign that anybody wants the process.
 #[test]
-fn doubt_does_not_stop_the_clock() {
+fn a_doubt_does_not_stop_the_grace() {
     let mut runs = Runs::on(world([sprout(400, "goose")]));
     assert_eq!(runs.verdict_after(0), "wait");
     let closed = |why| move |m: &mut Machine| m.processes.get_mut(&pid(400)).unwrap().closed = why;

@@ -26,7 +26,7 @@ pub fn broken(run: &Run) -> Vec<String> {
         let checks: [(&str, bool); 13] = [
             ("law 1: its own marker was not read through the handle that was signalled", signal.was_read()),
             ("law 1: it was not marked, ours and unprotected while it was judged", signal.may_go()),
-            ("law 2: whoever got it is not who was planned", signal.target.is_some()),
+            ("law 2: the process that got it was not planned", signal.target.is_some()),
             ("law 3: it was in no tree of an orphan while it was judged", signal.belongs()),
             ("law 3: the orphan it belongs to was not judged again", signal.root_was_judged()),
             ("law 4: its verdict was one that spares", !verdict_spares(run.last.as_ref(), sent)),
@@ -237,7 +237,7 @@ impl<'a> Examined<'a> {
     }
 }
 
-/// Whether an identity is this process's; scenes have pidfd inodes.
+/// Whether an identity is this process's; simulated machines have pidfd inodes.
 fn is(id: ProcId, p: &Process) -> bool {
     id.pid == p.pid && id.start == p.start && id.generation.is_some_and(|g| g.0 == p.serial)
 }

@@ -1,4 +1,4 @@
-//! W8: the same in everything that can be compared, and new: whoever is young waits for the grace.
+//! W8: a new process that equals an earlier one in all that can be compared waits for a grace of its own.
 
 use reaper_platform::fake::{Method, Mishap, Process, Script, When, pid};
 
@@ -8,7 +8,7 @@ use crate::support::sweep::{play, scan};
 
 /// A launcher starts the same agent anew, with the number of the one that is being ended.
 #[test]
-fn w08_its_like_that_has_just_started_waits_for_its_grace() {
+fn w08_a_lookalike_that_has_just_started_waits_for_its_grace() {
     let machine = world([sprout(400, "goose")]);
     let steps = scan(&machine, &policy()).log.calls.len();
     for step in 1..=steps {
@@ -25,7 +25,7 @@ fn w08_its_like_that_has_just_started_waits_for_its_grace() {
 }
 
 /// A process group is a number, too. When its last member has ended, the number can come to lead another
-/// group, and whoever is in that one is no member of the old.
+/// group, and its members are no members of the old one.
 #[test]
 fn w08_a_group_number_that_is_reused_names_another_group() {
     // The leader of the orphan's group is long dead.

@@ -1,4 +1,4 @@
-//! A Mac on paper: launchd is PID 1, adopts every orphan and starts every job; the kernel keeps who started a process,
+//! A simulated Mac: launchd is PID 1, adopts every orphan and starts every job; the kernel keeps who started a process,
 //! counts starts in microseconds of the day, and keeps the environment of protected programs to itself.
 
 use std::sync::Arc;
@@ -24,7 +24,7 @@ fn orphan() -> Process {
     agent(ORPHAN, "goose")
 }
 
-/// The desktop of a user who works: we in a terminal, an app, and whoever else.
+/// The desktop of a user at work: us in a terminal, an app, and `more`.
 fn desktop(more: impl IntoIterator<Item = Process>) -> Machine {
     let there = [
         process(300, "Terminal", THEN).leader().started_by_init(),
@@ -57,7 +57,7 @@ fn scan(machine: &Machine) -> Run {
     play(machine, Script::new())
 }
 
-/// The orphan's verdict in a run that signals nobody.
+/// The orphan's verdict in a run that signals nothing.
 fn spared(run: &Run) -> String {
     assert_eq!(run.signalled(), [0; 0]);
     run.verdict(ORPHAN)
@@ -102,7 +102,7 @@ fn w04_a_job_of_launchd_is_spared() {
 
 /// What a job left behind is an orphan as any other, also if it still has the job's label in its environment.
 #[test]
-fn w04_what_a_job_left_behind_is_ended() {
+fn w04_an_orphan_that_a_job_left_behind_is_ended() {
     let mut machine = desktop([orphan().env("XPC_SERVICE_NAME", "com.example.agent")]);
     machine.jobs.as_mut().unwrap().push(job("com.example.agent", 400));
     assert_eq!(scan(&machine).signalled(), [ORPHAN]);
@@ -110,7 +110,7 @@ fn w04_what_a_job_left_behind_is_ended() {
 
 /// The wrapper above an agent is the job: `sh -c 'goose acp'` in a plist.
 #[test]
-fn w04_what_hangs_below_a_job_is_spared() {
+fn w04_processes_below_a_job_are_spared() {
     let npm = || agent(3_990, "npm").group(3_990);
     let below = || orphan().child_of(3_990).group(3_990);
     assert_eq!(spared(&scan(&desktop([npm().started_by_init(), below()]))), "spare unsupervised");
@@ -135,8 +135,8 @@ fn w06_a_launchd_that_does_not_answer_may_run_it() {
         machine.jobs = Err(why);
         assert_eq!(spared(&scan(&machine)), "unknown unsupervised");
     }
-    let nobody = Script::new().at(When::Every(Method::StartedByParent, Some(pid(ORPHAN))), failure());
-    assert_eq!(spared(&play(&desktop([orphan()]), nobody)), "unknown unsupervised");
+    let unknown = Script::new().at(When::Every(Method::StartedByParent, Some(pid(ORPHAN))), failure());
+    assert_eq!(spared(&play(&desktop([orphan()]), unknown)), "unknown unsupervised");
     // It answers while we look, and no more when it is judged for the last time.
     let machine = desktop([orphan()]);
     let asked = scan(&machine).log.calls.iter().filter(|c| c.method == Method::Jobs).count();
@@ -153,7 +153,7 @@ fn failure() -> Mishap {
 
 /// At every step the number comes to be another's, who started in the same second: a stranger, and its like.
 #[test]
-fn w07_a_number_that_is_reused_within_a_second_brings_no_signal_to_the_next() {
+fn w07_a_pid_reused_within_a_second_is_never_signalled() {
     let machine = desktop([orphan().on_term(Reaction::Ignore)]);
     let undisturbed = scan(&machine);
     assert_eq!(undisturbed.signalled(), [ORPHAN, ORPHAN]);
@@ -174,9 +174,9 @@ fn w07_a_number_that_is_reused_within_a_second_brings_no_signal_to_the_next() {
     }
 }
 
-/// Starts are of the day's time, and somebody sets it: no age and no grace may come of that.
+/// Start times are times of day, and the clock is set: no age and no grace may come of that.
 #[test]
-fn w08_setting_the_clock_ends_nobody() {
+fn w08_setting_the_clock_ends_nothing() {
     let machine = desktop([orphan()]);
     let steps = scan(&machine).log.calls.len();
     let Clock { realtime, .. } = machine.clock;
@@ -195,7 +195,7 @@ fn w08_setting_the_clock_ends_nobody() {
 fn m07_an_environment_that_is_withheld_is_unknown() {
     let machine = desktop([orphan().withheld()]);
     assert_eq!(spared(&scan(&machine)), "unknown marker");
-    // So is a shell of the system's own: nobody can tell whether it wraps an agent.
+    // So is a shell of the system's own: it may wrap an agent.
     let sh = agent(3_990, "sh").exe("/bin/sh").group(3_990).withheld();
     let run = scan(&desktop([sh, orphan().child_of(3_990).group(3_990)]));
     assert_eq!(spared(&run), "unknown orphan");
@@ -212,7 +212,7 @@ fn m07_an_environment_that_was_overwritten_is_unknown() {
 }
 
 #[test]
-fn m12_a_mac_that_cannot_be_looked_at_is_not_clean() {
+fn m12_a_mac_that_cannot_be_read_is_not_reported_clean() {
     let machine = desktop([orphan()]);
     let lists = Script::new().at(When::Every(Method::Children, None), failure());
     let run = play(&machine, lists.clone());
@@ -233,7 +233,7 @@ fn m12_a_mac_that_cannot_be_looked_at_is_not_clean() {
 }
 
 #[test]
-fn w24_empty_arguments_before_a_marker_lend_it_nothing() {
+fn w24_a_marker_after_empty_arguments_does_not_count() {
     let mark = "SPROUT_MANAGED_AGENT=1";
     let bare = || process(ORPHAN, "goose", THEN);
     for args in
@@ -268,7 +268,7 @@ fn r01_a_zombie_is_reported_and_never_signalled() {
 }
 
 #[test]
-fn w25_an_orphan_that_becomes_somebody_else_is_spared() {
+fn w25_an_orphan_that_executes_another_program_is_spared() {
     let machine = desktop([orphan()]);
     let undisturbed = scan(&machine);
     let changes = [

@@ -53,7 +53,7 @@ fn b23_a_holder_or_a_leader_without_its_main_thread_is_alive() {
 }
 
 #[test]
-fn b24_a_target_that_ends_only_its_main_thread_is_killed_and_never_said_to_have_exited() {
+fn b24_a_target_that_ends_only_its_main_thread_is_killed_and_never_reported_as_exited() {
     let machine = world([sprout(400, "goose").on_term(Reaction::ExitMainThread)]);
     let run = scan(&machine, &policy());
     assert_eq!((run.signalled(), run.outcome(400)), (vec![400, 400], "killed"));
@@ -86,7 +86,7 @@ fn b24_a_main_thread_may_exit_at_any_moment() {
 
 /// The word of the handle is what counts: where it cannot be had, nothing is said to have ended.
 #[test]
-fn b24_a_handle_that_does_not_answer_is_no_end() {
+fn b24_a_handle_that_does_not_answer_is_not_taken_as_an_exit() {
     let machine = world([sprout(400, "goose")]);
     let silent = Mishap::Fail(reaper_platform::Why::Failed("input/output error".to_owned()));
     let script = Script::new().at(When::Every(Method::HasEnded, Some(pid(400))), silent);

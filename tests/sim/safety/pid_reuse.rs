@@ -1,4 +1,4 @@
-//! W7: a number that is reused between look, SIGTERM and SIGKILL never brings a signal to its next holder.
+//! W7: a pid that is reused between look, SIGTERM and SIGKILL never brings a signal to the new process.
 
 use std::time::Duration;
 
@@ -27,19 +27,19 @@ fn stubborn() -> Machine {
 }
 
 #[test]
-fn w07_a_stranger_with_the_number_of_an_orphan_is_never_signalled() {
+fn w07_another_process_with_the_pid_of_an_orphan_is_never_signalled() {
     assert_eq!(scan(&stubborn(), &policy()).signalled(), [400, 400]);
     reused_at_every_step(&stubborn(), &Process::new(400, "vim"));
 }
 
 /// The newcomer is marked, known and orphaned, and alike in everything but that it is another.
 #[test]
-fn w07_its_like_with_the_number_of_an_orphan_is_never_signalled() {
+fn w07_a_lookalike_with_the_pid_of_an_orphan_is_never_signalled() {
     reused_at_every_step(&stubborn(), &sprout(400, "goose"));
 }
 
 #[test]
-fn w07_a_stranger_with_the_number_of_a_member_is_never_signalled() {
+fn w07_another_process_with_the_pid_of_a_member_is_never_signalled() {
     let child = sprout(401, "rg").child_of(400).on_term(Reaction::Ignore);
     let machine = world([sprout(400, "goose"), child]);
     assert_eq!(scan(&machine, &policy()).signalled(), [401, 400, 401]);
@@ -48,13 +48,13 @@ fn w07_a_stranger_with_the_number_of_a_member_is_never_signalled() {
 
 /// Without pidfd inodes (before Linux 6.9) number and tick are all there is: a handle still tells.
 #[test]
-fn w07_without_generations_the_handle_tells() {
+fn w07_without_generation_numbers_the_handle_detects_reuse() {
     let mut machine = stubborn();
     machine.generations = false;
     reused_at_every_step(&machine, &Process::new(400, "vim"));
 }
 
-/// A dead process is not signalled a second time, however long nobody collects it.
+/// A dead process is not signalled a second time, however long it stays a zombie.
 #[test]
 fn w07_a_zombie_is_not_signalled_again() {
     let lazy = sprout(400, "goose").on_term(Reaction::ExitAfter(Duration::from_secs(1)));

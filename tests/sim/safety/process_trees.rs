@@ -1,5 +1,4 @@
-//! Who goes down with an orphan, and who does not: nobody is ended as part of a tree whom something of his
-//! own spares.
+//! Which processes are ended with an orphan: none is ended as part of a tree that a gate spares by itself.
 
 use reaper_platform::Why;
 use reaper_platform::fake::{Process, Script, pid};
@@ -12,9 +11,9 @@ fn planned(run: &crate::support::sweep::Run) -> Vec<i32> {
     run.last.iter().flat_map(|s| &s.plan.targets).map(|t| t.id.pid.get()).collect()
 }
 
-/// A plan is a promise that is shown before it is kept: it holds nobody who will be spared.
+/// A plan is shown before it is carried out: it holds nothing that will be spared.
 #[test]
-fn a_wrapper_that_asked_to_be_kept_is_in_no_plan() {
+fn a_wrapper_that_asks_to_be_kept_is_in_no_plan() {
     let wrapper = |p: Process| p.group(400).session(0);
     let line = |npm: Process| world([npm, sprout(401, "goose").child_of(400).group(400).session(0)]);
     let run = scan(&line(wrapper(sprout(400, "npm"))), &policy());
@@ -30,7 +29,7 @@ fn a_wrapper_that_asked_to_be_kept_is_in_no_plan() {
 /// What was judged by itself, and is wanted by a live owner or could not be told, is not ended because its
 /// parent shares a process group with an orphan.
 #[test]
-fn who_is_spared_by_itself_is_not_ended_along_with_others() {
+fn a_process_spared_by_itself_is_not_ended_as_a_member() {
     let orphan = || sprout(400, "goose").group(400).session(0);
     let shell = || sprout(410, "sh").group(400).session(0);
     let below = |p: Process| world([orphan(), shell(), p.child_of(410).group(410).session(0)]);
@@ -47,9 +46,9 @@ fn who_is_spared_by_itself_is_not_ended_along_with_others() {
 }
 
 /// The owner of a candidate dies between the look at it and the look at the tree beside it: it has just
-/// been orphaned, and waits for its grace like everybody.
+/// been orphaned, and waits for its grace like every other.
 #[test]
-fn who_was_owned_a_moment_ago_is_not_ended_as_a_member_of_a_group() {
+fn a_process_owned_until_now_is_not_ended_as_a_group_member() {
     let machine = world([
         buzz(400, "goose", "dead-run").group(400).session(0),
         buzz(410, "goose", "live-run").group(400).session(0),
@@ -105,7 +104,7 @@ fn below_a_process_that_cannot_be_read_nothing_is_ended() {
 /// A list of children can lack one for a moment. The one command of a container is the oldest child of its
 /// init, whatever list it is missing in.
 #[test]
-fn the_command_of_a_container_is_in_no_plan_whatever_list_lacks_it() {
+fn the_command_of_a_container_is_in_no_plan() {
     use reaper_platform::fake::{Machine, Method, Mishap, When};
     let machine = Machine::of([
         Process::new(1, "tini").child_of(0).leader().started(0).args(&["--", "goose"]),

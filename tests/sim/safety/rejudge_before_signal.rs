@@ -21,7 +21,7 @@ fn stubborn() -> Machine {
 }
 
 #[test]
-fn whoever_is_spared_before_sigkill_is_not_killed() {
+fn a_target_spared_before_sigkill_is_not_killed() {
     assert_eq!(scan(&stubborn(), &policy()).signalled(), [401, 400, 401, 400]);
     let kept = Mishap::Environ(b"SPROUT_MANAGED_AGENT=1\0REAPER_KEEP=1\0".to_vec());
     for what in [kept, Mishap::Wipe, Mishap::Setuid(Uid(0))] {
@@ -34,7 +34,7 @@ fn whoever_is_spared_before_sigkill_is_not_killed() {
 }
 
 #[test]
-fn an_owner_that_comes_back_saves_the_whole_tree_before_each_signal() {
+fn an_owner_that_appears_spares_the_whole_tree_before_each_signal() {
     let child = buzz(401, "rg", "run").child_of(400).leader().on_term(Reaction::Ignore);
     let machine = world([buzz(400, "goose", "run").on_term(Reaction::Ignore), child]);
     let undisturbed = scan(&machine, &policy());
@@ -48,7 +48,7 @@ fn an_owner_that_comes_back_saves_the_whole_tree_before_each_signal() {
 
 /// Knowing nothing of the orphan is no reason to end what is below it.
 #[test]
-fn an_orphan_that_cannot_be_pinned_again_spares_its_tree() {
+fn an_orphan_that_cannot_be_opened_again_spares_its_tree() {
     let pins = scan(&stubborn(), &policy()).log.calls;
     let ending = scan(&stubborn(), &policy()).ending;
     let before =
@@ -59,7 +59,7 @@ fn an_orphan_that_cannot_be_pinned_again_spares_its_tree() {
 }
 
 #[test]
-fn an_orphan_that_may_not_be_signalled_saves_its_tree_from_sigkill() {
+fn an_orphan_that_may_not_be_signalled_spares_its_tree_from_sigkill() {
     for method in [Method::Signal, Method::Watch] {
         let refused = When::Every(method, Some(pid(400)));
         let run = play(&stubborn(), Script::new().at(refused, denied()), &policy());

@@ -1,4 +1,4 @@
-//! B3a, B5, B17a, B21a: what hangs below a process, beside it and above it, and what that says of its end.
+//! B3a, B5, B17a, B21a: how processes below, beside and above one decide about it.
 
 use reaper_platform::fake::{FakeHost, Machine, Process, Script, pid};
 use reaper_platform::{Host as _, Listener};
@@ -22,7 +22,7 @@ fn signalled(machine: &Machine) -> Vec<i32> {
 }
 
 #[test]
-fn b03a_what_must_stay_spares_the_wrappers_that_it_hangs_under() {
+fn b03a_a_process_that_must_stay_spares_the_wrappers_above_it() {
     // npm run dev > sh > vite; timeout > tmux; pnpm > postgres: each root an orphan of a dead launcher.
     let trees = [
         vec![own(400, "npm"), own(401, "sh").child_of(400), listening(own(402, "vite").child_of(401))],
@@ -58,7 +58,7 @@ fn b03a_what_must_stay_spares_the_wrappers_that_it_hangs_under() {
 }
 
 #[test]
-fn b03a_an_agent_ends_whatever_listens_below_it_and_its_wrappers_stay_with_that() {
+fn b03a_an_agent_ends_and_a_listener_below_it_keeps_its_wrappers() {
     let line = [
         sprout(400, "npm").group(400),
         sprout(401, "claude").child_of(400).group(400),
@@ -107,7 +107,7 @@ fn b03_daemons_for_the_person_are_protected_under_a_profile_for_any_program() {
 }
 
 #[test]
-fn b04_what_only_the_launcher_wanted_ends_under_a_profile_for_any_program() {
+fn b04_servers_only_the_launcher_used_end_under_a_profile_for_any_program() {
     for (program, args) in [
         ("esbuild", &["--watch"][..]),
         ("node", &["/p/mcp-server/cli.js"]),
@@ -145,7 +145,7 @@ fn b04a_a_desktop_scope_protects_what_it_was_made_for() {
 }
 
 #[test]
-fn b05_what_an_adopter_of_the_config_started_is_not_taken_for_an_orphan() {
+fn b05_a_child_that_a_configured_adopter_started_is_no_orphan() {
     let adopting = policy_with("adopters = [\"omnigent\"]");
     let host = || Process::new(500, "python3").args(&["/u/omnigent", "host"]).child_of(50).leader().adopts();
     let runner = || Process::new(510, "python3").args(&["/u/omnigent-runner"]).child_of(500).leader();
@@ -179,7 +179,7 @@ fn b17a_a_wrapper_of_several_programs_is_their_host() {
 
 /// A host stays one when one of its two programs has ended, as long as that is remembered.
 #[test]
-fn b17a_a_host_is_remembered_for_its_life() {
+fn b17a_a_host_stays_one_when_an_agent_ends() {
     use reaper::look::Ground;
     use reaper::sightings::Sightings;
     use reaper::sweep::{remember, survey};
@@ -226,7 +226,7 @@ fn b21a_two_marked_trees_of_a_dead_run_do_not_keep_each_other() {
 }
 
 #[test]
-fn b21a_what_would_stay_speaks_for_its_run() {
+fn b21a_a_process_that_would_stay_keeps_its_run() {
     let beside = |holder: Process| -> Run { scan(&world([buzz(400, "goose", "run"), holder]), &policy()) };
     for (holder, why) in [
         (buzz(410, "buzz-acp", "run").child_of(300), "does not carry the marker"),
@@ -245,7 +245,7 @@ fn b21a_what_would_stay_speaks_for_its_run() {
 
 /// Parents that change while they are read can form a ring. That ends, and says nothing for certain.
 #[test]
-fn b21a_a_ring_of_parents_ends() {
+fn b21a_a_ring_of_parents_does_not_hang_the_judgement() {
     let ring = [buzz(410, "goose", "run").child_of(411), buzz(411, "goose", "run").child_of(410)];
     let run = scan(&world([buzz(400, "goose", "run")].into_iter().chain(ring)), &policy());
     assert_eq!((run.signalled(), run.verdict(400).as_str()), (vec![], "unknown unclaimed"));

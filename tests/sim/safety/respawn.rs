@@ -1,4 +1,4 @@
-//! B34, B35: a target that comes back as its own child, and one that is stopped.
+//! B34, B35: a target that respawns as its own child, and one that is stopped.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn again(number: i32, start: u64) -> Process {
 }
 
 #[test]
-fn b34_what_a_target_becomes_is_killed_in_its_own_time() {
+fn b34_a_respawned_target_has_its_own_deadline() {
     let start = sigterm();
     let second = again(401, start);
     let machine = world([sprout(400, "goose").on_term(Reaction::LeaveChild(Box::new(second)))]);
@@ -40,7 +40,7 @@ fn b34_what_a_target_becomes_is_killed_in_its_own_time() {
 }
 
 #[test]
-fn b34_others_of_the_same_kind_are_no_successors() {
+fn b34_lookalikes_are_not_taken_for_a_respawn() {
     let start = sigterm();
     // Another program, another user's, one that was there before, one that asked to be kept.
     for other in [
@@ -58,7 +58,7 @@ fn b34_others_of_the_same_kind_are_no_successors() {
 
 /// Another launcher's orphan of the same program, which was started meanwhile, is not what the target became.
 #[test]
-fn b34_an_orphan_that_was_started_meanwhile_is_no_successor() {
+fn b34_an_orphan_started_meanwhile_is_not_taken_for_a_respawn() {
     let start = sigterm();
     let slow = sprout(400, "goose").on_term(Reaction::ExitAfter(Duration::from_secs(2)));
     let during = When::Call(Method::Wait, None, 1);
@@ -69,7 +69,7 @@ fn b34_an_orphan_that_was_started_meanwhile_is_no_successor() {
 }
 
 #[test]
-fn b35_a_stopped_target_goes_on_to_act_on_sigterm() {
+fn b35_a_stopped_target_is_continued_to_handle_sigterm() {
     let stopped = Process { state: State(b'T'), ..sprout(400, "goose") };
     let run = scan(&world([stopped.clone()]), &policy());
     assert_eq!(broken(&run), [""; 0]);

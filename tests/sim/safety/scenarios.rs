@@ -1,4 +1,4 @@
-//! Machines on which there is something to end, and beside it what must not be touched.
+//! Machines with something to end, and beside it processes that must not be touched.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use reaper_platform::{Pid, RuntimeUnit, Uid, Why};
 use crate::support::{lease, manager, systemd, us};
 
 /// A machine and what a sweep without mishaps makes of it.
-pub struct Scene {
+pub struct Scenario {
     pub name: &'static str,
     pub machine: Machine,
-    /// The orphan that the scene is about.
-    pub star: i32,
-    /// Whom mishaps befall, whatever call is being made.
-    pub cast: &'static [i32],
+    /// The orphan that the scenario is about.
+    pub main: i32,
+    /// The processes that faults happen to, whatever call is being made.
+    pub members: &'static [i32],
     /// What else can happen here.
     pub extra: Vec<(&'static str, Mishap)>,
-    /// Who is signalled when nothing goes wrong, in that order, with how often.
+    /// The pids that are signalled when nothing goes wrong, in order, one entry for each signal.
     pub signalled: &'static [i32],
 }
 
@@ -33,7 +33,7 @@ pub fn buzz(number: i32, program: &str, nonce: &str) -> Process {
         .env("BUZZ_MANAGED_AGENT_START_NONCE", nonce)
 }
 
-/// An init, a session, us, and whoever else.
+/// An init, a session, us, and `more`.
 fn quiet(more: impl IntoIterator<Item = Process>) -> Machine {
     Machine::of([systemd(), manager()].into_iter().chain(us()).chain(more))
 }
@@ -45,7 +45,7 @@ pub fn world(more: impl IntoIterator<Item = Process>) -> Machine {
         Process::new(300, "sprout-app").child_of(50).leader(),
         sprout(310, "goose").child_of(300).session(300).group(310),
         Process::new(320, "goose").session(91_000).group(91_000),
-        // Marked, and lost its parent: a multiplexer, one that asked to be kept, somebody else's.
+        // Marked, and lost its parent: a multiplexer, one that asked to be kept, one of another user.
         sprout(330, "tmux").leader(),
         sprout(340, "goose").env("REAPER_KEEP", "1"),
         sprout(350, "goose").uid(1001),
@@ -54,19 +54,19 @@ pub fn world(more: impl IntoIterator<Item = Process>) -> Machine {
 }
 
 /// An orphan, and nothing else to say.
-pub fn plain() -> Scene {
-    Scene {
+pub fn plain() -> Scenario {
+    Scenario {
         name: "plain",
         machine: world([sprout(400, "goose")]),
-        star: 400,
-        cast: &[400],
+        main: 400,
+        members: &[400],
         extra: Vec::new(),
         signalled: &[400],
     }
 }
 
 /// A server below npm and sh, all marked; npm is what init has.
-pub fn wrapped() -> Scene {
+pub fn wrapped() -> Scenario {
     let line = [
         sprout(400, "npm").group(400),
         sprout(401, "sh").child_of(400).group(400),
@@ -74,18 +74,18 @@ pub fn wrapped() -> Scene {
         // Beside the server, below the same shell, and nothing of ours.
         Process::new(403, "vim").child_of(401).group(400),
     ];
-    Scene {
+    Scenario {
         name: "wrapped",
         machine: quiet(line),
-        star: 402,
-        cast: &[400, 402],
+        main: 402,
+        members: &[400, 402],
         extra: Vec::new(),
         signalled: &[402, 401, 400],
     }
 }
 
 /// An agent with tools in sessions of their own; one ignores SIGTERM, one forks when it ends.
-pub fn tree() -> Scene {
+pub fn tree() -> Scenario {
     let grandchild = sprout(431, "rg").session(430).group(430);
     let tree = [
         sprout(400, "goose").group(400).on_term(Reaction::ExitAfter(Duration::from_secs(2))),
@@ -98,18 +98,18 @@ pub fn tree() -> Scene {
         sprout(430, "bash").child_of(400).leader().on_term(Reaction::LeaveChild(Box::new(grandchild))),
         sprout(440, "sudo-helper").child_of(400).uid(0),
     ];
-    Scene {
+    Scenario {
         name: "tree",
         machine: quiet(tree),
-        star: 400,
-        cast: &[400, 411, 421],
+        main: 400,
+        members: &[400, 411, 421],
         extra: Vec::new(),
         signalled: &[413, 411, 410, 430, 400, 411, 431],
     }
 }
 
-/// Orphans in one process group, and somebody unmarked among them.
-pub fn group() -> Scene {
+/// Orphans in one process group, and an unmarked process among them.
+pub fn group() -> Scenario {
     let group = [
         sprout(400, "codex").group(400).session(91_000),
         sprout(401, "rg").group(400).session(91_000),
@@ -119,18 +119,18 @@ pub fn group() -> Scene {
         sprout(404, "goose").child_of(300).group(400).session(300),
         Process::new(300, "sprout-app").child_of(50).leader(),
     ];
-    Scene {
+    Scenario {
         name: "group",
         machine: quiet(group),
-        star: 400,
-        cast: &[400, 401],
+        main: 400,
+        members: &[400, 401],
         extra: Vec::new(),
         signalled: &[402, 400, 401],
     }
 }
 
 /// Two families: Buzz, one of whose runs lives, and a profile of the user's own.
-pub fn families() -> Scene {
+pub fn families() -> Scenario {
     let many = [
         buzz(400, "goose", "dead-run"),
         buzz(401, "claude", "dead-run").child_of(400),
@@ -145,18 +145,18 @@ pub fn families() -> Scene {
     // The run that was dead is alive after all.
     let holder = buzz(530, "goose", "dead-run").child_of(500).session(500).group(530);
     let claim = vec![("claimed by a new owner", Mishap::Start(Box::new(holder)))];
-    Scene {
+    Scenario {
         name: "families",
         machine: world(many),
-        star: 400,
-        cast: &[400, 510],
+        main: 400,
+        members: &[400, 510],
         extra: claim,
         signalled: &[401, 400, 600],
     }
 }
 
 /// The user's `systemd --user` has the orphan; beside it are services with the mark in their environment.
-pub fn managed() -> Scene {
+pub fn managed() -> Scenario {
     let at_home = |p: Process| p.child_of(50);
     let units = [
         at_home(sprout(400, "goose")).unit("terminal.scope", Some(1000)),
@@ -171,18 +171,18 @@ pub fn managed() -> Scene {
     machine.answer_for(unit("agents.service", Some(Uid(1000))), main(401), None);
     machine.answer_for(unit("system.service", None), None, main(404));
     machine.manager = Pid::new(50);
-    Scene {
+    Scenario {
         name: "managed",
         machine,
-        star: 400,
-        cast: &[400, 402],
+        main: 400,
+        members: &[400, 402],
         extra: Vec::new(),
         signalled: &[400, 402],
     }
 }
 
 /// A container whose PID 1 may have started anything, so that a lease must prove that the owner died.
-pub fn leased() -> Scene {
+pub fn leased() -> Scenario {
     let own = |number: i32, owner: String| {
         Process::new(number, "worker").leader().env("REAPER_MANAGED", "1").env("REAPER_OWNER", &owner)
     };
@@ -198,11 +198,11 @@ pub fn leased() -> Scene {
         sprout(440, "goose").closed(Why::Denied),
         Process::new(900, "reaper").child_of(0).leader(),
     ];
-    Scene {
+    Scenario {
         name: "leased",
         machine: Machine::of(pod),
-        star: 400,
-        cast: &[400, 401],
+        main: 400,
+        members: &[400, 401],
         extra: Vec::new(),
         signalled: &[401, 400, 401],
     }

@@ -1,4 +1,4 @@
-//! B28: a judgement is made again when writing its account took so long that it is old by then.
+//! B28: a process is judged again when writing its record took so long that the judgement is old.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ fn becomes(process: Process) -> impl FnOnce(&mut Machine) {
 }
 
 #[test]
-fn b28_what_became_untouchable_while_the_account_was_written_gets_no_signal() {
+fn b28_a_target_protected_while_its_record_is_written_gets_no_signal() {
     let slow = Duration::from_secs(4);
     for other in
         [sprout(400, "tmux"), sprout(400, "goose").env("REAPER_KEEP", "1"), Process::new(400, "goose")]

@@ -1,4 +1,4 @@
-//! Whole sweeps on a machine on paper, and an oracle that knows the rules and none of the code.
+//! Whole sweeps on a simulated machine, and an oracle that knows the rules and none of the code.
 
 #![allow(dead_code, reason = "each test binary uses its part of this")]
 

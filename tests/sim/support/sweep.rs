@@ -126,7 +126,7 @@ pub fn sweep(host: &FakeHost, policy: &Arc<Policy>, limit: Duration, ledger: &mu
     run
 }
 
-/// The same with a history of the scene's own.
+/// The same with a history of the test's own.
 pub fn sweep_with(host: &FakeHost, policy: &Arc<Policy>, limit: Duration, ledger: &mut dyn Account) -> Run {
     let mut run = Run {
         first: None,

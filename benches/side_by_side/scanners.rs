@@ -6,9 +6,10 @@
 use super::common::doing;
 use memchr::memmem;
 use reaper::config;
-use reaper::look::{Ground, Looker};
-use reaper::patience;
-use reaper::sightings::Sightings;
+use reaper_engine::context::Ground;
+use reaper_engine::deadline;
+use reaper_engine::inspect::Looker;
+use reaper_engine::sightings::Sightings;
 use reaper_platform::{Host as _, NativeHost, Pid, Scope};
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, openat, statat};
 use rustix::io::Errno;
@@ -69,14 +70,15 @@ pub struct Who {
 
 /// Reaper's own sweep up to the verdicts: census, environments, every gate of every orphan.
 fn survey(ground: &Ground<NativeHost>) -> Result<Found, String> {
-    let survey = reaper::sweep::survey(ground, &Sightings::default(), false, patience::LIMIT);
+    let survey = reaper_engine::sweep::survey(ground, &Sightings::default(), false, deadline::LIMIT);
     let survey = doing("take a survey", survey)?;
     Ok(survey.orphans().filter_map(|j| u32::try_from(j.id.pid.get()).ok()).collect())
 }
 
 /// The same without the gates: which children of the adopters are marked. What the others do, and no more.
 fn census(ground: &Ground<NativeHost>) -> Result<Found, String> {
-    let census = doing("take a census", reaper::census::take(&ground.host, &ground.policy, ground.us.scope))?;
+    let census =
+        doing("take a census", reaper_engine::discover::take(&ground.host, &ground.policy, ground.us.scope))?;
     let looker = Looker::new(ground);
     let marked = |pid: &Pid| looker.is_interesting(&ground.host.glance_environ(*pid, &ground.wanted));
     let named = |pid: &Pid| ground.host.glance(*pid).is_ok_and(|stat| AGENTS.contains(&stat.comm.as_slice()));
@@ -89,7 +91,7 @@ fn ground() -> Result<Ground<NativeHost>, String> {
     let policy =
         doing("load the defaults", config::load(&config::Sources::default(), &config::Overrides::default()))?;
     let scope = Scope::User(host.here().uid);
-    Ok(Ground::new(host, Arc::new(policy), scope))
+    Ok(Ground::new(host, policy.policy(), scope))
 }
 
 /// What every reader of the lists pays: the children of PID 1 and of the manager, and no look at any of them.

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use reaper_platform::Pid;
 
 use super::help;
-use crate::config::durations;
+use reaper_policy::duration;
 
 const ABOUT: &str = "Ends AI-agent processes that outlived whatever launched them, and provably nothing else";
 /// The whole command line.
@@ -284,7 +284,7 @@ pub enum Config {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    durations::parse(text).map_err(|e| e.to_string())
+    duration::parse(text).map_err(|e| e.to_string())
 }
 
 fn pid(text: &str) -> Result<Pid, String> {

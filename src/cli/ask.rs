@@ -7,10 +7,10 @@ use reaper_platform::{Host as _, NativeHost};
 
 use super::live;
 use super::out::Out;
-use crate::look::Ground;
-use crate::report::words;
-use crate::sweep::Survey;
-use crate::verdict::Verdict;
+use reaper_engine::context::Ground;
+use reaper_engine::format;
+use reaper_engine::sweep::Survey;
+use reaper_policy::verdict::Verdict;
 
 /// Added to a wait, so that it is over when we look again.
 const MARGIN: Duration = Duration::from_millis(10);
@@ -28,9 +28,9 @@ fn question(survey: &Survey) -> String {
     let orphans = survey.orphans().count();
     let waiting = survey.orphans().filter(|j| matches!(j.verdict, Verdict::Wait(_))).count();
     let targets = || survey.plan.targets.iter().chain(&survey.later.targets);
-    let bytes = words::bytes(targets().map(|t| t.rss_bytes).sum());
+    let bytes = format::bytes(targets().map(|t| t.rss_bytes).sum());
     let below = match targets().count() {
-        all if all > orphans => format!(", {} in all", words::count(all, "process")),
+        all if all > orphans => format!(", {} in all", format::count(all, "process")),
         _ => String::new(),
     };
     let grace = match waiting {
@@ -38,7 +38,7 @@ fn question(survey: &Survey) -> String {
         all if all == orphans => ", once grace is over".to_owned(),
         some => format!(", {some} of them once grace is over"),
     };
-    format!("End {}{below} (about {bytes}){grace}? [y/N] ", words::count(orphans, "orphan"))
+    format!("End {}{below} (about {bytes}){grace}? [y/N] ", format::count(orphans, "orphan"))
 }
 
 /// Waits until the grace of every orphan is over; says whether it had to.
@@ -50,8 +50,8 @@ pub fn wait(ground: &Ground<NativeHost>, survey: &Survey, out: &Out) -> bool {
         .collect();
     let Some(longest) = waits.iter().max() else { return false };
     if !out.is_live() {
-        let whole = words::span(*longest + Duration::from_millis(999));
-        out.note(format_args!("waiting {whole}: {} in grace", words::count(waits.len(), "orphan")));
+        let whole = format::span(*longest + Duration::from_millis(999));
+        out.note(format_args!("waiting {whole}: {} in grace", format::count(waits.len(), "orphan")));
     }
     live::count_down(out.is_live(), *longest + MARGIN, waits.len(), |time| ground.host.sleep(time));
     true

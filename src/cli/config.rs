@@ -5,20 +5,20 @@ use super::args::Config;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config::{Overrides, example, show};
-use crate::report::words;
+use reaper_engine::format;
 
 pub fn run(context: &Context, what: &Config, out: &mut Out) -> Result<Exit, CommandError> {
     match what {
         Config::Show => {
-            let policy = context.policy(&Overrides::default(), out)?;
-            out.data(show::render(&policy));
+            let settings = context.settings(&Overrides::default(), out)?;
+            out.data(show::render(&settings));
         }
         Config::Check => {
-            let policy = context.policy(&Overrides::default(), out)?;
-            let files: Vec<String> = policy.files().iter().map(|f| format!("`{}`", f.display())).collect();
+            let settings = context.settings(&Overrides::default(), out)?;
+            let files: Vec<String> = settings.files().iter().map(|f| format!("`{}`", f.display())).collect();
             let from =
                 if files.is_empty() { "no file, built-in defaults".to_owned() } else { files.join(", ") };
-            let warnings = words::count(policy.warnings().len(), "warning");
+            let warnings = format::count(settings.warnings().len(), "warning");
             out.data(format_args!("the config is sound: {from}; {warnings}\n"));
         }
         Config::Example => out.data(example::render()?),

@@ -14,8 +14,8 @@ use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config::paths::Paths;
 use crate::report::status::Status;
-use crate::report::words;
 use crate::service::control::{CONTROL, Command, Reply, Request};
+use reaper_engine::format;
 
 /// How long the service may take to answer: longer than any look around.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -136,7 +136,7 @@ pub fn talk(path: &Path, request: &Request, limit: Duration) -> io::Result<Reply
 /// The service in a few lines.
 fn describe(status: &Status) -> String {
     let mut text = String::new();
-    let span = |s: f64| words::span(Duration::try_from_secs_f64(s).unwrap_or_default());
+    let span = |s: f64| format::span(Duration::try_from_secs_f64(s).unwrap_or_default());
     let mut row = |name: &str, value: String| {
         let _ = writeln!(text, "{name:<10} {value}");
     };
@@ -160,10 +160,10 @@ fn describe(status: &Status) -> String {
         format!(
             "{}: {} by {}, {} unreadable, took {}; the next in {}",
             status.sweeps.last_at.as_deref().unwrap_or("never"),
-            words::count(status.sight.examined, "process"),
+            format::count(status.sight.examined, "process"),
             status.sight.method,
             status.sight.unreadable,
-            words::fine(Duration::from_micros(status.sweeps.last_took_us)),
+            format::fine(Duration::from_micros(status.sweeps.last_took_us)),
             span(status.sweeps.next_in_s)
         ),
     );
@@ -179,7 +179,7 @@ fn describe(status: &Status) -> String {
             t.exited + t.killed,
             t.killed,
             t.survived + t.denied,
-            words::bytes(t.reclaimed_bytes)
+            format::bytes(t.reclaimed_bytes)
         ),
     );
     for waiting in &status.waiting {

@@ -14,16 +14,18 @@ use super::args::{Color, Doctor as Args, Format};
 use super::exit::{CommandError, Exit};
 use super::out::{self, Out};
 use super::{Context, control};
-use crate::config::{self, Overrides, Policy, Sources};
-use crate::doctor::self_test::{self, SelfTest};
+use crate::config;
+use crate::config::{Overrides, Settings, Sources};
+use crate::doctor::self_test;
+use crate::doctor::self_test::SelfTest;
 use crate::doctor::{Check, linger, namespace, places, quick, service, settings, stand_in as life};
-use crate::look::Ground;
-use crate::patience;
 use crate::report::doctor::{About, CheckReport, Doctor, SelfTestReport, document};
-use crate::report::words;
 use crate::service::control::{CONTROL, Command, Request};
-use crate::sightings::Sightings;
-use crate::sweep;
+use reaper_engine::context::Ground;
+use reaper_engine::deadline;
+use reaper_engine::format;
+use reaper_engine::sightings::Sightings;
+use reaper_engine::sweep;
 
 /// How long a running service may take to answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -38,13 +40,13 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
     let loaded = config::load(&context.sources, &Overrides::default());
     // A broken config is one finding; the others are still worth knowing.
     let policy = match &loaded {
-        Ok(policy) => policy.clone(),
-        Err(_) => defaults()?,
+        Ok(settings) => settings.policy(),
+        Err(_) => defaults()?.policy(),
     };
-    let ground = Ground::new(Arc::clone(&context.host), Arc::new(policy), scope);
+    let ground = Ground::new(Arc::clone(&context.host), policy, scope);
     let mut checks = quick(&ground, context.var("MANAGERPID"));
     // What a scan would say.
-    if let Ok(survey) = sweep::survey(&ground, &Sightings::default(), false, patience::LIMIT) {
+    if let Ok(survey) = sweep::survey(&ground, &Sightings::default(), false, deadline::LIMIT) {
         checks.extend(namespace::check(here.pid, survey.lonely.as_ref()));
         checks.extend(namespace::sight(&survey));
     }
@@ -75,7 +77,7 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
         None => Check::skipped("self-test", "left out: there is no place for its account"),
     });
     let about = About {
-        checked_at: words::time(context.host.clock().realtime),
+        checked_at: format::time(context.host.clock().realtime),
         uid: Some(here.uid.0),
         all_users: args.all_users,
     };
@@ -91,19 +93,19 @@ fn without_a_host(e: &CommandError, args: &Args, out: &mut Out) -> Result<Exit, 
         format!("{what}: nothing can be known about any process"),
         "mount /proc, of the PID namespace that reaper runs in, without subset=pid (ProcSubset=all in a unit)",
     );
-    let about = About { checked_at: words::now(), uid: None, all_users: args.all_users };
+    let about = About { checked_at: format::now(), uid: None, all_users: args.all_users };
     conclude(&document(about, &[check], None), args, false, out)
 }
 
-fn defaults() -> Result<Policy, CommandError> {
+fn defaults() -> Result<Settings, CommandError> {
     Ok(config::load(&Sources::default(), &Overrides::default())?)
 }
 
 fn test(ground: &Ground<NativeHost>, state: &Path) -> Result<SelfTest, CommandError> {
     let host = Arc::clone(&ground.host);
-    let own = self_test::ground(host, ground.us.scope, ground.policy.adopters())?;
+    let own = self_test::ground(host, ground.us.scope, &ground.policy.adopters)?;
     let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
-    Ok(self_test::run(&own, &program, state, patience::LIMIT))
+    Ok(self_test::run(&own, &program, state, deadline::LIMIT))
 }
 
 /// Asks the service, if there is one.
@@ -149,7 +151,7 @@ fn render(report: &Doctor, verbose: bool) -> String {
         "reaper can do its job here"
     };
     let _ =
-        writeln!(text, "\n{verdict}: {} ok, {}, {} failed", s.ok, words::count(s.warn, "warning"), s.fail);
+        writeln!(text, "\n{verdict}: {} ok, {}, {} failed", s.ok, format::count(s.warn, "warning"), s.fail);
     text
 }
 
@@ -171,7 +173,7 @@ fn line(text: &mut String, check: &CheckReport) {
 
 fn steps(text: &mut String, test: &SelfTestReport, verbose: bool) {
     for step in &test.steps {
-        let took = words::fine(Duration::from_micros(step.took_us));
+        let took = format::fine(Duration::from_micros(step.took_us));
         let _ = writeln!(text, "                {:<9} {took:>9}  {}", step.name, step.what);
     }
     if verbose {

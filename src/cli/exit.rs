@@ -8,8 +8,8 @@ use reaper_platform::HostError;
 use crate::config::ConfigError;
 use crate::service::ServiceError;
 use crate::service::lock::LockError;
-use crate::state::StateError;
-use crate::terminate::Trouble;
+use reaper_engine::state_dir::StateError;
+use reaper_engine::terminate::outcome::Trouble;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,14 +12,17 @@ use super::exit::{CommandError, Exit};
 use super::out::Out;
 use super::{Context, scan};
 use crate::config::Overrides;
-use crate::gates::How;
-use crate::look::{Ground, Looker};
-use crate::patience;
-use crate::report::types::{self, JudgementReport};
-use crate::report::{build, words};
+use crate::report::build;
+use crate::report::types;
+use crate::report::types::JudgementReport;
+use reaper_engine::context::Ground;
+use reaper_engine::deadline;
+use reaper_engine::format;
+use reaper_engine::inspect::Looker;
+use reaper_policy::case::How;
 
 pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, CommandError> {
-    let policy = context.policy(&Overrides::default(), out)?;
+    let policy = context.settings(&Overrides::default(), out)?.policy();
     let here = context.host.here();
     let scope = if here.uid.0 == 0 { Scope::Everyone } else { Scope::User(here.uid) };
     let ground = Ground::new(Arc::clone(&context.host), policy, scope);
@@ -28,7 +31,7 @@ pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, Com
     let (looker, pid) = (Arc::new(Looker::new(&ground)), args.pid);
     let judged = {
         let looker = Arc::clone(&looker);
-        patience::map(vec![pid], patience::LIMIT, move |pid| {
+        deadline::map(vec![pid], deadline::LIMIT, move |pid| {
             let process = looker.host.pin(*pid)?;
             looker.judge(&process, How::Explained, |id| sightings.past(id, &clock))
         })
@@ -59,7 +62,7 @@ pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, Com
 fn render(j: &JudgementReport) -> String {
     let bold = Style::new().bold();
     let mut text = String::new();
-    let age = words::span(Duration::try_from_secs_f64(j.age_s).unwrap_or_default());
+    let age = format::span(Duration::try_from_secs_f64(j.age_s).unwrap_or_default());
     let uid = j.uid.map_or_else(|| "unknown".to_owned(), |u| u.to_string());
     let _ = writeln!(
         text,
@@ -68,7 +71,7 @@ fn render(j: &JudgementReport) -> String {
         j.pid,
         j.ppid,
         j.started_at,
-        words::bytes(j.rss_bytes)
+        format::bytes(j.rss_bytes)
     );
     if let Some(exe) = &j.exe {
         let _ = writeln!(text, "runs {exe}");

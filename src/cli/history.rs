@@ -11,9 +11,11 @@ use super::args::{Format, History as Args};
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config::paths::Paths;
-use crate::report::history::{self, Entry, HistoryReport, Wanted};
-use crate::report::{table, words};
-use crate::state::StateDir;
+use crate::report::table;
+use reaper_engine::audit;
+use reaper_engine::audit::{Entry, HistoryReport, Wanted};
+use reaper_engine::format;
+use reaper_engine::state_dir::StateDir;
 
 const HEAD: [&str; 9] =
     ["TIME", "PROGRAM", "PID", "PROFILE", "SIGNALS", "OUTCOME", "TOOK", "MEMORY", "REASON"];
@@ -32,7 +34,7 @@ pub fn run(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, Comman
         pid: args.pid.map(Pid::get),
         limit: (!args.all).then_some(args.limit),
     };
-    let report = history::read(state.as_ref(), &wanted, now)?;
+    let report = audit::read(state.as_ref(), &wanted, now)?;
     match args.format {
         Format::Json => out.document(&report)?,
         Format::Table => out.data(render(&report, context.verbose, out.width())),
@@ -48,7 +50,7 @@ fn complain(report: &HistoryReport, out: &Out) {
         (report.skipped.newer, "written by a newer version of reaper"),
     ] {
         if n > 0 {
-            let lines = words::count(usize::try_from(n).unwrap_or(usize::MAX), "line");
+            let lines = format::count(usize::try_from(n).unwrap_or(usize::MAX), "line");
             out.warn(format_args!("{lines} of the history left out: {what}"));
         }
     }
@@ -85,7 +87,7 @@ fn row(entry: &Entry) -> [String; 9] {
         dash(signals.join("+")),
         entry.outcome.clone(),
         dash(took(entry)),
-        words::bytes(entry.rss_bytes),
+        format::bytes(entry.rss_bytes),
         reason(entry),
     ]
 }
@@ -98,7 +100,7 @@ fn took(entry: &Entry) -> String {
     match entry.took_ms {
         Some(_) if entry.signals.is_empty() => String::new(),
         Some(ms @ 0..10_000) => format!("{ms} ms"),
-        Some(ms) => words::span(Duration::from_millis(ms)),
+        Some(ms) => format::span(Duration::from_millis(ms)),
         None => String::new(),
     }
 }
@@ -139,7 +141,7 @@ fn describe(text: &mut String, entry: &Entry) {
         name(entry),
         entry.pid,
         entry.outcome,
-        words::bytes(entry.rss_bytes)
+        format::bytes(entry.rss_bytes)
     );
     let place = if entry.role == "root" {
         "the orphan itself".to_owned()
@@ -162,7 +164,7 @@ fn describe(text: &mut String, entry: &Entry) {
 fn totals(report: &HistoryReport) -> String {
     let t = &report.totals;
     let mut text = String::new();
-    let count = |n: u64, what: &str| words::count(usize::try_from(n).unwrap_or(usize::MAX), what);
+    let count = |n: u64, what: &str| format::count(usize::try_from(n).unwrap_or(usize::MAX), what);
     if t.targets == 0 {
         let when = if report.since.is_some() { " in that time" } else { "" };
         text.push_str(&format!("nothing was ended{when}\n"));
@@ -174,7 +176,7 @@ fn totals(report: &HistoryReport) -> String {
             "{} ended, {} among them; about {} came back",
             count(t.ended, "process"),
             count(t.orphans_ended, "orphan"),
-            words::bytes(t.reclaimed_bytes)
+            format::bytes(t.reclaimed_bytes)
         );
         let _ = writeln!(text, "by outcome: {}", outcomes.join(", "));
     }
@@ -182,7 +184,7 @@ fn totals(report: &HistoryReport) -> String {
         let profiles: Vec<String> = t
             .by_profile
             .iter()
-            .map(|(name, p)| format!("{name} {} ({})", p.ended, words::bytes(p.reclaimed_bytes)))
+            .map(|(name, p)| format!("{name} {} ({})", p.ended, format::bytes(p.reclaimed_bytes)))
             .collect();
         let _ = writeln!(text, "by profile: {}", profiles.join(", "));
     }
@@ -195,8 +197,8 @@ fn totals(report: &HistoryReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::history::{HISTORY_REPORT, ProfileTotals, SentSignal, Skipped, Totals};
-    use crate::report::types::FindingReport;
+    use reaper_engine::audit::record::FindingReport;
+    use reaper_engine::audit::{HISTORY_REPORT, ProfileTotals, SentSignal, Skipped, Totals};
 
     fn entry(role: &str, outcome: &str) -> Entry {
         let finding = |gate: &str, evidence: &str| FindingReport {

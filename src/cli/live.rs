@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::report::words;
-use crate::terminate::Watcher;
+use reaper_engine::format;
+use reaper_engine::terminate::Watcher;
 
 /// Waits out a grace period; `sleep` lets time pass.
 pub fn count_down(live: bool, time: Duration, orphans: usize, mut sleep: impl FnMut(Duration)) {
@@ -23,7 +23,7 @@ pub fn count_down(live: bool, time: Duration, orphans: usize, mut sleep: impl Fn
     let mut left = time;
     while !left.is_zero() {
         let whole = (left + Duration::from_millis(500)).max(Duration::from_secs(1));
-        bar.set_message(format!("{} in grace for {}", words::count(orphans, "orphan"), words::span(whole)));
+        bar.set_message(format!("{} in grace for {}", format::count(orphans, "orphan"), format::span(whole)));
         bar.set_position(time.saturating_sub(left).as_secs());
         let now = left.min(step);
         sleep(now);
@@ -55,7 +55,7 @@ impl Line {
 impl Watcher for Line {
     fn progress(&mut self, left: usize, all: usize) {
         if let Some(bar) = &self.0 {
-            bar.set_message(format!("ending {}: {left} left", words::count(all, "process")));
+            bar.set_message(format!("ending {}: {left} left", format::count(all, "process")));
         }
     }
 }

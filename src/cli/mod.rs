@@ -26,7 +26,7 @@ use reaper_platform::{Host as _, NativeHost, Scope};
 
 pub use exit::{CommandError, Exit};
 
-use crate::config::{ConfigError, Overrides, Policy, SYSTEM_FILE, Sources, paths};
+use crate::config::{ConfigError, Overrides, SYSTEM_FILE, Settings, Sources, paths};
 use crate::service::control::Command as Request;
 use args::{App, Command, Global};
 use out::Out;
@@ -121,12 +121,12 @@ impl Context {
         Ok(Self { host, env, sources, verbose: global.verbose })
     }
 
-    fn policy(&self, overrides: &Overrides, out: &Out) -> Result<Arc<Policy>, ConfigError> {
-        let policy = crate::config::load(&self.sources, overrides)?;
-        for warning in policy.warnings() {
+    fn settings(&self, overrides: &Overrides, out: &Out) -> Result<Settings, ConfigError> {
+        let settings = crate::config::load(&self.sources, overrides)?;
+        for warning in settings.warnings() {
             out.warn(warning);
         }
-        Ok(Arc::new(policy))
+        Ok(settings)
     }
 
     /// Whose processes: our own, or as root and on demand everybody's.

@@ -7,17 +7,19 @@ use anstyle::{AnsiColor, Style};
 use super::Context;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
-use crate::config::rules::{BROWSERS, DAEMON_ARGS, DAEMON_SCRIPTS, PROTECTED_IN_ANY};
-use crate::config::{Marker, Overrides, Policy, Profile, ProfileOrigin, Programs, profiles};
+use crate::config::{Overrides, profiles};
+use reaper_policy::policy::Policy;
+use reaper_policy::profile::{Marker, Profile, ProfileOrigin, Programs};
+use reaper_policy::protected::{BROWSERS, DAEMON_ARGS, DAEMON_SCRIPTS, PROTECTED_IN_ANY};
 
 pub fn run(context: &Context, out: &mut Out) -> Result<Exit, CommandError> {
-    let policy = context.policy(&Overrides::default(), out)?;
+    let policy = context.settings(&Overrides::default(), out)?.policy();
     let mut text = String::new();
     for built_in in profiles::all()? {
-        let on = policy.profiles().iter().any(|p| p.name == built_in.profile.name);
+        let on = policy.profiles.iter().any(|p| p.name == built_in.profile.name);
         describe(&mut text, &built_in.profile, on, &built_in.why, context.verbose);
     }
-    for profile in policy.profiles() {
+    for profile in &policy.profiles {
         if let ProfileOrigin::File(path) = &profile.origin {
             let why = format!("it stands in {}", path.display());
             describe(&mut text, profile, true, &why, context.verbose);
@@ -84,13 +86,13 @@ fn list<'a>(
 fn general(text: &mut String, policy: &Policy, verbose: bool) {
     let bold = Style::new().bold();
     let _ = writeln!(text, "{bold}For every profile{bold:#}: daemons that agents start on purpose are kept");
-    let args = policy.keep_args().iter().map(|k| {
+    let args = policy.keep_args.iter().map(|k| {
         let program = k.program.as_deref().map(|p| format!("{p} ")).unwrap_or_default();
         (format!("{program}{k}"), &k.evidence)
     });
     list(text, "arguments", args, verbose);
-    list(text, "variables", policy.keep_env().iter().map(|m: &Marker| (m.to_string(), &m.evidence)), verbose);
-    let protected: Vec<&str> = policy.protect().collect();
+    list(text, "variables", policy.keep_env.iter().map(|m: &Marker| (m.to_string(), &m.evidence)), verbose);
+    let protected: Vec<&str> = policy.protect.iter().map(String::as_str).collect();
     let _ = writeln!(text, "    protected  {}", protected.join(", "));
     let _ = writeln!(
         text,

@@ -7,18 +7,21 @@ use reaper_platform::Host as _;
 use super::Context;
 use super::args::Run;
 use super::exit::{CommandError, Exit};
-use crate::config::{self, Overrides, Policy};
+use crate::config;
+use crate::config::{Overrides, Settings};
 use crate::doctor;
-use crate::look::Ground;
-use crate::patience;
-use crate::service::logs::{self, Say};
-use crate::service::{self, Setup, lock};
-use crate::state::StateDir;
+use crate::service;
+use crate::service::logs;
+use crate::service::logs::Say;
+use crate::service::{Setup, lock};
+use reaper_engine::context::Ground;
+use reaper_engine::deadline;
+use reaper_engine::state_dir::StateDir;
 
 pub fn run(context: &Context, args: &Run) -> Result<Exit, CommandError> {
     // Its warnings are the log's, so that each line there is in the log's form.
-    let policy = Arc::new(config::load(&context.sources, &Overrides::default())?);
-    start_log(context, &policy)?;
+    let settings = Arc::new(config::load(&context.sources, &Overrides::default())?);
+    start_log(context, &settings)?;
     let scope = context.scope(args.all_users)?;
     let here = context.host.here();
     let (mut state, mut runtime, mut socket, mut held) = (None, None, None, None);
@@ -33,18 +36,18 @@ pub fn run(context: &Context, args: &Run) -> Result<Exit, CommandError> {
         state = Some(StateDir::create(&paths.state, here.uid)?);
         socket = Some(paths.socket());
     }
-    let ground = Ground::new(Arc::clone(&context.host), Arc::clone(&policy), scope);
+    let ground = Ground::new(Arc::clone(&context.host), settings.policy(), scope);
     let checks = doctor::quick(&ground, context.var("MANAGERPID"));
     let sources = context.sources.clone();
     let setup = Setup {
         host: Arc::clone(&context.host),
         scope,
-        policy,
+        settings,
         load: Box::new(move || config::load(&sources, &Overrides::default()).map(Arc::new)),
         state,
         runtime,
         is_paranoid: args.paranoid,
-        limit: patience::LIMIT,
+        limit: deadline::LIMIT,
         checks,
     };
     service::run(setup, socket)?;
@@ -53,14 +56,14 @@ pub fn run(context: &Context, args: &Run) -> Result<Exit, CommandError> {
 }
 
 /// `RUST_LOG` wins over `-v`, and both over the config.
-fn start_log(context: &Context, policy: &Policy) -> Result<(), CommandError> {
+fn start_log(context: &Context, settings: &Settings) -> Result<(), CommandError> {
     let say = match std::env::var("RUST_LOG") {
         Ok(levels) => Say::Fixed(levels),
         Err(_) if context.verbose => Say::Fixed("reaper=debug".to_owned()),
-        Err(_) => Say::Config(policy.outputs().log_level().filter()),
+        Err(_) => Say::Config(settings.outputs().log_level().filter()),
     };
     let journal_stream = std::env::var("JOURNAL_STREAM").ok();
-    let form = logs::form(policy.outputs().log_format(), journal_stream.as_deref());
+    let form = logs::form(settings.outputs().log_format(), journal_stream.as_deref());
     logs::start(form, &say).map_err(|e| {
         let hint = "RUST_LOG is a level such as `debug`, or `reaper=debug`";
         CommandError::new(Exit::Usage, format_args!("cannot understand RUST_LOG: {e}"), hint)

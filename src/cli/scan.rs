@@ -14,21 +14,26 @@ use super::out::Out;
 use super::{Context, ask, explain, live};
 use crate::config::Overrides;
 use crate::doctor::{Check, rights};
-use crate::look::{AS_THE_AGENTS, Ground, Judgement};
-use crate::patience;
-use crate::plan::Plan;
-use crate::report::history::History;
-use crate::report::types::{self, CensusReport, JudgementReport};
-use crate::report::{build, table, words};
-use crate::sightings::Sightings;
-use crate::state::{StateDir, StateError};
-use crate::sweep::{self, Survey};
-use crate::terminate::Ended;
-use crate::verdict::Verdict;
+use crate::report::types;
+use crate::report::types::{CensusReport, JudgementReport};
+use crate::report::{build, table};
+use reaper_engine::audit::History;
+use reaper_engine::context::Ground;
+use reaper_engine::deadline;
+use reaper_engine::format;
+use reaper_engine::sightings::Sightings;
+use reaper_engine::state_dir::{StateDir, StateError};
+use reaper_engine::sweep;
+use reaper_engine::sweep::Survey;
+use reaper_engine::terminate::outcome::Ended;
+use reaper_engine::visibility::AS_THE_AGENTS;
+use reaper_policy::judgement::Judgement;
+use reaper_policy::plan::Plan;
+use reaper_policy::verdict::Verdict;
 
 pub fn run(context: &Context, args: &Scan, out: &mut Out) -> Result<Exit, CommandError> {
     let overrides = Overrides { grace: args.grace, profiles: args.profile.clone() };
-    let policy = context.policy(&overrides, out)?;
+    let policy = context.settings(&overrides, out)?.policy();
     let scope = context.scope(args.all_users)?;
     let ground = Ground::new(Arc::clone(&context.host), policy, scope);
     if args.dry_run { look(context, args, &ground, out) } else { act(context, args, &ground, out) }
@@ -43,7 +48,7 @@ fn look(
 ) -> Result<Exit, CommandError> {
     let started = ground.host.clock();
     let sightings = sightings_for_reading(context, &started, out);
-    let survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
+    let survey = sweep::survey(ground, &sightings, args.all, deadline::LIMIT)?;
     let report = report(ground, &survey, &[], &started, args);
     print(&report, args, context.verbose, out)?;
     complain(&survey, ground, out);
@@ -76,7 +81,7 @@ fn act(
     if let Some(warning) = warning {
         out.warn(warning);
     }
-    let mut survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
+    let mut survey = sweep::survey(ground, &sightings, args.all, deadline::LIMIT)?;
     let (mut ended, mut trouble) = (Vec::new(), None);
     let listed: HashSet<ProcId> = survey.orphans().map(|j| j.id).collect();
     match remember(ground, &survey, &mut sightings, &state) {
@@ -108,7 +113,7 @@ fn act(
         let has_waited = ask::wait(ground, &survey, out);
         // Time has passed; where none has, that look will do: everybody is judged again before each signal.
         if has_waited || !args.yes {
-            survey = sweep::survey(ground, &sightings, args.all, patience::LIMIT)?;
+            survey = sweep::survey(ground, &sightings, args.all, deadline::LIMIT)?;
             // Only what was shown, and agreed to, is ended; whatever is new waits for the next run.
             survey.plan.targets.retain(|t| listed.contains(&t.root));
             for plan in [&mut survey.plan, &mut survey.later] {
@@ -127,7 +132,7 @@ fn act(
                 &sightings,
                 &mut history,
                 &mut line,
-                patience::LIMIT,
+                deadline::LIMIT,
             );
             sweep::still_left_alone(&*ground.host, &mut survey.plan.left_alone, &ended);
         }
@@ -199,7 +204,7 @@ fn report(
     types::Scan {
         schema: types::SCAN.to_owned(),
         dry_run: args.dry_run,
-        started_at: words::time(started.realtime),
+        started_at: format::time(started.realtime),
         duration_us: u64::try_from(clock.monotonic.saturating_sub(started.monotonic).as_micros())
             .unwrap_or(u64::MAX),
         census: CensusReport {
@@ -265,7 +270,7 @@ fn done(report: &types::Scan, verbose: bool) -> String {
     for action in &report.actions {
         if verbose || !matches!(action.outcome.as_str(), "exited" | "gone") {
             let signals = action.signals.join(", ");
-            let took = words::span(Duration::from_millis(action.took_ms));
+            let took = format::span(Duration::from_millis(action.took_ms));
             let why = action.why.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
             let after =
                 if signals.is_empty() { String::new() } else { format!(" after {signals} in {took}") };

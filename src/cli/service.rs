@@ -11,11 +11,15 @@ use super::Context;
 use super::args::{Print, Service};
 use super::exit::{CommandError, Exit};
 use super::out::Out;
-use crate::config::{self, Overrides};
+use crate::config;
+use crate::config::Overrides;
 use crate::doctor::linger;
-use crate::install::own::{self, Found};
-use crate::install::status::{self, Facts};
-use crate::install::{self, Manager, Present, Refusal, Wish, launchd, systemd};
+use crate::install;
+use crate::install::own;
+use crate::install::own::Found;
+use crate::install::status;
+use crate::install::status::Facts;
+use crate::install::{Manager, Present, Refusal, Wish, launchd, systemd};
 
 mod steps;
 

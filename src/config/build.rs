@@ -3,8 +3,8 @@
 use super::env;
 use super::error::{Complaint, ConfigError};
 use super::file::{KeepTable, MarkerTable, ProfileTable, ProgramTable, ProgramsValue, TextOr};
-use super::profile::{KeepArgs, Marker, Profile, ProfileOrigin, ProgramRule, Programs};
 use super::vet;
+use reaper_policy::profile::{KeepArgs, Marker, Profile, ProfileOrigin, ProgramRule, Programs};
 use std::ops::Range;
 use toml::Spanned;
 

@@ -104,8 +104,8 @@ impl Complaint {
     }
 }
 
-impl From<super::durations::DurationError> for Complaint {
-    fn from(error: super::durations::DurationError) -> Self {
+impl From<reaper_policy::duration::DurationError> for Complaint {
+    fn from(error: reaper_policy::duration::DurationError) -> Self {
         Self::new(error.to_string(), error.hint)
     }
 }

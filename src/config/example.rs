@@ -50,11 +50,13 @@ fn own_profile() -> String {
 mod tests {
     use super::{own_profile, render};
     use crate::config::layers::{FileLayer, Layers, Overrides};
-    use crate::config::policy::{Origin, Policy};
-    use crate::config::{resolve::resolve, show};
+    use crate::config::policy::Origin;
+    use crate::config::policy::Settings;
+    use crate::config::resolve::resolve;
+    use crate::config::show;
     use std::path::Path;
 
-    fn policy(text: Option<String>) -> Policy {
+    fn policy(text: Option<String>) -> Settings {
         let files = text.map(|text| FileLayer::parse(Path::new("c"), text).unwrap()).into_iter().collect();
         let layers = Layers { files, ..Layers::default() };
         resolve(&layers, &Overrides::default()).unwrap()
@@ -116,7 +118,7 @@ mod tests {
         let body: Vec<_> =
             text.into_iter().filter(|line| line.starts_with('[') || line.contains(" = ")).collect();
         let policy = policy(Some(body.join("\n")));
-        let profile = policy.profiles().last().unwrap();
+        let profile = policy.profiles.last().unwrap();
         assert_eq!((profile.name.as_str(), profile.keep_args.len()), ("mine", 3));
     }
 
@@ -140,10 +142,11 @@ mod tests {
         let shown = show::render(&first);
         assert!(shown.contains("# c\n") && shown.contains("# default\n"), "{shown}");
         let again = policy(Some(shown));
-        assert_eq!(again.profiles(), first.profiles());
-        assert_eq!(again.grace(), first.grace());
-        assert!(again.protect().eq(first.protect()));
-        let told = |policy: &Policy| {
+        assert_eq!(again.profiles, first.profiles);
+        assert_eq!(again.grace.value, first.grace.value);
+        let names = |settings: &Settings| settings.policy().protect.clone();
+        assert_eq!(names(&again), names(&first));
+        let told = |policy: &Settings| {
             let o = policy.outputs();
             (o.log_level().clone(), o.log_format(), o.notify(), o.textfile().map(Path::to_owned), o.listen())
         };

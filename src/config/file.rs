@@ -3,10 +3,10 @@
 //! A mirror and nothing more. Values keep the place where they stand, so that whatever is found wrong with them
 //! later can still be pointed at.
 
-use super::durations;
 use super::error::Complaint;
 use super::outputs::LogFormat;
-use super::policy::Reach;
+use reaper_policy::duration;
+use reaper_policy::policy::Reach;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -24,7 +24,7 @@ pub(super) struct FileConfig {
     pub(super) grace: Option<Spanned<DurationText>>,
     pub(super) term_timeout: Option<Spanned<DurationText>>,
     pub(super) kill_timeout: Option<Spanned<DurationText>>,
-    pub(super) reach: Option<Reach>,
+    pub(super) reach: Option<ReachText>,
     pub(super) max_targets: Option<Spanned<i64>>,
     pub(super) keep_listeners: Option<bool>,
     pub(super) r#use: Option<Vec<Spanned<String>>>,
@@ -191,6 +191,23 @@ impl<'de> Deserialize<'de> for ProgramsValue {
     }
 }
 
+/// `"process"` or `"tree"`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum ReachText {
+    Process,
+    Tree,
+}
+
+impl From<ReachText> for Reach {
+    fn from(text: ReachText) -> Self {
+        match text {
+            ReachText::Process => Self::Process,
+            ReachText::Tree => Self::Tree,
+        }
+    }
+}
+
 /// A duration with its unit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DurationText(pub(super) Duration);
@@ -204,7 +221,7 @@ impl<'de> Deserialize<'de> for DurationText {
                 f.write_str("a duration such as \"30s\"")
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                durations::parse(text).map(DurationText).map_err(|error| custom(&error.into()))
+                duration::parse(text).map(DurationText).map_err(|error| custom(&error.into()))
             }
             fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
                 Err(custom(&bare(number < 0, &number)))
@@ -221,8 +238,7 @@ impl<'de> Deserialize<'de> for DurationText {
 }
 
 fn bare(negative: bool, number: &dyn fmt::Display) -> Complaint {
-    if negative { durations::DurationError::negative() } else { durations::DurationError::bare(number) }
-        .into()
+    if negative { duration::DurationError::negative() } else { duration::DurationError::bare(number) }.into()
 }
 
 /// Separates a complaint from its hint on the way through the parser's own error type.

@@ -1,41 +1,40 @@
 //! Settings: what the user asked for, where each value came from, and what is refused.
 //!
 //! Read top to bottom: [`load`] gathers the layers (`layers.rs`), `resolve.rs` merges and checks them into a
-//! [`Policy`], which nothing changes afterwards. Nothing here reads the real environment: everything the outside
+//! [`Settings`], which nothing changes afterwards. Nothing here reads the real environment: everything the outside
 //! world has a say in arrives in [`Sources`].
 
 use std::time::Duration;
 
+use reaper_policy::policy::Reach;
+
 mod build;
-pub mod durations;
 pub mod env;
 pub mod error;
 pub mod example;
 mod file;
+mod generic;
 mod guard;
 mod layers;
 pub mod outputs;
 pub mod paths;
 pub mod policy;
-pub mod profile;
 pub mod profiles;
 pub mod reference;
 mod resolve;
-pub mod rules;
 pub mod show;
 mod vet;
 
 pub use error::{ConfigError, Warning};
 pub use layers::{Overrides, SYSTEM as SYSTEM_FILE, Sources};
 pub use outputs::{LogFormat, LogLevel, Outputs};
-pub use policy::{Origin, Policy, Reach, Setting};
-pub use profile::{KeepArgs, Marker, Profile, ProfileOrigin, ProgramRule, Programs};
+pub use policy::{Origin, Setting, Settings};
 
 /// Reads every layer and resolves them into one policy.
 ///
 /// # Errors
 /// Whatever cannot be read, trusted or understood is an error: settings are never guessed.
-pub fn load(sources: &Sources, overrides: &Overrides) -> Result<Policy, ConfigError> {
+pub fn load(sources: &Sources, overrides: &Overrides) -> Result<Settings, ConfigError> {
     resolve::resolve(&layers::read(sources)?, overrides)
 }
 
@@ -45,7 +44,7 @@ pub fn load(sources: &Sources, overrides: &Overrides) -> Result<Policy, ConfigEr
 ///
 /// # Errors
 /// When the built-in profiles are broken: a bug.
-pub fn for_self_test(adopters: &[String]) -> Result<Policy, ConfigError> {
+pub fn for_self_test(adopters: &[String]) -> Result<Settings, ConfigError> {
     let overrides = Overrides { grace: Some(SELF_TEST_GRACE), profiles: vec!["own".to_owned()] };
     let mut policy = resolve::resolve(&layers::Layers::default(), &overrides)?;
     policy.adopters.value = adopters.to_vec();

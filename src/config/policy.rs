@@ -1,17 +1,18 @@
-//! The settings in force: merged, checked, and never changed afterwards.
+//! The settings in force, each with where it came from: merged, checked, and never changed afterwards.
 //!
-//! A [`Policy`] is made by [`super::load`] only, so whoever holds one knows that every rule in it holds.
+//! [`Settings`] are made by [`super::load`] only, so whoever holds them knows that every rule in them holds.
 
-use super::error::Warning;
-use super::outputs::Outputs;
-use super::profile::{KeepArgs, Marker, Profile, ProgramRule};
-use super::rules;
-use crate::program::{self, Identity, Match, Names};
-use serde::Deserialize;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use reaper_policy::policy::{Policy, Reach};
+use reaper_policy::profile::{KeepArgs, Marker, Profile, ProgramRule};
+
+use super::error::Warning;
+use super::outputs::Outputs;
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,28 +46,9 @@ pub struct Setting<T> {
     pub origin: Origin,
 }
 
-/// How far a verdict about one process reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reach {
-    /// The process and its wrappers.
-    Process,
-    /// Its descendants and group members too, each judged by itself.
-    Tree,
-}
-
-impl fmt::Display for Reach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Process => "process",
-            Self::Tree => "tree",
-        })
-    }
-}
-
 /// The settings in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
+pub struct Settings {
     pub(super) interval: Setting<Duration>,
     pub(super) grace: Setting<Duration>,
     pub(super) term_timeout: Setting<Duration>,
@@ -80,7 +62,6 @@ pub struct Policy {
     pub(super) adopters: Setting<Vec<String>>,
     pub(super) wrappers: Setting<Vec<String>>,
     pub(super) outputs: Outputs,
-    /// Agents and adapters by name, also those of profiles that are not in force.
     pub(super) agents: Vec<ProgramRule>,
     pub(super) keep_args: Vec<KeepArgs>,
     pub(super) keep_env: Vec<Marker>,
@@ -88,162 +69,32 @@ pub struct Policy {
     pub(super) warnings: Vec<Warning>,
 }
 
-/// Whether a process is a browser that shows nothing to anybody, or whose profile is made anew each time.
-#[must_use]
-pub fn is_throw_away_browser(identity: &Identity<'_>, argv: &[Vec<u8>]) -> bool {
-    let names = Names::of(identity);
-    if program::find(&names, rules::HEADLESS_PROGRAMS).is_some() {
-        return true;
-    }
-    if program::find(&names, rules::BROWSERS).is_none() {
-        return false;
-    }
-    let args = argv.get(1..).unwrap_or_default();
-    let is_headless = |arg: &Vec<u8>| rules::HEADLESS.iter().any(|option| option_of(arg, option).is_some());
-    args.iter().any(is_headless) || profile_folders(args).any(is_thrown_away)
-}
-
-/// What stands behind `=` in an argument that is this option; empty where it stands alone.
-fn option_of<'a>(arg: &'a [u8], option: &str) -> Option<&'a [u8]> {
-    let rest = arg.strip_prefix(option.as_bytes())?;
-    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"=") }
-}
-
-/// The folders that a browser is told to keep its profile in. Other arguments are pages, whatever they look like.
-fn profile_folders(args: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
-    args.iter().enumerate().filter_map(|(at, arg)| {
-        let value = rules::PROFILE_OPTIONS.iter().find_map(|option| option_of(arg, option))?;
-        if value.is_empty() { args.get(at + 1).map(Vec::as_slice) } else { Some(value) }
-    })
-}
-
-fn is_thrown_away(folder: &[u8]) -> bool {
-    let folder = folder.strip_suffix(b"/").unwrap_or(folder);
-    let name = folder.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-    rules::THROW_AWAY_PROFILES.iter().any(|beginning| name.starts_with(beginning.as_bytes()))
-}
-
-impl Policy {
-    /// Time between two sweeps of the service.
+impl Settings {
+    /// What of them has a say in a decision.
     #[must_use]
-    pub const fn interval(&self) -> Duration {
-        self.interval.value
-    }
-
-    /// How long a process must have been seen orphaned.
-    #[must_use]
-    pub const fn grace(&self) -> Duration {
-        self.grace.value
-    }
-
-    /// Time from SIGTERM to SIGKILL.
-    #[must_use]
-    pub const fn term_timeout(&self) -> Duration {
-        self.term_timeout.value
-    }
-
-    /// Time to wait for the end after SIGKILL.
-    #[must_use]
-    pub const fn kill_timeout(&self) -> Duration {
-        self.kill_timeout.value
-    }
-
-    /// How far a verdict reaches.
-    #[must_use]
-    pub const fn reach(&self) -> Reach {
-        self.reach.value
-    }
-
-    /// Most processes ended in one sweep.
-    #[must_use]
-    pub const fn max_targets(&self) -> NonZeroUsize {
-        self.max_targets.value
-    }
-
-    /// Whether helpers that accept connections are kept, for a profile that does not say so itself.
-    #[must_use]
-    pub const fn keep_listeners(&self) -> bool {
-        self.keep_listeners.value
-    }
-
-    /// The profiles in force, in the order they are asked.
-    #[must_use]
-    pub fn profiles(&self) -> &[Profile] {
-        &self.profiles
-    }
-
-    /// Programs that are never touched: the built-in ones, then the user's.
-    pub fn protect(&self) -> impl Iterator<Item = &str> + Clone {
-        self.protect.iter().map(|entry| entry.value.as_str())
-    }
-
-    /// The protected program a process is, if it is one.
-    #[must_use]
-    pub fn protected<'a>(&self, identity: &Identity<'a>) -> Option<Match<'_, 'a>> {
-        program::find_protected(identity, self.protect())
-    }
-
-    /// The program that is protected under a profile for any program, if a process is one. Never an agent, nor an MCP
-    /// server that is named after what it speaks to (`postgres-mcp`), nor a browser that no person can be looking at.
-    #[must_use]
-    pub fn protected_in_any<'a>(
-        &self,
-        identity: &Identity<'a>,
-        argv: &[Vec<u8>],
-    ) -> Option<Match<'static, 'a>> {
-        let named = |rules: &'static [(&str, &str)]| rules.iter().map(|(name, _)| *name);
-        let found = program::find_protected(identity, named(rules::PROTECTED_IN_ANY))
-            .or_else(|| program::find_protected(identity, rules::BROWSERS))?;
-        let names = Names::of(identity);
-        let is_ended_for_its_own_sake = self.is_agent(&names, argv)
-            || names.iter().any(|name| program::has_word_mcp(name.bytes))
-            || is_throw_away_browser(identity, argv);
-        (!is_ended_for_its_own_sake).then_some(found)
-    }
-
-    /// Whether a process is a program that a profile means to end for its own sake: an agent, its adapter or its
-    /// harness, not one of their helpers.
-    #[must_use]
-    pub fn is_agent(&self, names: &Names<'_>, argv: &[Vec<u8>]) -> bool {
-        let named = self.agents.iter().chain(self.profiles.iter().flat_map(|p| p.programs.rules()));
-        let mut agents = named.filter(|rule| !rule.is_helper && rule.accepts_args(argv));
-        agents.any(|rule| program::find(names, [rule.name.as_str()]).is_some())
-    }
-
-    /// Whether a process only starts another program and waits for it.
-    #[must_use]
-    pub fn is_wrapper(&self, identity: &Identity<'_>) -> bool {
-        program::find_word(identity, self.wrappers().iter().map(String::as_str)).is_some()
-    }
-
-    /// Subreaper programs named by the user.
-    #[must_use]
-    pub fn adopters(&self) -> &[String] {
-        &self.adopters.value
-    }
-
-    /// Programs that only start another and wait for it.
-    #[must_use]
-    pub fn wrappers(&self) -> &[String] {
-        &self.wrappers.value
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::new(Policy {
+            interval: self.interval.value,
+            grace: self.grace.value,
+            term_timeout: self.term_timeout.value,
+            kill_timeout: self.kill_timeout.value,
+            reach: self.reach.value,
+            max_targets: self.max_targets.value,
+            keep_listeners: self.keep_listeners.value,
+            profiles: self.profiles.clone(),
+            protect: self.protect.iter().map(|entry| entry.value.clone()).collect(),
+            adopters: self.adopters.value.clone(),
+            wrappers: self.wrappers.value.clone(),
+            agents: self.agents.clone(),
+            keep_args: self.keep_args.clone(),
+            keep_env: self.keep_env.clone(),
+        })
     }
 
     /// What the service tells, and where.
     #[must_use]
     pub const fn outputs(&self) -> &Outputs {
         &self.outputs
-    }
-
-    /// Arguments by which agents mark daemons they started on purpose; they hold for every profile.
-    #[must_use]
-    pub fn keep_args(&self) -> &[KeepArgs] {
-        &self.keep_args
-    }
-
-    /// Variables by which agents mark daemons they started on purpose; they hold for every profile.
-    #[must_use]
-    pub fn keep_env(&self) -> &[Marker] {
-        &self.keep_env
     }
 
     /// The files that were read, weakest first.

@@ -1,12 +1,12 @@
 //! What every key of the config means, once: the example file and the man page are both written from this.
 
-use super::durations::format as duration;
 use super::env;
 use super::error::ConfigError;
 use super::layers::{Layers, Overrides};
 use super::profiles;
 use super::resolve::resolve;
 use super::show::{list, quoted};
+use reaper_policy::duration::format as duration;
 
 /// One key outside profiles.
 #[derive(Debug)]
@@ -102,43 +102,43 @@ pub fn keys() -> Result<Vec<Key>, ConfigError> {
         key(
             "interval",
             env::INTERVAL,
-            quoted(&duration(policy.interval())),
+            quoted(&duration(policy.interval.value)),
             "Time between two sweeps of the service.",
         ),
         key(
             "grace",
             env::GRACE,
-            quoted(&duration(policy.grace())),
+            quoted(&duration(policy.grace.value)),
             "How long a process must have been seen orphaned before it is asked to end.",
         ),
         key(
             "term-timeout",
             env::TERM_TIMEOUT,
-            quoted(&duration(policy.term_timeout())),
+            quoted(&duration(policy.term_timeout.value)),
             "Time from SIGTERM to SIGKILL. Agents need it to stop their own workers.",
         ),
         key(
             "kill-timeout",
             env::KILL_TIMEOUT,
-            quoted(&duration(policy.kill_timeout())),
+            quoted(&duration(policy.kill_timeout.value)),
             "Time to wait for the end after SIGKILL.",
         ),
         key(
             "reach",
             env::REACH,
-            quoted(&policy.reach().to_string()),
+            quoted(&policy.reach.value.to_string()),
             "\"tree\": descendants and group members too, each judged by itself; \"process\": only the orphan and its wrappers.",
         ),
         key(
             "max-targets",
             env::MAX_TARGETS,
-            policy.max_targets().to_string(),
+            policy.max_targets.value.to_string(),
             "Most processes ended in one sweep; the rest waits for the next.",
         ),
         key(
             "keep-listeners",
             env::KEEP_LISTENERS,
-            policy.keep_listeners().to_string(),
+            policy.keep_listeners.value.to_string(),
             "Whether a helper (a server, a script, a wrapper; never an agent) is kept while it accepts connections: on a TCP port,\nor on a socket that others can know.",
         ),
         key("use", env::USE, list(profiles::DEFAULT), &known),
@@ -151,13 +151,13 @@ pub fn keys() -> Result<Vec<Key>, ConfigError> {
         key(
             "adopters",
             env::ADOPTERS,
-            list(policy.adopters()),
+            list(&policy.adopters.value),
             "Subreapers that adopt orphans, besides init and the user's service manager: \"conmon\", \"my-supervisor\". Exact\nnames. They also start programs, so an orphan below one is ended only if its parent's death is proven: by its session,\nby REAPER_OWNER, or because the service saw it.",
         ),
         key(
             "wrappers",
             env::WRAPPERS,
-            list(policy.wrappers()),
+            list(&policy.wrappers.value),
             "Programs that only start another and wait for it, by their exact names. They end together with what they started;\none that runs several marked programs at once is their host and no wrapper.",
         ),
         key(

@@ -5,10 +5,12 @@ use super::error::{Complaint, ConfigError, Warning};
 use super::file::DurationText;
 use super::layers::{FileLayer, Layers, Overrides};
 use super::outputs::Outputs;
-use super::policy::{Origin, Policy, Reach, Setting};
-use super::profile::{Profile, ProfileOrigin, Programs};
-use super::{build, durations, profiles, rules, vet};
-use crate::program;
+use super::policy::{Origin, Setting, Settings};
+use super::{build, profiles, vet};
+use reaper_policy::policy::Reach;
+use reaper_policy::profile::{Profile, ProfileOrigin, Programs};
+use reaper_policy::program;
+use reaper_policy::{duration, protected as rules};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 use toml::Spanned;
@@ -27,9 +29,9 @@ fn owned(names: &[&str]) -> Vec<String> {
 }
 
 /// The policy of no file, no variable and no flag; its profiles are not chosen yet.
-fn defaults() -> Result<Policy, ConfigError> {
+fn defaults() -> Result<Settings, ConfigError> {
     let keep = profiles::keep()?;
-    Ok(Policy {
+    Ok(Settings {
         interval: default(Duration::from_secs(30)),
         grace: default(Duration::from_secs(30)),
         term_timeout: default(Duration::from_secs(10)),
@@ -52,7 +54,7 @@ fn defaults() -> Result<Policy, ConfigError> {
 }
 
 /// Merges the layers and checks the result.
-pub(super) fn resolve(layers: &Layers, overrides: &Overrides) -> Result<Policy, ConfigError> {
+pub(super) fn resolve(layers: &Layers, overrides: &Overrides) -> Result<Settings, ConfigError> {
     let mut policy = defaults()?;
     for file in &layers.files {
         apply_file(&mut policy, file)?;
@@ -68,7 +70,7 @@ pub(super) fn resolve(layers: &Layers, overrides: &Overrides) -> Result<Policy, 
     Ok(policy)
 }
 
-fn apply_file(policy: &mut Policy, file: &FileLayer) -> Result<(), ConfigError> {
+fn apply_file(policy: &mut Settings, file: &FileLayer) -> Result<(), ConfigError> {
     let config = &file.config;
     let origin = || Origin::File(file.path.clone());
     let duration = |key, slot: &mut Setting<Duration>, value: Option<&Spanned<DurationText>>| {
@@ -83,7 +85,7 @@ fn apply_file(policy: &mut Policy, file: &FileLayer) -> Result<(), ConfigError> 
     duration("term-timeout", &mut policy.term_timeout, config.term_timeout.as_ref())?;
     duration("kill-timeout", &mut policy.kill_timeout, config.kill_timeout.as_ref())?;
     if let Some(value) = config.reach {
-        policy.reach = Setting { value, origin: origin() };
+        policy.reach = Setting { value: value.into(), origin: origin() };
     }
     if let Some(count) = &config.max_targets {
         let value =
@@ -120,7 +122,7 @@ fn apply_file(policy: &mut Policy, file: &FileLayer) -> Result<(), ConfigError> 
 type Check = fn(&str) -> Result<(), Complaint>;
 
 /// Protections are a union: no layer can take one away.
-fn protect(policy: &mut Policy, names: Vec<String>, origin: &Origin) {
+fn protect(policy: &mut Settings, names: Vec<String>, origin: &Origin) {
     for name in names {
         if !policy.protect.iter().any(|entry| entry.value == name) {
             policy.protect.push(Setting { value: name, origin: origin.clone() });
@@ -128,7 +130,7 @@ fn protect(policy: &mut Policy, names: Vec<String>, origin: &Origin) {
     }
 }
 
-fn apply_env(policy: &mut Policy, layers: &Layers) -> Result<(), ConfigError> {
+fn apply_env(policy: &mut Settings, layers: &Layers) -> Result<(), ConfigError> {
     let env = &layers.env;
     let about = |variable: &'static str| move |complaint: Complaint| complaint.about(variable);
     for (variable, key, slot) in [
@@ -138,7 +140,7 @@ fn apply_env(policy: &mut Policy, layers: &Layers) -> Result<(), ConfigError> {
         (env::KILL_TIMEOUT, "kill-timeout", &mut policy.kill_timeout),
     ] {
         if let Some(text) = env.get(variable) {
-            let value = durations::parse(text).map_err(|error| Complaint::from(error).about(variable))?;
+            let value = duration::parse(text).map_err(|error| Complaint::from(error).about(variable))?;
             let value = vet::duration(key, value).map_err(about(variable))?;
             *slot = Setting { value, origin: Origin::Env(variable) };
         }
@@ -189,7 +191,7 @@ fn apply_env(policy: &mut Policy, layers: &Layers) -> Result<(), ConfigError> {
 }
 
 /// The users' own profiles, a later file's replacing an earlier one of the same name.
-fn file_profiles(policy: &Policy, layers: &Layers) -> Result<Vec<Profile>, ConfigError> {
+fn file_profiles(policy: &Settings, layers: &Layers) -> Result<Vec<Profile>, ConfigError> {
     let mut all: Vec<Profile> = Vec::new();
     for file in &layers.files {
         let origin = ProfileOrigin::File(file.path.clone());
@@ -227,7 +229,7 @@ fn file_profiles(policy: &Policy, layers: &Layers) -> Result<Vec<Profile>, Confi
 
 /// Chooses the profiles in force: those of `use` and every one of the files, or only those of `--profile`.
 fn select(
-    policy: &mut Policy,
+    policy: &mut Settings,
     own: Vec<Profile>,
     layers: &Layers,
     overrides: &Overrides,
@@ -271,9 +273,9 @@ fn select(
     Ok(chosen)
 }
 
-fn warn(policy: &mut Policy) {
+fn warn(policy: &mut Settings) {
     let mut warnings = Vec::new();
-    if policy.grace().is_zero() {
+    if policy.grace.value.is_zero() {
         warnings.push(Warning::new(
             format!(
                 "`grace` is 0s (from {}): an agent is ended the moment it is seen orphaned",
@@ -282,8 +284,8 @@ fn warn(policy: &mut Policy) {
             "a few seconds let launchers restart and pick their agents up again",
         ));
     }
-    if policy.term_timeout() < Duration::from_secs(1) {
-        let given = durations::format(policy.term_timeout());
+    if policy.term_timeout.value < Duration::from_secs(1) {
+        let given = duration::format(policy.term_timeout.value);
         warnings.push(Warning::new(
             format!(
                 "`term-timeout` is {given} (from {}): agents cannot stop their own workers",
@@ -297,8 +299,13 @@ fn warn(policy: &mut Policy) {
     }
     for profile in &policy.profiles {
         let Programs::Named(rules) = &profile.programs else { continue };
-        let protected =
-            |name: &str| policy.protect().find(|entry| program::names_widely(entry, name.as_bytes()));
+        let protected = |name: &str| {
+            policy
+                .protect
+                .iter()
+                .map(|entry| entry.value.as_str())
+                .find(|entry| program::names_widely(entry, name.as_bytes()))
+        };
         for (rule, entry) in rules.iter().filter_map(|rule| Some((rule, protected(&rule.name)?))) {
             if profile.origin != ProfileOrigin::BuiltIn {
                 warnings.push(Warning::new(
@@ -311,7 +318,7 @@ fn warn(policy: &mut Policy) {
             }
         }
         for rule in
-            rules.iter().filter(|rule| rule.with_arg.is_none() && policy.wrappers().contains(&rule.name))
+            rules.iter().filter(|rule| rule.with_arg.is_none() && policy.wrappers.value.contains(&rule.name))
         {
             warnings.push(Warning::new(
                 format!("`{}` is a wrapper, and a program of profile `{}`", rule.name, profile.name),

@@ -2,14 +2,14 @@
 //!
 //! What is shown can be used: saved to a file and loaded, it gives the same settings.
 
-use super::durations::format as duration;
-use super::policy::{Origin, Policy, Setting};
-use super::profile::{KeepArgs, Marker, Profile, ProfileOrigin, Programs};
+use super::policy::{Origin, Setting, Settings};
+use reaper_policy::duration::format as duration;
+use reaper_policy::profile::{KeepArgs, Marker, Profile, ProfileOrigin, Programs};
 use std::fmt::Write as _;
 
 /// Renders a policy as TOML with the origin of each value.
 #[must_use]
-pub fn render(policy: &Policy) -> String {
+pub fn render(policy: &Settings) -> String {
     let mut out = String::new();
     if policy.files().is_empty() {
         line(&mut out, "# no config file was found");
@@ -49,7 +49,7 @@ pub fn render(policy: &Policy) -> String {
     entry("textfile", textfile.unwrap_or_default(), &outputs.textfile.origin);
     let listen = outputs.listen().map(|address| address.to_string());
     entry("listen", listen.unwrap_or_default(), &outputs.listen.origin);
-    for profile in policy.profiles() {
+    for profile in &policy.profiles {
         if let ProfileOrigin::File(path) = &profile.origin {
             line(&mut out, &format!("\n# {}", path.to_string_lossy().escape_debug()));
             render_profile(&mut out, profile);

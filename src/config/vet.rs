@@ -5,9 +5,10 @@
 
 use super::env;
 use super::error::Complaint;
-use super::profile::Marker;
-use super::rules::{COMMON_NAMES, GENERIC_BEGINNINGS, GENERIC_VARIABLES, LAUNCHERS, PROTECTED, SHELLS};
-use crate::program;
+use super::generic::{COMMON_NAMES, GENERIC_BEGINNINGS, GENERIC_VARIABLES, LAUNCHERS, SHELLS};
+use reaper_policy::profile::Marker;
+use reaper_policy::program;
+use reaper_policy::protected::PROTECTED;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -31,7 +32,7 @@ pub(super) fn duration(key: &str, value: Duration) -> Result<Duration, Complaint
         "kill-timeout" => (SHORTEST_TIMEOUT..=HOUR, "5s"),
         _ => (Duration::ZERO..=DAY * 365, "30s"),
     };
-    let format = super::durations::format;
+    let format = reaper_policy::duration::format;
     let hint = || format!("the default is \"{default}\"");
     if value < *range.start() {
         Err(Complaint::new(format!("`{key}` must be at least {}", format(*range.start())), hint()))

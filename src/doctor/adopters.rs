@@ -3,9 +3,10 @@
 use reaper_platform::{Host, HostError, Pid, Scope};
 
 use super::Check;
-use crate::census;
-use crate::gates::orphan::{Kind, NAMED};
-use crate::look::{Ground, Looker};
+use reaper_engine::context::Ground;
+use reaper_engine::discover;
+use reaper_engine::inspect::Looker;
+use reaper_policy::gates::orphan::{Kind, NAMED};
 
 const NAME: &str = "adopters";
 
@@ -38,7 +39,7 @@ pub fn look<H: Host>(ground: &Ground<H>) -> Facts {
         Scope::User(uid) => Some(uid),
         Scope::Everyone => None,
     };
-    let census = census::take(&ground.host, &ground.policy, ground.us.scope);
+    let census = discover::take(&ground.host, &ground.policy, ground.us.scope);
     let others = census.map(|census| {
         let others = census.adopters.into_iter().filter(|pid| *pid != Pid::INIT);
         others
@@ -48,7 +49,7 @@ pub fn look<H: Host>(ground: &Ground<H>) -> Facts {
             })
             .collect()
     });
-    Facts { init: looker.adopter(Pid::INIT, uid), others, named: ground.policy.adopters().to_vec() }
+    Facts { init: looker.adopter(Pid::INIT, uid), others, named: ground.policy.adopters.to_vec() }
 }
 
 /// Checks them.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reaper_platform::{Clock, Here, StartTime};
 
 use super::Check;
-use crate::report::words;
+use reaper_engine::format;
 
 const NAME: &str = "clock";
 /// 2024-01-01: before it, the machine has not been told the time of day.
@@ -51,15 +51,15 @@ pub fn check(facts: &Facts<'_>) -> Check {
     if after.realtime < PLAUSIBLE {
         return Check::warn(
             NAME,
-            format!("the time of day is {}", words::time(after.realtime)),
+            format!("the time of day is {}", format::time(after.realtime)),
             "set the clock; only the times in reports and in the history depend on it",
         );
     }
     let slept = after.boottime.saturating_sub(after.monotonic);
-    let asleep = if slept > SLACK { format!(", asleep for {}", words::span(slept)) } else { String::new() };
+    let asleep = if slept > SLACK { format!(", asleep for {}", format::span(slept)) } else { String::new() };
     Check::ok(
         NAME,
-        format!("{} since boot{asleep}, {}", words::span(after.boottime), words::time(after.realtime)),
+        format!("{} since boot{asleep}, {}", format::span(after.boottime), format::time(after.realtime)),
     )
 }
 

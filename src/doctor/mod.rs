@@ -23,7 +23,7 @@ use std::ffi::OsStr;
 
 use reaper_platform::{Host as _, NativeHost, Pid, Scope};
 
-use crate::look::Ground;
+use reaper_engine::context::Ground;
 
 /// How a check came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,7 +99,7 @@ pub fn quick(ground: &Ground<NativeHost>, manager: Option<&OsStr>) -> Vec<Check>
     checks.push(sandbox::check(&sandbox::look(host, &machine, manager, found.manager())));
     checks.extend(rights::check(machine.capabilities, here.uid, ground.us.scope == Scope::Everyone));
     checks.push(adopters::check(&found));
-    checks.push(limits::check(machine.open_files, host.pin_limit(), ground.policy.max_targets().get()));
+    checks.push(limits::check(machine.open_files, host.pin_limit(), ground.policy.max_targets.get()));
     let own_start = host.glance(here.pid).ok().map(|stat| stat.start);
     let after = host.clock();
     checks.push(clock::check(&clock::Facts { before, after, own_start, here }));

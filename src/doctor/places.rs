@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use reaper_platform::{NativeHost, Room, Uid, Why};
 
 use super::Check;
-use crate::report::escape::escape;
-use crate::report::words;
-use crate::state::{StateDir, StateError};
+use reaper_engine::format;
+use reaper_engine::state_dir::{StateDir, StateError};
+use reaper_policy::escape::escape;
 
 /// Below this the next accounts may fail: a signal is called off then.
 const LITTLE: u64 = 16 << 20;
@@ -51,7 +51,7 @@ pub fn check(name: &'static str, facts: &Facts) -> Check {
             return Check::ok(name, format!("`{path}` can be written; its room cannot be told: {why}"));
         }
     };
-    let free = words::bytes(room.bytes);
+    let free = format::bytes(room.bytes);
     let few = room.files.filter(|files| *files < FEW_FILES);
     if room.bytes < LITTLE || few.is_some() {
         let files = few.map(|n| format!(" and {n} files")).unwrap_or_default();

@@ -19,17 +19,20 @@ use reaper_platform::{Host, Pid, Pinned as _, ProcId, Scope, Why};
 
 use super::stand_in::Launched;
 use super::{Check, Level};
-use crate::config::{self, ConfigError};
-use crate::gates::How;
-use crate::look::{Ground, Looker};
-use crate::plan::Target;
-use crate::report::history::{History, SELF_TEST};
-use crate::report::words;
-use crate::sightings::{Sightings, is_newborn};
-use crate::state::{ActLock, StateDir, StateError};
-use crate::sweep;
-use crate::terminate::{Ended, Terminator};
-use crate::verdict::{Answer, Finding, Verdict};
+use crate::config;
+use crate::config::ConfigError;
+use reaper_engine::audit::{History, SELF_TEST};
+use reaper_engine::context::Ground;
+use reaper_engine::format;
+use reaper_engine::inspect::Looker;
+use reaper_engine::sightings::{Sightings, is_newborn};
+use reaper_engine::state_dir::{ActLock, StateDir, StateError};
+use reaper_engine::sweep;
+use reaper_engine::terminate::Terminator;
+use reaper_engine::terminate::outcome::Ended;
+use reaper_policy::case::How;
+use reaper_policy::plan::Target;
+use reaper_policy::verdict::{Answer, Finding, Verdict};
 use stop::{Stop, conclude, lost, unexpected};
 
 const NAME: &str = "self-test";
@@ -69,7 +72,7 @@ pub struct SelfTest {
 /// # Errors
 /// Never, unless the built-in profiles are broken.
 pub fn ground<H: Host>(host: Arc<H>, scope: Scope, adopters: &[String]) -> Result<Ground<H>, ConfigError> {
-    Ok(Ground::new(host, Arc::new(config::for_self_test(adopters)?), scope))
+    Ok(Ground::new(host, config::for_self_test(adopters)?.policy(), scope))
 }
 
 /// Tests. `program` is this program's file, `state` where accounts go, `limit` how long one process may take to be
@@ -86,7 +89,7 @@ pub fn run<H: Host>(ground: &Ground<H>, program: &Path, state: &Path, limit: Dur
             Check { name: NAME, level: stop.level, what, hint: Some(stop.hint) }
         }
     };
-    let took = words::fine(begun.elapsed());
+    let took = format::fine(begun.elapsed());
     let check = match check.level {
         Level::Ok => Check { what: format!("{}, {took} in all", check.what), ..check },
         _ => check,
@@ -184,7 +187,7 @@ impl<H: Host> Test<'_, H> {
             format!(
                 "by {}, among {}",
                 survey.census.method.name(),
-                words::count(survey.census.examined, "process")
+                format::count(survey.census.examined, "process")
             ),
         );
         self.findings.clone_from(&judgement.findings);
@@ -208,14 +211,14 @@ impl<H: Host> Test<'_, H> {
             let hint = "see the check `sandbox`";
             return Stop::fail("the stand-in was not found: not one environment can be read", hint);
         }
-        let looked = words::count(survey.census.examined, "process");
+        let looked = format::count(survey.census.examined, "process");
         let what = format!("the stand-in was not found among {looked}, {} unreadable", survey.unreadable);
         Stop::fail(what, "run the test again; if it fails again, please report it")
     }
 
     /// Waits out the grace, and asks every gate.
     fn explain(&mut self, process: &H::Pinned, sightings: &Sightings) -> Result<(), Stop> {
-        let grace = self.ground.policy.grace();
+        let grace = self.ground.policy.grace;
         let begun = Instant::now();
         self.ground.host.sleep(grace + STEP);
         self.step("waited", begun, format!("its grace of {} ms is over", grace.as_millis()));
@@ -280,7 +283,7 @@ impl<H: Host> Test<'_, H> {
         self.step(
             "ended",
             begun,
-            format!("{signals}, {} after {}", ended.outcome.name(), words::fine(ended.took)),
+            format!("{signals}, {} after {}", ended.outcome.name(), format::fine(ended.took)),
         );
         Ok(ended)
     }

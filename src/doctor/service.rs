@@ -1,9 +1,9 @@
 //! Another instance: whether a service runs for this user, and how it says it is.
 
 use super::{Check, Level};
-use crate::report::escape::again;
 use crate::report::status::Status;
-use crate::report::words;
+use reaper_engine::format;
+use reaper_policy::escape::again;
 use std::time::Duration;
 
 const NAME: &str = "service";
@@ -44,7 +44,7 @@ pub fn check(found: &Found) -> Check {
         Found::Runs(status) => status,
     };
     let up = Duration::try_from_secs_f64(status.uptime_s).unwrap_or_default();
-    let runs = format!("pid {}, version {}, up {}", status.pid, again(&status.version), words::span(up));
+    let runs = format!("pid {}, version {}, up {}", status.pid, again(&status.version), format::span(up));
     if status.sight.blind {
         return Check::fail(
             NAME,

@@ -1,16 +1,16 @@
 //! The config: whether it can be used, and what in it is probably not meant.
 
 use super::Check;
-use crate::config::{ConfigError, Policy};
-use crate::report::escape::escape;
+use crate::config::{ConfigError, Settings};
+use reaper_policy::escape::escape;
 
 const NAME: &str = "config";
 
 /// Checks it.
 #[must_use]
-pub fn check(loaded: &Result<Policy, ConfigError>) -> Check {
-    let policy = match loaded {
-        Ok(policy) => policy,
+pub fn check(loaded: &Result<Settings, ConfigError>) -> Check {
+    let settings = match loaded {
+        Ok(settings) => settings,
         Err(e) => {
             // The text names the place with a caret, and ends with the way out.
             let text = e.to_string();
@@ -19,7 +19,7 @@ pub fn check(loaded: &Result<Policy, ConfigError>) -> Check {
             return Check::fail(NAME, what, hint);
         }
     };
-    let files = policy.files();
+    let files = settings.files();
     let from = if files.is_empty() {
         "built-in defaults".to_owned()
     } else {
@@ -27,9 +27,10 @@ pub fn check(loaded: &Result<Policy, ConfigError>) -> Check {
             files.iter().map(|path| escape(path.as_os_str().as_encoded_bytes())).collect();
         names.join(", ")
     };
-    let profiles: Vec<&str> = policy.profiles().iter().map(|profile| profile.name.as_str()).collect();
+    let policy = settings.policy();
+    let profiles: Vec<&str> = policy.profiles.iter().map(|profile| profile.name.as_str()).collect();
     let sound = format!("{from}; profiles {}", profiles.join(", "));
-    match policy.warnings() {
+    match settings.warnings() {
         [] => Check::ok(NAME, sound),
         [first, rest @ ..] => {
             let more: Vec<&str> = rest.iter().map(|w| w.message.as_str()).collect();

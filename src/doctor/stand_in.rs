@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use reaper_platform::{Host as _, NativeHost, Pid};
 
 use crate::config::env::MANAGED;
-use crate::owner::{Lease, OWNER};
+use reaper_lease::{Lease, OWNER};
 
 /// The first argument, which is no command of the public command line.
 pub const COMMAND: &str = "__stand-in";
@@ -43,8 +43,8 @@ pub fn launch() -> Result<(), String> {
     host.leave_session().map_err(|e| format!("cannot leave the session: {e}"))?;
     let start = host.glance(here.pid).map_err(|e| format!("cannot read our own start: {e}"))?.start;
     let lease = Lease {
-        pid: here.pid,
-        start,
+        pid: here.pid.get(),
+        start: start.0,
         boot_id: here.boot_id.clone(),
         pid_namespace: Some(here.pid_namespace),
         time_namespace: here.other_time_namespace(),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::own::Found;
 use super::{Manager, launchd, systemd};
-use crate::report::escape::again;
+use reaper_policy::escape::again;
 
 /// What was learnt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

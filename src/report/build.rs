@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use reaper_platform::{Clock, Here, Pid, Signal};
 
-use super::escape::escape;
-use super::types::{ActionReport, FindingReport, HISTORY, JudgementReport, LeftAloneReport, Record, Summary};
-use super::words;
-use crate::escalation::Outcome;
-use crate::look::Judgement;
-use crate::plan::{LeftAlone, Plan, Role, Target};
-use crate::terminate::Ended;
-use crate::verdict::{Finding, Verdict};
+use super::types::{ActionReport, JudgementReport, LeftAloneReport, Summary};
+use reaper_engine::audit::record::{findings, millis};
+use reaper_engine::format;
+use reaper_engine::terminate::outcome::Ended;
+use reaper_policy::escalation::Outcome;
+use reaper_policy::escape::escape;
+use reaper_policy::judgement::Judgement;
+use reaper_policy::plan::{LeftAlone, Plan};
+use reaper_policy::verdict::Verdict;
 
 /// One judgement.
 #[must_use]
@@ -24,7 +25,7 @@ pub fn judgement(j: &Judgement, targets: Vec<Pid>, clock: &Clock, here: &Here) -
         uid: j.uid.map(|u| u.0),
         program: escape(&j.program),
         exe: j.exe.as_deref().map(escape),
-        started_at: words::time(clock.realtime.saturating_sub(age)),
+        started_at: format::time(clock.realtime.saturating_sub(age)),
         age_s: seconds(age),
         profile: j.profiles.first().cloned(),
         marker: j.marker.clone(),
@@ -49,19 +50,6 @@ pub fn seconds(time: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "an f64 holds the milliseconds of 285,000 years")]
     let ms = time.as_millis() as f64;
     ms / 1000.0
-}
-
-/// Every gate.
-#[must_use]
-pub fn findings(findings: &[Finding]) -> Vec<FindingReport> {
-    findings
-        .iter()
-        .map(|f| FindingReport {
-            gate: f.gate.name().to_owned(),
-            answer: f.answer.name().to_owned(),
-            evidence: f.evidence.clone(),
-        })
-        .collect()
 }
 
 /// The targets of each orphan, in the order of the plans.
@@ -126,60 +114,4 @@ pub fn summary(judgements: &[&Judgement], plans: [&Plan; 2], ended: &[Ended], dr
         zombies: ended.iter().filter(|e| e.zombie).count(),
         reclaimed_bytes,
     }
-}
-
-/// The account of a signal that is about to be sent.
-#[must_use]
-pub fn intent(target: &Target, signal: Signal, found: &[Finding], sweep: &str, clock: &Clock) -> Record {
-    Record {
-        signal: Some(signal.to_string()),
-        findings: findings(found),
-        ..record(target, "intent", sweep, clock)
-    }
-}
-
-/// The account of what became of a target.
-#[must_use]
-pub fn outcome(ended: &Ended, sweep: &str, clock: &Clock) -> Record {
-    Record {
-        outcome: Some(ended.outcome.name().to_owned()),
-        took_ms: Some(millis(ended.took)),
-        why: ended.why.clone(),
-        ..record(&ended.target, "outcome", sweep, clock)
-    }
-}
-
-fn record(target: &Target, event: &str, sweep: &str, clock: &Clock) -> Record {
-    Record {
-        schema: HISTORY.to_owned(),
-        at: words::time(clock.realtime),
-        sweep: sweep.to_owned(),
-        event: event.to_owned(),
-        pid: target.id.pid.get(),
-        start_ticks: target.id.start.0,
-        root: target.root.pid.get(),
-        role: role(target.role).to_owned(),
-        program: escape(&target.program),
-        profiles: target.profiles.clone(),
-        signal: None,
-        findings: Vec::new(),
-        outcome: None,
-        took_ms: None,
-        rss_bytes: target.rss_bytes,
-        why: None,
-    }
-}
-
-const fn role(role: Role) -> &'static str {
-    match role {
-        Role::Root => "root",
-        Role::Wrapper => "wrapper",
-        Role::Descendant => "descendant",
-        Role::GroupMember => "group-member",
-        Role::Successor => "successor",
-    }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

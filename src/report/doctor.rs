@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::build::findings;
-use super::types::FindingReport;
 use crate::doctor::self_test::SelfTest;
 use crate::doctor::{Check, Level};
+use reaper_engine::audit::record::{FindingReport, findings};
 
 /// The schema of [`Doctor`].
 pub const DOCTOR: &str = "reaper.doctor/1";

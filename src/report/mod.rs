@@ -2,9 +2,6 @@
 
 pub mod build;
 pub mod doctor;
-pub mod escape;
-pub mod history;
 pub mod status;
 pub mod table;
 pub mod types;
-pub mod words;

@@ -7,7 +7,7 @@ use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
 
 use super::types::{JudgementReport, Scan};
-use super::words;
+use reaper_engine::format;
 
 const HEAD: [&str; 8] = ["PROGRAM", "PID", "AGE", "ORPHANED", "MEMORY", "PROFILE", "VERDICT", "REASON"];
 /// Columns of numbers are aligned to the right.
@@ -49,7 +49,7 @@ pub fn grid<const N: usize>(
 }
 
 fn row(j: &JudgementReport) -> [String; 8] {
-    let span = |s: f64| words::span(Duration::try_from_secs_f64(s).unwrap_or_default());
+    let span = |s: f64| format::span(Duration::try_from_secs_f64(s).unwrap_or_default());
     let orphaned = if j.orphaned_s > 0.0 { span(j.orphaned_s) } else { "-".to_owned() };
     let more = j.targets.len().saturating_sub(1);
     let program = if more > 0 { format!("{} +{more}", j.program) } else { j.program.clone() };
@@ -58,7 +58,7 @@ fn row(j: &JudgementReport) -> [String; 8] {
         j.pid.to_string(),
         span(j.age_s),
         orphaned,
-        words::bytes(j.rss_bytes),
+        format::bytes(j.rss_bytes),
         j.profile.clone().unwrap_or_else(|| "-".to_owned()),
         j.verdict.clone(),
         j.reason.clone(),
@@ -125,7 +125,7 @@ pub fn summary(scan: &Scan) -> String {
     let mut parts = Vec::new();
     if scan.actions.is_empty() {
         let processes = scan.judgements.iter().map(|j| j.targets.len()).sum();
-        let orphans = words::orphans(s.reap + s.wait, processes);
+        let orphans = format::orphans(s.reap + s.wait, processes);
         let verb = if scan.dry_run { "would be ended" } else { "to be ended" };
         parts.push(match (s.reap, s.wait) {
             (0, 0) if s.unknown > 0 || !scan.census.complete => "no orphan for certain".to_owned(),
@@ -135,18 +135,18 @@ pub fn summary(scan: &Scan) -> String {
             (reap, wait) => format!("{orphans}: {reap} {verb} now, {wait} in grace"),
         });
         if scan.dry_run && s.reclaimed_bytes > 0 {
-            parts.push(format!("about {} would come back", words::bytes(s.reclaimed_bytes)));
+            parts.push(format!("about {} would come back", format::bytes(s.reclaimed_bytes)));
         }
     } else {
         let ended = s.exited + s.killed;
-        let mut how = words::count(ended, "process");
+        let mut how = format::count(ended, "process");
         how.push_str(" ended");
         if s.killed > 0 {
             let _ = write!(how, " ({} by SIGKILL)", s.killed);
         }
         parts.push(how);
         if ended > 0 {
-            parts.push(format!("about {} came back", words::bytes(s.reclaimed_bytes)));
+            parts.push(format!("about {} came back", format::bytes(s.reclaimed_bytes)));
         }
     }
     for (n, what) in [
@@ -164,7 +164,7 @@ pub fn summary(scan: &Scan) -> String {
             parts.push(format!("{n} {what}"));
         }
     }
-    let examined = words::count(scan.census.examined, "process");
+    let examined = format::count(scan.census.examined, "process");
     format!("{} ({examined} looked at)", parts.join("; "))
 }
 

@@ -1,13 +1,12 @@
 //! The public JSON, versioned: additions only. A type here changes nothing that decides.
 
+use reaper_engine::audit::record::FindingReport;
 use serde::{Deserialize, Serialize};
 
 /// The schema of [`Scan`].
 pub const SCAN: &str = "reaper.scan/1";
 /// The schema of [`Explain`].
 pub const EXPLAIN: &str = "reaper.explain/1";
-/// The schema of [`Record`].
-pub const HISTORY: &str = "reaper.history/1";
 
 /// What `reaper scan --format json` prints: one document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -98,17 +97,6 @@ pub struct JudgementReport {
     pub findings: Vec<FindingReport>,
 }
 
-/// One gate's answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FindingReport {
-    /// Which gate.
-    pub gate: String,
-    /// `yes`, `no`, `unknown` or `not-asked`.
-    pub answer: String,
-    /// In plain words.
-    pub evidence: String,
-}
-
 /// What was done to one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionReport {
@@ -174,55 +162,4 @@ pub struct Summary {
     pub zombies: usize,
     /// Resident memory of all that ended; what would end, in a dry run.
     pub reclaimed_bytes: u64,
-}
-
-/// One line of the history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    /// [`HISTORY`].
-    pub schema: String,
-    /// RFC 3339, UTC.
-    pub at: String,
-    /// Joins the lines of one sweep.
-    pub sweep: String,
-    /// `intent`, written before a signal, or `outcome`.
-    pub event: String,
-    /// The target.
-    pub pid: i32,
-    /// When it started, in the kernel's own unit: clock ticks since boot on Linux, microseconds since 1970 on
-    /// macOS.
-    pub start_ticks: u64,
-    /// The orphan that it belonged to.
-    pub root: i32,
-    /// `root`, `wrapper`, `descendant`, `group-member` or `successor`.
-    pub role: String,
-    /// Its program, escaped.
-    pub program: String,
-    /// The profiles that it was judged under.
-    pub profiles: Vec<String>,
-    /// The signal, for an intent.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub signal: Option<String>,
-    /// Every gate, for an intent.
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub findings: Vec<FindingReport>,
-    /// What became of it, for an outcome.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub outcome: Option<String>,
-    /// From the first signal to the end, for an outcome.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub took_ms: Option<u64>,
-    /// Its resident memory.
-    pub rss_bytes: u64,
-    /// Why it was spared, denied or survived.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub why: Option<String>,
-}
-
-impl Record {
-    /// Whether it was written before a signal, to say that it is coming.
-    #[must_use]
-    pub fn announces(&self) -> bool {
-        self.event == "intent"
-    }
 }

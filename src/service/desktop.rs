@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use tracing::debug;
 
-use crate::escalation::Outcome;
-use crate::report::escape::escape;
-use crate::report::words;
-use crate::terminate::Ended;
+use reaper_engine::format;
+use reaper_engine::terminate::outcome::Ended;
+use reaper_policy::escalation::Outcome;
+use reaper_policy::escape::escape;
 
 /// How long the tool may take before that counts as a failure.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -132,19 +132,19 @@ fn note(ended: &[Ended]) -> Option<Note> {
         names.push(format!("{} more", done.len() - NAMED));
     }
     let bytes = done.iter().map(|e| e.target.rss_bytes).sum();
-    let mut body = format!("Ended: {}. {} of memory returned.", names.join(", "), words::bytes(bytes));
+    let mut body = format!("Ended: {}. {} of memory returned.", names.join(", "), format::bytes(bytes));
     let left = ended.iter().filter(|e| matches!(e.outcome, Outcome::Denied | Outcome::Survived)).count();
     if left > 0 {
-        body.push_str(&format!(" {} could not be ended.", words::count(left, "process")));
+        body.push_str(&format!(" {} could not be ended.", format::count(left, "process")));
     }
-    Some(Note { title: format!("reaper ended {}", words::count(done.len(), "orphaned process")), body })
+    Some(Note { title: format!("reaper ended {}", format::count(done.len(), "orphaned process")), body })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Role, Target};
     use reaper_platform::{Pid, ProcId, StartTime};
+    use reaper_policy::plan::{Role, Target};
 
     fn ended(pid: i32, program: &[u8], outcome: Outcome) -> Ended {
         let id = ProcId { pid: Pid::new(pid).unwrap(), start: StartTime(1), generation: None };

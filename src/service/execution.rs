@@ -9,15 +9,17 @@ use reaper_platform::Host;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::logs;
-use crate::look::{Ground, Judgement};
-use crate::patience;
-use crate::plan::Plan;
-use crate::report::history::{Account, History};
-use crate::report::types::Record;
-use crate::sightings::Sightings;
-use crate::state::{ActLock, StateDir, StateError};
-use crate::sweep;
-use crate::terminate::{Ended, Watcher};
+use reaper_engine::audit::record::Record;
+use reaper_engine::audit::{Account, History};
+use reaper_engine::context::Ground;
+use reaper_engine::deadline;
+use reaper_engine::sightings::Sightings;
+use reaper_engine::state_dir::{ActLock, StateDir, StateError};
+use reaper_engine::sweep;
+use reaper_engine::terminate::Watcher;
+use reaper_engine::terminate::outcome::Ended;
+use reaper_policy::judgement::Judgement;
+use reaper_policy::plan::Plan;
 
 /// What became of one plan.
 pub struct Done {
@@ -67,7 +69,7 @@ impl Executions {
         let work = move || {
             let mut journal = Journal { history, intents: HashMap::new() };
             let (ended, trouble) =
-                sweep::end(&ground, &plan, &judged, &sightings, &mut journal, &mut onlooker, patience::LIMIT);
+                sweep::end(&ground, &plan, &judged, &sightings, &mut journal, &mut onlooker, deadline::LIMIT);
             onlooker.progress(0, 0);
             drop(lock);
             let trouble = trouble.map(|e| e.to_string());

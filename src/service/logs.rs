@@ -19,10 +19,10 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
 
-use crate::config::{LogFormat, Policy};
-use crate::look::Judgement;
-use crate::report::escape::escape;
-use crate::report::types::Record;
+use crate::config::{LogFormat, Settings};
+use reaper_engine::audit::record::Record;
+use reaper_policy::escape::escape;
+use reaper_policy::judgement::Judgement;
 
 /// The journal's message id of "a process was ended, or not": `journalctl MESSAGE_ID=…` lists them all.
 pub const ENDED: &str = "6f1f4c0e5a9f4f5c9d0f6d6b2f0a7c11";
@@ -149,8 +149,8 @@ fn journals() -> io::Result<(Journal, Journal)> {
 }
 
 /// What the config allows but probably does not mean.
-pub fn warnings(policy: &Policy) {
-    for warning in policy.warnings() {
+pub fn warnings(settings: &Settings) {
+    for warning in settings.warnings() {
         warn!("{warning}");
     }
 }

@@ -20,11 +20,11 @@ use prometheus_client::registry::{Registry, Unit};
 pub use classic::classic;
 
 use super::readings::{Readings, Room};
-use crate::config::Policy;
-use crate::escalation::Outcome;
-use crate::look::Judgement;
-use crate::terminate::Ended;
-use crate::verdict::{Gate, Verdict};
+use reaper_engine::terminate::outcome::Ended;
+use reaper_policy::escalation::Outcome;
+use reaper_policy::judgement::Judgement;
+use reaper_policy::policy::Policy;
+use reaper_policy::verdict::{Gate, Verdict};
 
 /// The media type of [`Metrics::text`].
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -174,7 +174,7 @@ impl Metrics {
 
     /// Begins the counters of each profile at zero: a counter that appears at one shows no increase.
     pub fn begin(&self, policy: &Policy) {
-        for profile in policy.profiles() {
+        for profile in &policy.profiles {
             for outcome in Outcome::ALL {
                 drop(self.terminated.get_or_create(&ByEnd::new(outcome, &profile.name)));
             }
@@ -258,8 +258,8 @@ impl ByEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Role, Target};
     use reaper_platform::{Pid, ProcId, StartTime};
+    use reaper_policy::plan::{Role, Target};
 
     fn text() -> String {
         let metrics = Metrics::new(Duration::from_secs(1_700_000_000));

@@ -4,20 +4,15 @@
 //! request on the socket, a signal. [`warden`] says what each of them leads to, [`keeper`] what is known;
 //! `execution` ends processes on threads of its own.
 
-mod compare;
 pub mod control;
 mod desktop;
 mod execution;
-mod family;
 mod http;
-mod innocents;
-pub mod keeper;
 pub mod lock;
 pub mod logs;
 pub mod metrics;
 mod notify;
 mod outputs;
-mod pace;
 mod pause;
 pub mod readings;
 mod status;

@@ -1,6 +1,7 @@
 //! What the service tells others, beside its log and its socket: metrics over HTTP and in a file, notes on the
 //! desktop. None of it can hold up or change what is done to a process.
 
+use crate::config::Settings;
 use std::net::SocketAddr;
 
 use reaper_platform::{Clock, Host};
@@ -11,8 +12,7 @@ use super::metrics::{Metrics, classic};
 use super::readings::{self, Zombies};
 use super::textfile::Textfile;
 use super::warden::Warden;
-use crate::config::Policy;
-use crate::terminate::Ended;
+use reaper_engine::terminate::outcome::Ended;
 
 /// Where things are told.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) struct Outputs {
 }
 
 impl Outputs {
-    pub(super) fn new(policy: &Policy, started: &Clock, is_on: bool) -> Self {
+    pub(super) fn new(settings: &Settings, started: &Clock, is_on: bool) -> Self {
         let mut outputs = Self {
             metrics: Metrics::new(started.realtime),
             textfile: Textfile::default(),
@@ -37,25 +37,25 @@ impl Outputs {
             desktop: Desktop::default(),
             is_on,
         };
-        outputs.follow(policy);
+        outputs.follow(settings);
         outputs
     }
 
     /// Takes what the config says now.
-    pub(super) fn follow(&mut self, policy: &Policy) {
-        self.metrics.begin(policy);
+    pub(super) fn follow(&mut self, settings: &Settings) {
+        self.metrics.begin(&settings.policy());
         if self.is_on {
-            self.textfile.follow(policy.outputs().textfile());
+            self.textfile.follow(settings.outputs().textfile());
         }
     }
 
     /// A batch is done.
-    pub(super) fn ended(&mut self, ended: &[Ended], policy: &Policy) {
+    pub(super) fn ended(&mut self, ended: &[Ended], settings: &Settings) {
         for one in ended {
             self.metrics.ended(one);
         }
         self.textfile.changed();
-        if policy.outputs().notify() {
+        if settings.outputs().notify() {
             self.desktop.tell(ended);
         }
     }
@@ -81,7 +81,7 @@ impl<H: Host> Warden<H> {
 
     /// The address that the metrics are to be served on.
     pub fn listen(&self) -> Option<SocketAddr> {
-        let wanted = self.keeper.ground().policy.outputs().listen();
+        let wanted = self.setup.settings.outputs().listen();
         wanted.filter(|_| self.outputs.is_on)
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use reaper_platform::{Clock, Here};
 use serde::{Deserialize, Serialize};
 
-use crate::state::{StateDir, StateError};
+use reaper_engine::state_dir::{StateDir, StateError};
 
 const FILE: &str = "pause.json";
 

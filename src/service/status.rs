@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use reaper_platform::{Clock, Host, Scope};
 
-use super::keeper::View;
 use super::pause::Pause;
 use super::warden::Warden;
 use crate::doctor::{Check, Level};
-use crate::look::{Judgement, Lonely};
 use crate::report::build::seconds;
-use crate::report::escape::escape;
 use crate::report::status::{
     ConfigStatus, Impaired, MetricsStatus, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting,
 };
-use crate::report::words;
-use crate::verdict::Verdict;
+use reaper_engine::format;
+use reaper_engine::tracker::View;
+use reaper_engine::visibility::Lonely;
+use reaper_policy::escape::escape;
+use reaper_policy::judgement::Judgement;
+use reaper_policy::verdict::Verdict;
 
 /// One honest line, for `systemctl status`.
 pub fn line<H: Host>(warden: &Warden<H>) -> String {
@@ -40,14 +41,14 @@ pub fn line<H: Host>(warden: &Warden<H>) -> String {
         parts.push("paused".to_owned());
     }
     if verdicts.wait > 0 {
-        parts.push(format!("{} in grace", words::count(verdicts.wait, "orphan")));
+        parts.push(format!("{} in grace", format::count(verdicts.wait, "orphan")));
     }
     let ending = warden.executions.as_ref().map_or(0, super::execution::Executions::left);
     if ending > 0 {
-        parts.push(format!("ending {}", words::count(ending, "process")));
+        parts.push(format!("ending {}", format::count(ending, "process")));
     }
     if verdicts.unknown > 0 {
-        parts.push(format!("{} could not be judged", words::count(verdicts.unknown, "process")));
+        parts.push(format!("{} could not be judged", format::count(verdicts.unknown, "process")));
     }
     let ended = warden.totals.exited + warden.totals.killed;
     parts.push(format!("{ended} ended so far"));
@@ -60,7 +61,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
     let since = |then: &Clock| clock.monotonic.saturating_sub(then.monotonic);
     let sight = warden.keeper.view();
     let policy = &warden.keeper.ground().policy;
-    let time = |clock: &Clock| words::time(clock.realtime);
+    let time = |clock: &Clock| format::time(clock.realtime);
     Status {
         schema: STATUS.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -74,23 +75,29 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
             Pause::Until(end) => {
                 let left = end.saturating_sub(clock.monotonic);
                 Paused {
-                    until: Some(words::time(clock.realtime.saturating_add(left))),
+                    until: Some(format::time(clock.realtime.saturating_add(left))),
                     left_s: Some(seconds(left)),
                 }
             }
         }),
         config: ConfigStatus {
-            files: policy.files().iter().map(|path| escape(path.as_os_str().as_encoded_bytes())).collect(),
+            files: warden
+                .setup
+                .settings
+                .files()
+                .iter()
+                .map(|path| escape(path.as_os_str().as_encoded_bytes()))
+                .collect(),
             loaded_at: time(&warden.loaded),
             error: warden.config_error.clone(),
-            warnings: policy.warnings().iter().map(ToString::to_string).collect(),
-            profiles: policy.profiles().iter().map(|profile| profile.name.clone()).collect(),
-            interval_s: seconds(policy.interval()),
-            grace_s: seconds(policy.grace()),
-            term_timeout_s: seconds(policy.term_timeout()),
+            warnings: warden.setup.settings.warnings().iter().map(ToString::to_string).collect(),
+            profiles: policy.profiles.iter().map(|profile| profile.name.clone()).collect(),
+            interval_s: seconds(policy.interval),
+            grace_s: seconds(policy.grace),
+            term_timeout_s: seconds(policy.term_timeout),
         },
         sight: SightStatus {
-            method: sight.method.map_or("none", crate::census::Method::name).to_owned(),
+            method: sight.method.map_or("none", reaper_engine::discover::Method::name).to_owned(),
             examined: sight.examined,
             unreadable: sight.unreadable,
             blind: sight.blind,
@@ -158,7 +165,7 @@ pub(super) fn verdicts<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> V
 }
 
 fn waiting<H: Host>(warden: &Warden<H>, clock: &Clock) -> Vec<Waiting> {
-    let grace = warden.keeper.ground().policy.grace();
+    let grace = warden.keeper.ground().policy.grace;
     let mut all: Vec<(Duration, Waiting)> = warden
         .keeper
         .judgements()

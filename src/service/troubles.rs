@@ -8,7 +8,7 @@ use std::time::Duration;
 use reaper_platform::Clock;
 
 use crate::report::status::Trouble;
-use crate::report::words;
+use reaper_engine::format;
 
 /// How many are remembered.
 const LIMIT: usize = 10;
@@ -31,7 +31,7 @@ impl Troubles {
             self.all.pop_front();
         }
         let said = said.filter(|_| !is_news).unwrap_or(clock.monotonic);
-        self.all.push_back((Trouble { at: words::time(clock.realtime), what: what.to_owned() }, said));
+        self.all.push_back((Trouble { at: format::time(clock.realtime), what: what.to_owned() }, said));
         is_news
     }
 

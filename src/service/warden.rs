@@ -7,17 +7,17 @@ use reaper_platform::{Clock, Host, HostError, Pid, Scope};
 use tracing::{debug, error, info, warn};
 
 use super::execution::Executions;
-use super::keeper::{Event, Keeper};
 use super::outputs::Outputs;
 use super::pause::Pause;
 use super::troubles::Troubles;
 use super::{logs, notify, status};
-use crate::config::{ConfigError, Policy};
+use crate::config::{ConfigError, Settings};
 use crate::doctor::{Check, Level, namespace};
-use crate::look::Ground;
 use crate::report::status::Totals;
-use crate::sightings::Sightings;
-use crate::state::StateDir;
+use reaper_engine::context::Ground;
+use reaper_engine::sightings::Sightings;
+use reaper_engine::state_dir::StateDir;
+use reaper_engine::tracker::{Event, Keeper};
 
 mod answers;
 mod deeds;
@@ -26,7 +26,7 @@ mod deeds;
 const LATE: Duration = Duration::from_secs(5);
 
 /// Reads the config.
-pub type Load = Box<dyn Fn() -> Result<Arc<Policy>, ConfigError>>;
+pub type Load = Box<dyn Fn() -> Result<Arc<Settings>, ConfigError>>;
 
 /// What the service is to do, and where.
 pub struct Setup<H> {
@@ -35,7 +35,7 @@ pub struct Setup<H> {
     /// Whose processes.
     pub scope: Scope,
     /// The settings to begin with.
-    pub policy: Arc<Policy>,
+    pub settings: Arc<Settings>,
     /// Reads them again.
     pub load: Load,
     /// Where sightings and history are; `None` in a dry run, which writes nothing.
@@ -104,7 +104,7 @@ impl<H: Host> Warden<H> {
             }
         }
         let pause = setup.runtime.as_ref().and_then(|runtime| Pause::load(runtime, here, &started));
-        let ground = Ground::new(host, Arc::clone(&setup.policy), setup.scope);
+        let ground = Ground::new(host, setup.settings.policy(), setup.scope);
         let keeper = Keeper::new(ground, sightings.clone(), setup.limit)?;
         if let Some(check) = namespace::check(here.pid, keeper.view().lonely.as_ref()) {
             complain(&check);
@@ -117,12 +117,12 @@ impl<H: Host> Warden<H> {
             last_took: now.monotonic.saturating_sub(started.monotonic),
             ..Looks::default()
         };
-        logs::warnings(&setup.policy);
-        let outputs = Outputs::new(&setup.policy, &started, setup.state.is_some());
+        logs::warnings(&setup.settings);
+        let outputs = Outputs::new(&setup.settings, &started, setup.state.is_some());
         outputs.metrics.swept(looks.last_took, true);
         Ok(Self {
             outputs,
-            next_tick: now.monotonic + setup.policy.interval(),
+            next_tick: now.monotonic + keeper.ground().policy.interval,
             loaded: started,
             config_error: None,
             looks,
@@ -180,7 +180,7 @@ impl<H: Host> Warden<H> {
         let before = self.clock();
         let result = self.keeper.tick();
         let after = self.clock();
-        self.next_tick = after.monotonic + self.keeper.ground().policy.interval();
+        self.next_tick = after.monotonic + self.keeper.ground().policy.interval;
         self.looks.count += 1;
         self.looks.last = Some(after);
         self.looks.last_took = after.monotonic.saturating_sub(before.monotonic);
@@ -261,7 +261,7 @@ impl<H: Host> Warden<H> {
 
     /// Whether the last look succeeded, and was not too long ago.
     pub fn is_well(&self) -> bool {
-        let allowed = self.keeper.ground().policy.interval() * 2 + LATE;
+        let allowed = self.keeper.ground().policy.interval * 2 + LATE;
         let age = |last: Clock| self.clock().monotonic.saturating_sub(last.monotonic);
         !self.looks.failing && self.looks.last_success.is_some_and(|last| age(last) <= allowed)
     }

@@ -4,7 +4,9 @@
 #[cfg(test)]
 mod config {
 
-    use reaper::config::{ConfigError, LogFormat, Origin, Overrides, Policy, Programs, Reach, Sources, load};
+    use reaper::config::{ConfigError, LogFormat, Origin, Overrides, Settings, Sources, load};
+    use reaper_policy::policy::Reach;
+    use reaper_policy::profile::Programs;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
     use std::path::{Path, PathBuf};
@@ -39,7 +41,7 @@ mod config {
         fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
     }
 
-    fn load_text(text: &str) -> Result<Policy, ConfigError> {
+    fn load_text(text: &str) -> Result<Settings, ConfigError> {
         let (_dir, sources) = new_sources();
         put(&sources.system, text);
         load(&sources, &Overrides::default())
@@ -53,9 +55,9 @@ mod config {
     fn valid_samples_load_without_warnings() {
         for path in samples("valid") {
             let policy = load_text(&fs::read_to_string(&path).unwrap());
-            let policy = policy.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let settings = policy.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let expected = usize::from(path.ends_with("scalars.toml"));
-            assert_eq!(policy.warnings().len(), expected, "{}: {:?}", path.display(), policy.warnings());
+            assert_eq!(settings.warnings().len(), expected, "{}: {:?}", path.display(), settings.warnings());
         }
     }
 
@@ -82,13 +84,14 @@ mod config {
     #[test]
     fn without_any_file_the_defaults_hold() {
         let (_dir, sources) = new_sources();
-        let policy = load(&sources, &Overrides::default()).unwrap();
-        let names: Vec<_> = policy.profiles().iter().map(|profile| profile.name.as_str()).collect();
+        let settings = load(&sources, &Overrides::default()).unwrap();
+        let policy = settings.policy();
+        let names: Vec<_> = policy.profiles.iter().map(|profile| profile.name.as_str()).collect();
         assert_eq!(names, ["sprout", "buzz", "own"]);
-        assert_eq!(policy.grace(), Duration::from_secs(30));
-        assert_eq!((policy.reach(), policy.max_targets().get()), (Reach::Tree, 256));
-        assert!(policy.files().is_empty() && policy.warnings().is_empty());
-        assert!(policy.protect().any(|name| name == "tmux"));
+        assert_eq!(policy.grace, Duration::from_secs(30));
+        assert_eq!((policy.reach, policy.max_targets.get()), (Reach::Tree, 256));
+        assert!(settings.files().is_empty() && settings.warnings().is_empty());
+        assert!(policy.protect.iter().any(|name| name == "tmux"));
     }
 
     #[test]
@@ -106,20 +109,21 @@ mod config {
             &mut sources,
             &[("REAPER_TERM_TIMEOUT", "3s"), ("REAPER_PROTECT", "ccc, aaa"), ("REAPER_REACH", "process")],
         );
-        let policy = load(&sources, &Overrides::default()).unwrap();
-        assert_eq!(policy.interval(), Duration::from_secs(1));
-        assert_eq!(policy.grace(), Duration::from_secs(2));
-        assert_eq!(policy.term_timeout(), Duration::from_secs(3));
-        assert_eq!(policy.reach(), Reach::Process);
-        assert_eq!(policy.adopters(), ["two"]);
-        let added: Vec<_> = policy.protect().filter(|name| ["aaa", "bbb", "ccc"].contains(name)).collect();
+        let policy = load(&sources, &Overrides::default()).unwrap().policy();
+        assert_eq!(policy.interval, Duration::from_secs(1));
+        assert_eq!(policy.grace, Duration::from_secs(2));
+        assert_eq!(policy.term_timeout, Duration::from_secs(3));
+        assert_eq!(policy.reach, Reach::Process);
+        assert_eq!(policy.adopters, ["two"]);
+        let added: Vec<_> =
+            policy.protect.iter().filter(|name| ["aaa", "bbb", "ccc"].contains(&name.as_str())).collect();
         assert_eq!(added, ["aaa", "bbb", "ccc"]);
-        assert!(policy.protect().any(|name| name == "tmux"));
+        assert!(policy.protect.iter().any(|name| name == "tmux"));
 
         let flags = Overrides { grace: Some(Duration::from_secs(9)), profiles: vec!["own".to_owned()] };
-        let policy = load(&sources, &flags).unwrap();
-        assert_eq!(policy.grace(), Duration::from_secs(9));
-        assert_eq!(policy.profiles().len(), 1);
+        let policy = load(&sources, &flags).unwrap().policy();
+        assert_eq!(policy.grace, Duration::from_secs(9));
+        assert_eq!(policy.profiles.len(), 1);
     }
 
     #[test]
@@ -176,10 +180,10 @@ mod config {
         let error = load(&sources, &Overrides::default()).unwrap_err().to_string();
         assert!(error.contains("could not read config file") && error.contains("hint: "), "{error}");
         put(&named, "grace = \"7s\"\n");
-        assert_eq!(load(&sources, &Overrides::default()).unwrap().grace(), Duration::from_secs(7));
+        assert_eq!(load(&sources, &Overrides::default()).unwrap().policy().grace, Duration::from_secs(7));
         sources.explicit = None;
         sources.env = vec![("REAPER_CONFIG".into(), named.into())];
-        assert_eq!(load(&sources, &Overrides::default()).unwrap().grace(), Duration::from_secs(7));
+        assert_eq!(load(&sources, &Overrides::default()).unwrap().policy().grace, Duration::from_secs(7));
     }
 
     #[test]
@@ -190,8 +194,8 @@ mod config {
         };
         put(&sources.system, &(profile("one", "aaa") + &profile("two", "bbb")));
         put(sources.user.as_ref().unwrap(), &profile("one", "ccc"));
-        let policy = load(&sources, &Overrides::default()).unwrap();
-        let own: Vec<_> = policy.profiles().iter().skip(3).collect();
+        let policy = load(&sources, &Overrides::default()).unwrap().policy();
+        let own: Vec<_> = policy.profiles.iter().skip(3).collect();
         assert_eq!(own.iter().map(|profile| profile.name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
         let Programs::Named(rules) = &own[0].programs else { panic!("named") };
         assert_eq!(rules[0].name, "ccc");
@@ -262,8 +266,8 @@ mod config {
             ("[metrics]\nlisten = \"[2001:db8::1]:9464\"\n", "an address of the open internet"),
             ("[[profile]]\nname = \"a\"\nmarkers = [\"M\"]\nprograms = [\"npx\"]\n", "`npx` is a wrapper"),
         ] {
-            let policy = load_text(text).unwrap();
-            assert!(policy.warnings().iter().any(|warning| warning.message.contains(expected)), "{text}");
+            let settings = load_text(text).unwrap();
+            assert!(settings.warnings().iter().any(|warning| warning.message.contains(expected)), "{text}");
         }
     }
 

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use reaper::cli::args::{self, App, Color};
+use reaper::cli::args;
+use reaper::cli::args::{App, Color};
 
 use crate::common::{Reaper, scratch};
 

@@ -71,9 +71,5 @@ fn every_link_to_a_file_leads_somewhere() {
 fn the_lease_is_described_in_the_words_of_the_code_that_reads_it() {
     let plain = |text: &str| text.replace("\n> ", " ").split_whitespace().collect::<Vec<_>>().join(" ");
     let readme = readme::text();
-    assert!(
-        plain(&readme).contains(&plain(reaper::owner::TEXT)),
-        "README.md lacks:\n{}",
-        reaper::owner::TEXT
-    );
+    assert!(plain(&readme).contains(&plain(reaper_lease::TEXT)), "README.md lacks:\n{}", reaper_lease::TEXT);
 }

@@ -3,7 +3,8 @@
 use super::roff::Source;
 use super::{Page, words};
 use crate::config::paths::System;
-use crate::config::reference::{self, Key};
+use crate::config::reference;
+use crate::config::reference::Key;
 use crate::config::{ConfigError, env};
 
 const VALUES: [(&str, &str); 5] = [
@@ -117,7 +118,7 @@ mod tests {
             primary_gid: 0,
         };
         let policy = load(&sources, &Overrides::default()).unwrap();
-        assert_eq!(policy.grace().as_secs(), 120);
+        assert_eq!(policy.policy().grace.as_secs(), 120);
         assert_eq!(policy.warnings(), []);
     }
 }

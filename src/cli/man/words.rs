@@ -1,7 +1,6 @@
 //! What the man pages say and nothing else does: files, variables, and where to read on.
 
 use crate::config::paths::System;
-use crate::owner;
 
 /// What reaper is, in reaper(1).
 pub const ABOUT: [&str; 3] = [
@@ -52,7 +51,7 @@ pub const ENVIRONMENT: [(&str, &str); 9] = [
         "REAPER_MANAGED",
         "Marks a process as started by a launcher, when it is set to anything but 0, false, no or off.",
     ),
-    (owner::OWNER, owner::TEXT),
+    (reaper_lease::OWNER, reaper_lease::TEXT),
     ("REAPER_KEEP", "Set to 1, keeps a process from ever being ended."),
     ("RUST_LOG", "How much the service logs; wins over log-level of the config."),
     ("NO_COLOR", "No colours, whatever it holds."),

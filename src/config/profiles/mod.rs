@@ -5,9 +5,9 @@
 
 use super::error::{Complaint, ConfigError};
 use super::file::{self, KeepTable, MarkerTable, ProfileTable, ProgramTable, TextOr};
-use super::profile::{KeepArgs, Marker, Profile, ProfileOrigin, ProgramRule, Programs};
 use super::{build, vet};
-use crate::program;
+use reaper_policy::profile::{KeepArgs, Marker, Profile, ProfileOrigin, ProgramRule, Programs};
+use reaper_policy::program;
 use serde::Deserialize;
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -170,8 +170,8 @@ pub(super) fn keep() -> Result<Keep, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::{DEFAULT, all, keep, names};
-    use crate::config::profile::{KeepArgs, Marker, Programs};
     use crate::config::vet;
+    use reaper_policy::profile::{KeepArgs, Marker, Programs};
 
     #[test]
     fn every_line_of_every_profile_has_its_evidence() {

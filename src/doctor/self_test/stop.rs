@@ -4,10 +4,10 @@ use reaper_platform::Why;
 
 use super::NAME;
 use crate::doctor::{Check, Level};
-use crate::escalation::Outcome;
-use crate::look::Judgement;
-use crate::state::StateError;
-use crate::terminate::{Ended, Trouble};
+use reaper_engine::state_dir::StateError;
+use reaper_engine::terminate::outcome::{Ended, Trouble};
+use reaper_policy::escalation::Outcome;
+use reaper_policy::judgement::Judgement;
 
 /// Why it ended before its end.
 pub struct Stop {
@@ -90,8 +90,8 @@ pub fn lost(why: &Why) -> Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Role, Target};
     use reaper_platform::{Pid, ProcId, Signal, StartTime};
+    use reaper_policy::plan::{Role, Target};
     use std::time::Duration;
 
     fn ended(outcome: Outcome) -> Ended {

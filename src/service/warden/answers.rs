@@ -7,10 +7,10 @@ use reaper_platform::Host;
 use tracing::info;
 
 use super::Warden;
-use crate::look::Ground;
 use crate::service::control::{CONTROL, Command, Reply, Request};
 use crate::service::pause::Pause;
 use crate::service::{logs, notify, status};
+use reaper_engine::context::Ground;
 
 impl<H: Host> Warden<H> {
     /// Carries out a request.
@@ -72,22 +72,24 @@ impl<H: Host> Warden<H> {
     /// Reads the config again; a broken one changes nothing.
     pub fn reload(&mut self) -> Option<String> {
         notify::reloading();
-        let loaded = (self.setup.load)().map_err(|e| e.to_string()).and_then(|policy| {
+        let loaded = (self.setup.load)().map_err(|e| e.to_string()).and_then(|settings| {
             let host = Arc::clone(&self.setup.host);
-            let ground = Ground::new(host, policy, self.setup.scope);
-            self.keeper.reload(ground).map_err(|e| e.to_string())
+            let ground = Ground::new(host, settings.policy(), self.setup.scope);
+            self.keeper.reload(ground).map_err(|e| e.to_string())?;
+            self.setup.settings = settings;
+            Ok(())
         });
         self.config_error = loaded.err();
         self.outputs.textfile.changed();
         match &self.config_error {
             None => {
                 self.loaded = self.clock();
-                self.next_tick = self.loaded.monotonic + self.keeper.ground().policy.interval();
-                let policy = Arc::clone(&self.keeper.ground().policy);
-                logs::set_levels(&policy.outputs().log_level().filter());
-                self.outputs.follow(&policy);
+                self.next_tick = self.loaded.monotonic + self.keeper.ground().policy.interval;
+                let settings = Arc::clone(&self.setup.settings);
+                logs::set_levels(&settings.outputs().log_level().filter());
+                self.outputs.follow(&settings);
                 info!("the config was read again");
-                logs::warnings(&policy);
+                logs::warnings(&settings);
             }
             Some(e) => {
                 let what = format!("the new config is refused, and the old one stays in force: {e}");

@@ -7,8 +7,8 @@ use reaper_platform::Host;
 use tracing::info;
 
 use super::Warden;
-use crate::escalation::Outcome;
 use crate::service::execution::{Done, Executions};
+use reaper_policy::escalation::Outcome;
 
 /// When to try again after another reaper was ending processes, or the history could not be written.
 const RETRY: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ impl<H: Host> Warden<H> {
         if *sightings == self.saved || !is_due {
             return;
         }
-        self.save_again_at = clock.monotonic + self.keeper.ground().policy.interval();
+        self.save_again_at = clock.monotonic + self.keeper.ground().policy.interval;
         // Somebody may have removed the directory.
         let saved = sightings.save(state, here, &clock).or_else(|e| {
             state.restore().map_err(|_| e)?;
@@ -45,7 +45,7 @@ impl<H: Host> Warden<H> {
         let now = self.clock().monotonic;
         let is_held = self.pause.is_some() || self.is_stopping || self.looks.failing;
         if self.executions.is_none() || is_held || self.setup.host.here().cannot_signal.is_some() {
-            self.keeper.put_off(now + self.keeper.ground().policy.interval());
+            self.keeper.put_off(now + self.keeper.ground().policy.interval);
             return;
         }
         if now < self.retry_at {
@@ -76,7 +76,7 @@ impl<H: Host> Warden<H> {
         if let Some(executions) = &mut self.executions {
             executions.finished();
         }
-        self.outputs.ended(&done.ended, &self.keeper.ground().policy);
+        self.outputs.ended(&done.ended, &self.setup.settings);
         for ended in &done.ended {
             let counter = match ended.outcome {
                 Outcome::Exited => &mut self.totals.exited,

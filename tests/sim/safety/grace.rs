@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper::look::Ground;
-use reaper::sightings::Sightings;
-use reaper::sweep::{remember, survey};
+use reaper_engine::context::Ground;
+use reaper_engine::sightings::Sightings;
+use reaper_engine::sweep::{remember, survey};
 use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Script, When, pid};
 use reaper_platform::{Host as _, Scope, Uid};
 

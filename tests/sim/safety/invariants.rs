@@ -7,11 +7,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use reaper::plan::{Role, Target};
-use reaper::sweep::Survey;
-use reaper::verdict::{Gate, Verdict};
+use reaper_engine::sweep::Survey;
 use reaper_platform::fake::{Call, Log, Machine, Method, Process, Sent};
 use reaper_platform::{ProcId, Signal};
+use reaper_policy::plan::{Role, Target};
+use reaper_policy::verdict::{Gate, Verdict};
 
 use crate::support::oracle::{Oracle, Root};
 use crate::support::signs::{FAMILIES, Family, is_wrapper};

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper::config::Policy;
 use reaper_platform::fake::mac::{job, of, process, whereabouts};
 use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Reaction, Script, When, pid};
 use reaper_platform::{Clock, Here, Why};
+use reaper_policy::policy::Policy;
 
 use crate::support::sweep::{Ledger, PATIENT, Run, sweep};
 use crate::support::{ME, policy};

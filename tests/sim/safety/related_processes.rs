@@ -73,7 +73,7 @@ fn b03a_an_agent_ends_and_a_listener_below_it_keeps_its_wrappers() {
     assert_eq!(run.signalled(), [401, 400]);
     let mut still = plan.left_alone;
     let host = FakeHost::new(whereabouts(), run.log.states.last().unwrap().1.clone(), Script::new());
-    reaper::sweep::still_left_alone(&host, &mut still, &run.ended);
+    reaper_engine::sweep::still_left_alone(&host, &mut still, &run.ended);
     assert_eq!(still.iter().map(|l| (l.id.pid.get(), l.has_ended)).collect::<Vec<_>>(), [(402, false)]);
     // An agent that listens itself is ended; so it is where the settings keep no listeners.
     assert_eq!(signalled(&world([listening(sprout(400, "opencode"))])), [400]);
@@ -180,9 +180,9 @@ fn b17a_a_wrapper_of_several_programs_is_their_host() {
 /// A host stays one when one of its two programs has ended, as long as that is remembered.
 #[test]
 fn b17a_a_host_stays_one_when_an_agent_ends() {
-    use reaper::look::Ground;
-    use reaper::sightings::Sightings;
-    use reaper::sweep::{remember, survey};
+    use reaper_engine::context::Ground;
+    use reaper_engine::sightings::Sightings;
+    use reaper_engine::sweep::{remember, survey};
     use reaper_platform::{Scope, Uid};
     let machine = world([
         sprout(400, "bash").args(&["loop.sh"]),

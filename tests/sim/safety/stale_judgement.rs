@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use reaper::report::history::Account;
-use reaper::report::types::Record;
-use reaper::state::StateError;
+use reaper_engine::audit::Account;
+use reaper_engine::audit::record::Record;
+use reaper_engine::state_dir::StateError;
 use reaper_platform::fake::{FakeHost, Machine, Process, Script, pid};
 
 use super::scenarios::{sprout, world};

@@ -9,9 +9,10 @@ pub mod sweep;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper::config::{Overrides, Policy, Sources, load};
+use reaper::config::{Overrides, Sources, load};
 use reaper_platform::fake::{Process, here, pid};
 use reaper_platform::{Here, Uid};
+use reaper_policy::policy::Policy;
 
 use crate::common::{scratch, set_mode};
 
@@ -51,7 +52,7 @@ pub fn policy_with(extra: &str) -> Arc<Policy> {
         primary_gid: std::os::unix::fs::MetadataExt::gid(&meta),
         ..Sources::default()
     };
-    Arc::new(load(&sources, &Overrides::default()).unwrap())
+    load(&sources, &Overrides::default()).unwrap().policy()
 }
 
 /// The same without extras, read once.

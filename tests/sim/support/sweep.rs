@@ -4,17 +4,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper::config::Policy;
-use reaper::look::Ground;
-use reaper::report::history::Account;
-use reaper::report::types::Record;
-use reaper::sightings::Sightings;
-use reaper::state::StateError;
-use reaper::sweep::{self, Survey};
-use reaper::terminate::{Ended, Trouble};
-use reaper::verdict::Verdict;
+use reaper_engine::audit::Account;
+use reaper_engine::audit::record::Record;
+use reaper_engine::context::Ground;
+use reaper_engine::sightings::Sightings;
+use reaper_engine::state_dir::StateError;
+use reaper_engine::sweep;
+use reaper_engine::sweep::Survey;
+use reaper_engine::terminate::outcome::{Ended, Trouble};
 use reaper_platform::fake::{FakeHost, Log, Machine, Script};
 use reaper_platform::{Host as _, HostError, ProcId, Scope};
+use reaper_policy::policy::Policy;
+use reaper_policy::verdict::Verdict;
 
 use super::whereabouts;
 

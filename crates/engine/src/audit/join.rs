@@ -1,0 +1,296 @@
+//! From records to what happened to each target: the announcement of each signal, and what became of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::lines::{self, Dated};
+use super::{Entry, FILE, HISTORY_REPORT, HistoryReport, SELF_TEST, SentSignal, Skipped, Totals};
+use crate::audit::record::{FindingReport, Record};
+use crate::format;
+use crate::state_dir::{StateDir, StateError};
+use reaper_policy::escape::again;
+
+/// Which part of the history is wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted {
+    /// What happened from then on, as the time since 1970.
+    pub since: Option<Duration>,
+    /// What happened to the processes of this number.
+    pub pid: Option<i32>,
+    /// The last so many.
+    pub limit: Option<usize>,
+}
+
+/// Reads the history. `now` is the time since 1970. Only what is wanted is kept while the files stream by.
+///
+/// # Errors
+/// When a file cannot be read, or others could have written it.
+pub fn read(state: Option<&StateDir>, wanted: &Wanted, now: Duration) -> Result<HistoryReport, StateError> {
+    let mut skipped = Skipped::default();
+    let mut joiner = Joiner::new(*wanted);
+    if let Some(state) = state {
+        for file in lines::open(state)? {
+            let done = lines::each(file, &mut skipped, |dated| joiner.take(dated));
+            done.map_err(|e| lines::error(state, FILE, e))?;
+        }
+    }
+    let (entries, omitted, totals) = joiner.finish();
+    Ok(HistoryReport {
+        schema: HISTORY_REPORT.to_owned(),
+        generated_at: format::time(now),
+        since: wanted.since.map(format::time),
+        pid: wanted.pid,
+        entries,
+        omitted,
+        totals,
+        skipped,
+    })
+}
+
+/// A reused number is told apart by the start, a reboot by the sweep, which is named by the time of day.
+type Key = (String, i32, u64);
+
+struct Joiner {
+    wanted: Wanted,
+    since: Option<Timestamp>,
+    /// Announced and not concluded yet, with the place of the first record.
+    open: HashMap<Key, (u64, Timestamp, Entry)>,
+    /// Concluded, by the place of the first record.
+    kept: BTreeMap<u64, Entry>,
+    omitted: u64,
+    place: u64,
+    totals: Totals,
+}
+
+impl Joiner {
+    fn new(wanted: Wanted) -> Self {
+        let millis = wanted.since.map(|t| i64::try_from(t.as_millis()).unwrap_or(i64::MAX));
+        Self {
+            since: millis.and_then(|ms| Timestamp::from_millisecond(ms).ok()),
+            wanted,
+            open: HashMap::new(),
+            kept: BTreeMap::new(),
+            omitted: 0,
+            place: 0,
+            totals: Totals::default(),
+        }
+    }
+
+    fn take(&mut self, Dated { at, record }: Dated) {
+        if self.wanted.pid.is_some_and(|pid| pid != record.pid) {
+            return;
+        }
+        self.place += 1;
+        let key = (record.sweep.clone(), record.pid, record.start_ticks);
+        let (place, _, mut entry) =
+            self.open.remove(&key).unwrap_or_else(|| (self.place, at, begin(&record)));
+        entry.at = shown(at);
+        if record.announces() {
+            let signal = again(record.signal.as_deref().unwrap_or("unknown"));
+            entry.signals.push(SentSignal { signal, at: shown(at) });
+            entry.findings = record.findings.iter().map(finding).collect();
+            self.open.insert(key, (place, at, entry));
+            return;
+        }
+        entry.outcome = again(record.outcome.as_deref().unwrap_or("unknown"));
+        entry.took_ms = record.took_ms;
+        entry.rss_bytes = record.rss_bytes;
+        entry.why = record.why.as_deref().map(again);
+        if matches!(entry.outcome.as_str(), "exited" | "killed") {
+            entry.reclaimed_bytes = record.rss_bytes;
+        }
+        self.keep(place, at, entry);
+    }
+
+    fn keep(&mut self, place: u64, at: Timestamp, entry: Entry) {
+        if self.since.is_some_and(|since| at < since) {
+            return;
+        }
+        count(&mut self.totals, &entry);
+        self.kept.insert(place, entry);
+        if self.wanted.limit.is_some_and(|limit| self.kept.len() > limit) {
+            self.kept.pop_first();
+            self.omitted += 1;
+        }
+    }
+
+    fn finish(mut self) -> (Vec<Entry>, u64, Totals) {
+        let mut open: Vec<_> = std::mem::take(&mut self.open).into_values().collect();
+        open.sort_by_key(|(place, ..)| *place);
+        for (place, at, mut entry) in open {
+            entry.outcome = "unfinished".to_owned();
+            self.keep(place, at, entry);
+        }
+        (self.kept.into_values().collect(), self.omitted, self.totals)
+    }
+}
+
+/// The file may have been edited since it was written, so what is read is made safe to show once more.
+fn begin(record: &Record) -> Entry {
+    Entry {
+        pid: record.pid,
+        start_ticks: record.start_ticks,
+        program: again(&record.program),
+        root: record.root,
+        role: again(&record.role),
+        profiles: record.profiles.iter().map(|p| again(p)).collect(),
+        sweep: again(&record.sweep),
+        self_test: record.sweep.starts_with(SELF_TEST),
+        rss_bytes: record.rss_bytes,
+        ..Entry::default()
+    }
+}
+
+fn finding(finding: &FindingReport) -> FindingReport {
+    FindingReport {
+        gate: again(&finding.gate),
+        answer: again(&finding.answer),
+        evidence: again(&finding.evidence),
+    }
+}
+
+fn shown(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+fn count(totals: &mut Totals, entry: &Entry) {
+    if entry.self_test {
+        totals.self_tests += 1;
+        return;
+    }
+    totals.targets += 1;
+    *totals.by_outcome.entry(entry.outcome.clone()).or_default() += 1;
+    if !matches!(entry.outcome.as_str(), "exited" | "killed") {
+        return;
+    }
+    totals.ended += 1;
+    totals.orphans_ended += u64::from(entry.role == "root");
+    totals.reclaimed_bytes = totals.reclaimed_bytes.saturating_add(entry.reclaimed_bytes);
+    let name = entry.profiles.first().map_or("none", String::as_str);
+    let profile = totals.by_profile.entry(name.to_owned()).or_default();
+    profile.ended += 1;
+    profile.reclaimed_bytes = profile.reclaimed_bytes.saturating_add(entry.reclaimed_bytes);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(second: u32, event: &str, sweep: &str, pid: i32, word: &str) -> Dated {
+        let at = format!("2026-01-02T03:04:{second:02}Z");
+        let is_intent = event == "intent";
+        let finding =
+            |text: String| FindingReport { gate: "orphan".into(), answer: "yes".into(), evidence: text };
+        let record = Record {
+            schema: crate::audit::record::HISTORY.into(),
+            at: at.clone(),
+            sweep: sweep.into(),
+            event: event.into(),
+            pid,
+            start_ticks: 7,
+            root: pid,
+            role: if pid > 100 { "descendant" } else { "root" }.into(),
+            program: "goose".into(),
+            profiles: vec![if pid % 2 == 0 { "buzz" } else { "sprout" }.into()],
+            signal: is_intent.then(|| word.into()),
+            findings: if is_intent { vec![finding(format!("before {word}"))] } else { Vec::new() },
+            outcome: (!is_intent).then(|| word.into()),
+            took_ms: (!is_intent).then_some(12),
+            rss_bytes: 1000,
+            why: None,
+        };
+        Dated { at: at.parse().unwrap(), record }
+    }
+
+    fn join(wanted: Wanted, records: Vec<Dated>) -> (Vec<Entry>, u64, Totals) {
+        let mut joiner = Joiner::new(wanted);
+        records.into_iter().for_each(|dated| joiner.take(dated));
+        joiner.finish()
+    }
+
+    fn story() -> Vec<Dated> {
+        vec![
+            record(1, "intent", "a", 1, "TERM"),
+            record(1, "intent", "a", 101, "TERM"),
+            record(2, "outcome", "a", 101, "exited"),
+            record(3, "intent", "b", 1, "TERM"),
+            record(4, "intent", "a", 1, "KILL"),
+            record(5, "outcome", "a", 1, "killed"),
+            record(6, "outcome", "c", 2, "spared"),
+            record(7, "intent", "doctor-1", 9, "TERM"),
+            record(8, "outcome", "doctor-1", 9, "exited"),
+        ]
+    }
+
+    #[test]
+    fn announcements_and_outcomes_are_joined() {
+        let (entries, omitted, totals) = join(Wanted::default(), story());
+        let short: Vec<_> = entries
+            .iter()
+            .map(|e| {
+                let signals: Vec<&str> = e.signals.iter().map(|s| s.signal.as_str()).collect();
+                (e.pid, e.outcome.as_str(), signals.join("+"), e.at.as_str())
+            })
+            .collect();
+        assert_eq!(
+            short,
+            [
+                (1, "killed", "TERM+KILL".to_owned(), "2026-01-02T03:04:05.000Z"),
+                (101, "exited", "TERM".to_owned(), "2026-01-02T03:04:02.000Z"),
+                (1, "unfinished", "TERM".to_owned(), "2026-01-02T03:04:03.000Z"),
+                (2, "spared", String::new(), "2026-01-02T03:04:06.000Z"),
+                (9, "exited", "TERM".to_owned(), "2026-01-02T03:04:08.000Z"),
+            ]
+        );
+        assert_eq!(entries[0].findings[0].evidence, "before KILL", "those of the last signal");
+        assert_eq!(
+            entries.iter().map(|e| e.self_test).collect::<Vec<_>>(),
+            [false, false, false, false, true]
+        );
+        assert_eq!((omitted, totals.targets, totals.ended, totals.orphans_ended), (0, 4, 2, 1));
+        assert_eq!((totals.reclaimed_bytes, totals.self_tests), (2000, 1));
+        let outcomes: Vec<_> = totals.by_outcome.iter().map(|(k, n)| (k.as_str(), *n)).collect();
+        assert_eq!(outcomes, [("exited", 1), ("killed", 1), ("spared", 1), ("unfinished", 1)]);
+        assert_eq!(totals.by_profile.len(), 1);
+        assert_eq!(
+            totals.by_profile["sprout"],
+            super::super::ProfileTotals { ended: 2, reclaimed_bytes: 2000 }
+        );
+    }
+
+    #[test]
+    fn the_limit_keeps_the_newest_and_the_totals_count_all() {
+        let wanted = Wanted { limit: Some(2), ..Wanted::default() };
+        let (entries, omitted, totals) = join(wanted, story());
+        assert_eq!(entries.iter().map(|e| e.pid).collect::<Vec<_>>(), [2, 9]);
+        assert_eq!((omitted, totals.targets), (3, 4));
+    }
+
+    #[test]
+    fn only_what_was_asked_for_is_counted() {
+        let since = "2026-01-02T03:04:05Z".parse::<Timestamp>().unwrap().as_millisecond();
+        let since = Some(Duration::from_millis(since.unsigned_abs()));
+        let (entries, _, totals) = join(Wanted { since, ..Wanted::default() }, story());
+        assert_eq!(entries.iter().map(|e| e.pid).collect::<Vec<_>>(), [1, 2, 9], "by the time of the end");
+        assert_eq!(totals.targets, 2);
+        let (entries, _, totals) = join(Wanted { pid: Some(1), ..Wanted::default() }, story());
+        assert_eq!((entries.len(), totals.targets), (2, 2));
+    }
+
+    #[test]
+    fn a_file_that_was_edited_cannot_paint_the_terminal() {
+        let mut dated = record(1, "outcome", "s", 1, "exi\u{1b}[2Jted");
+        dated.record.program = "\u{202e}esoog\\n".into();
+        dated.record.profiles = vec!["\u{7}".into()];
+        dated.record.why = Some("\r".into());
+        let (entries, _, totals) = join(Wanted::default(), vec![dated]);
+        assert_eq!(
+            (entries[0].program.as_str(), entries[0].outcome.as_str()),
+            (r"\u{202e}esoog\n", r"exi\x1b[2Jted")
+        );
+        assert_eq!((entries[0].profiles[0].as_str(), entries[0].why.as_deref()), (r"\x07", Some(r"\r")));
+        assert!(totals.by_outcome.contains_key(r"exi\x1b[2Jted"));
+    }
+}

@@ -1,0 +1,162 @@
+//! The history's files as a stream of records: one line at a time, however large they are.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::os::unix::fs::MetadataExt as _;
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::{FILE, OLD_FILE, Skipped, trust};
+use crate::audit::record::{HISTORY, Record};
+use crate::state_dir::{StateDir, StateError};
+
+/// A record takes some kilobytes; a longer line is none of ours.
+const MAX_LINE: u64 = 256 << 10;
+/// How often the files may be rotated while we open them.
+const MAX_TRIES: usize = 8;
+
+/// Opens the files that are there, the older one first.
+///
+/// # Errors
+/// When one cannot be read, or others could have written it.
+pub fn open(state: &StateDir) -> Result<Vec<File>, StateError> {
+    for _ in 0..MAX_TRIES {
+        // The newer one first: when they are rotated in between it is met again under the older name.
+        let new = open_one(state, FILE)?;
+        let old = open_one(state, OLD_FILE)?;
+        let is_rotated = match (&new, &old) {
+            (Some((_, new)), Some((_, old))) => new == old,
+            _ => false,
+        };
+        if !is_rotated {
+            return Ok([old, new].into_iter().flatten().map(|(file, _)| file).collect());
+        }
+    }
+    Err(error(state, FILE, io::Error::other("it is replaced again and again")))
+}
+
+type Inode = (u64, u64);
+
+fn open_one(state: &StateDir, name: &str) -> Result<Option<(File, Inode)>, StateError> {
+    let file = match File::open(state.file(name)) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(error(state, name, e)),
+    };
+    let meta = file.metadata().map_err(|e| error(state, name, e))?;
+    trust(state, name, &meta)?;
+    Ok(Some((file, (meta.dev(), meta.ino()))))
+}
+
+pub fn error(state: &StateDir, name: &str, source: io::Error) -> StateError {
+    let hint = "check the permissions of the state directory";
+    StateError::Io { what: "read the history", path: state.file(name), source, hint }
+}
+
+/// A record, and when it was written.
+pub struct Dated {
+    pub at: Timestamp,
+    pub record: Record,
+}
+
+/// Hands over the records of one file in order, and counts the lines that are none.
+pub fn each(file: impl io::Read, skipped: &mut Skipped, mut take: impl FnMut(Dated)) -> io::Result<()> {
+    let mut reader = BufReader::new(file);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut reader).take(MAX_LINE).read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(());
+        }
+        if line.last() != Some(&b'\n') && read as u64 == MAX_LINE {
+            skip_line(&mut reader)?;
+            skipped.damaged += 1;
+            continue;
+        }
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        match parse(&line) {
+            Ok(dated) => take(*dated),
+            Err(No::Damaged) => skipped.damaged += 1,
+            Err(No::Newer) => skipped.newer += 1,
+        }
+    }
+}
+
+fn skip_line(reader: &mut impl BufRead) -> io::Result<()> {
+    reader.skip_until(b'\n').map(drop)
+}
+
+enum No {
+    Damaged,
+    Newer,
+}
+
+/// What every version of a line has.
+#[derive(Deserialize)]
+struct Head {
+    schema: String,
+    event: String,
+}
+
+fn parse(line: &[u8]) -> Result<Box<Dated>, No> {
+    let Ok(record) = serde_json::from_slice::<Record>(line) else { return Err(stranger(line)) };
+    if record.schema != HISTORY || !matches!(record.event.as_str(), "intent" | "outcome") {
+        return Err(stranger(line));
+    }
+    let at = record.at.parse().map_err(|_| No::Damaged)?;
+    Ok(Box::new(Dated { at, record }))
+}
+
+/// What a line is that is no record of ours.
+fn stranger(line: &[u8]) -> No {
+    match serde_json::from_slice::<Head>(line) {
+        Ok(head) if head.schema == HISTORY && matches!(head.event.as_str(), "intent" | "outcome") => {
+            No::Damaged
+        }
+        Ok(head) if head.schema.starts_with("reaper.history/") => No::Newer,
+        _ => No::Damaged,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pids(bytes: &[u8]) -> (Vec<i32>, Skipped) {
+        let (mut pids, mut skipped) = (Vec::new(), Skipped::default());
+        each(bytes, &mut skipped, |dated| pids.push(dated.record.pid)).unwrap();
+        (pids, skipped)
+    }
+
+    fn line(pid: i32, more: &str) -> String {
+        format!(
+            r#"{{"schema":"reaper.history/1","at":"2026-01-02T03:04:05.000Z","sweep":"s","event":"outcome","pid":{pid},"start_ticks":1,"root":{pid},"role":"root","program":"goose","profiles":["sprout"],"outcome":"exited","took_ms":1,"rss_bytes":1{more}}}"#
+        ) + "\n"
+    }
+
+    #[test]
+    fn damage_costs_one_line() {
+        let long = format!("\"{}\"\n", "x".repeat(3 * usize::try_from(MAX_LINE).unwrap()));
+        let bad_time = line(9, "").replace("2026-01-02", "soon");
+        for damage in ["{", "{\"schema\":", "null", "[]", "\u{fffd}", "\0\0\0", &long, &bad_time] {
+            let text = line(1, "") + damage.trim_end() + "\n" + &line(2, "");
+            assert_eq!(pids(text.as_bytes()), (vec![1, 2], Skipped { damaged: 1, newer: 0 }), "{damage:.40}");
+        }
+        let not_text =
+            [line(1, "").as_bytes(), b"\xff\xfe\n\n\n", line(2, "").trim_end().as_bytes()].concat();
+        assert_eq!(pids(&not_text), (vec![1, 2], Skipped { damaged: 1, newer: 0 }));
+    }
+
+    #[test]
+    fn newer_versions_are_read_as_far_as_they_are_known() {
+        let more = line(1, r#","cgroup":"/x","score":{"a":[1,2]}"#);
+        assert_eq!(pids(more.as_bytes()), (vec![1], Skipped::default()));
+        let newer = line(1, "").replace("history/1", "history/2")
+            + &line(2, "").replace("outcome\",\"pid", "note\",\"pid");
+        assert_eq!(pids(newer.as_bytes()), (vec![], Skipped { damaged: 0, newer: 2 }));
+    }
+}

@@ -1,0 +1,277 @@
+//! What protects a process beside its own name: the desktop scope that was made for it, what it accepts connections on,
+//! and what hangs below it.
+//!
+//! Read last, and of each process once for a look: a wrapper above a tree and the orphan in it ask about the same ones.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reaper_platform::{Folder, Host, Listener, Pid, Pinned, Why};
+
+use super::{Looker, read};
+use reaper_policy::browser::is_throw_away_browser;
+use reaper_policy::case::{Chain, Guards};
+use reaper_policy::facts::{Fact, Facts};
+use reaper_policy::gates::{orphan, unprotected, unsupervised};
+use reaper_policy::profile::{Profile, Programs};
+use reaper_policy::program::Names;
+
+/// Processes below one that are looked at, at most: beyond it, what is below cannot be told.
+const MAX_BELOW: usize = 10_000;
+/// What two clocks of one machine may differ by.
+const CLOCK_SLACK: Duration = Duration::from_secs(1);
+/// Longest line of parents that is climbed to find to which tree a scope's process belongs.
+const MAX_CLIMB: usize = 32;
+
+/// What a process is, as far as it may spare one above it.
+#[derive(Debug, Clone)]
+pub(super) struct Relative {
+    facts: Facts,
+    listens: Fact<Option<String>>,
+    children: Fact<Vec<Pid>>,
+}
+
+impl<H: Host> Looker<H> {
+    /// Reads the guards of a process for the profiles that it is judged under. `chain` holds the wrappers above it.
+    pub(super) fn guards(
+        &self,
+        process: &H::Pinned,
+        facts: &Facts,
+        chain: Option<&Chain>,
+        profiles: &[&Profile],
+    ) -> Guards {
+        let is_any = profiles.iter().any(|p| p.programs == Programs::Any);
+        let may_be_kept_for_helping = self.may_help(facts);
+        let by_listening = may_be_kept_for_helping && self.keeps_listeners(profiles.iter().copied());
+        Guards {
+            own_scope: if is_any { self.own_scope(facts, chain) } else { None },
+            listens: by_listening.then(|| self.listens(process, facts)),
+            // An agent ends for its own sake, whatever hangs below it: that stays.
+            below: (is_any || may_be_kept_for_helping)
+                .then(|| self.spared_from_below(facts, profiles, is_any, by_listening)),
+        }
+    }
+
+    /// Whether a process is none of those that end whatever they listen on: agents, and throw-away browsers.
+    fn may_help(&self, facts: &Facts) -> bool {
+        let identity = facts.identity();
+        let argv = identity.argv.unwrap_or_default();
+        !self.policy.is_agent(&Names::of(&identity), argv) && !is_throw_away_browser(&identity, argv)
+    }
+
+    fn keeps_listeners<'p>(&self, profiles: impl IntoIterator<Item = &'p Profile>) -> bool {
+        profiles.into_iter().any(|p| p.keep_listeners.unwrap_or_else(|| self.policy.keep_listeners))
+    }
+
+    /// What a process accepts connections on that others can know, in words.
+    fn listens(&self, process: &H::Pinned, facts: &Facts) -> Fact<Option<String>> {
+        let sockets = Arc::clone(&self.lock().sockets);
+        let listeners = process.listeners(&sockets)?;
+        Ok(listeners.iter().find_map(|listener| {
+            let is_its_own = |folder: &[u8]| {
+                process.folder(folder).is_ok_and(|folder| self.is_its_own_folder(&folder, facts))
+            };
+            known_to_others(listener, is_its_own)
+        }))
+    }
+
+    /// Whether a process, or what it started, made a folder for itself: only its user may enter it, and it is no older
+    /// than the process.
+    fn is_its_own_folder(&self, folder: &Folder, facts: &Facts) -> bool {
+        let clock = self.host.clock();
+        let age = self.host.here().start_clock.age(facts.id.start, &clock);
+        let started = clock.realtime.saturating_sub(age).saturating_sub(CLOCK_SLACK);
+        let is_private = folder.mode & 0o077 == 0;
+        is_private
+            && facts.ids.as_ref().is_ok_and(|ids| ids.effective == folder.owner)
+            && folder.made.is_some_and(|made| made >= started)
+    }
+
+    /// The first process below one that spares it: a protected or kept one where the profile is for any program or this
+    /// is a wrapper, one that accepts connections where this is no agent.
+    fn spared_from_below(
+        &self,
+        facts: &Facts,
+        profiles: &[&Profile],
+        is_any: bool,
+        by_listening: bool,
+    ) -> Fact<Option<String>> {
+        let by_protection = is_any || self.policy.is_wrapper(&facts.identity());
+        if !by_protection && !by_listening {
+            return Ok(None);
+        }
+        let mut below = self.children_or_none(facts.pid())?;
+        let mut seen: HashSet<Pid> = below.iter().copied().chain([facts.pid()]).collect();
+        while let Some(pid) = below.pop() {
+            if seen.len() > MAX_BELOW {
+                return Err(Why::Garbled("there are too many processes below it"));
+            }
+            let relative = match self.relative(pid) {
+                Ok(relative) => relative,
+                Err(Why::Gone | Why::Exiting) => continue,
+                Err(why) => return Err(why),
+            };
+            let facts = &relative.facts;
+            if facts.stat.is_dead() {
+                continue;
+            }
+            if by_protection {
+                if let Some(found) = unprotected::protected_by(&self.policy, facts, profiles) {
+                    return Ok(Some(format!("{} below it is never touched ({found})", facts.called())));
+                }
+                if unprotected::asked_to_be_kept(facts) {
+                    return Ok(Some(format!("{} below it asked to be kept", facts.called())));
+                }
+                if let Some(what) = unsupervised::kept_by(&self.policy, facts, profiles) {
+                    return Ok(Some(format!(
+                        "{} below it was started on purpose to stay ({what})",
+                        facts.called()
+                    )));
+                }
+            }
+            if by_listening && self.may_help(facts) {
+                match &relative.listens {
+                    Ok(Some(what)) => return Ok(Some(format!("{} below it: {what}", facts.called()))),
+                    Ok(None) | Err(Why::Gone | Why::Exiting) => {}
+                    // What belongs to another user goes on by itself.
+                    Err(Why::Denied)
+                        if facts.ids.as_ref().is_ok_and(|ids| !self.us.scope.holds(ids.real)) => {}
+                    Err(why) => return Err(why.clone()),
+                }
+            }
+            match &relative.children {
+                Ok(children) => below.extend(children.iter().copied().filter(|child| seen.insert(*child))),
+                Err(Why::Gone | Why::Exiting) => {}
+                Err(why) => return Err(why.clone()),
+            }
+        }
+        Ok(None)
+    }
+
+    fn children_or_none(&self, pid: Pid) -> Fact<Vec<Pid>> {
+        match self.children_of(pid) {
+            Err(Why::Gone | Why::Exiting) => Ok(Vec::new()),
+            list => list,
+        }
+    }
+
+    fn relative(&self, pid: Pid) -> Fact<Arc<Relative>> {
+        if let Some(known) = self.lock().relatives.get(&pid) {
+            return known.clone();
+        }
+        let read = || {
+            let process = self.host.pin(pid)?;
+            let facts = read::facts(&process, &self.wanted)?;
+            // Read once for all that ask; the tables of sockets only where some profile minds them.
+            let is_minded = self.keeps_listeners(&self.policy.profiles) && self.may_help(&facts);
+            let listens = if is_minded { self.listens(&process, &facts) } else { Ok(None) };
+            Ok(Arc::new(Relative { facts, listens, children: self.children_of(pid) }))
+        };
+        let relative = read();
+        self.lock().relatives.insert(pid, relative.clone());
+        relative
+    }
+
+    /// The desktop scope that was made for a process itself, by its name: `app-…-N.scope`, where N is the process, or one
+    /// above or below it in its tree. The scope of a terminal or an editor that it was typed in has another's number.
+    fn own_scope(&self, facts: &Facts, chain: Option<&Chain>) -> Option<String> {
+        let unit = facts.unit.as_ref().ok()?.as_ref()?;
+        let number = unit.name.strip_prefix("app-")?.strip_suffix(".scope")?.rsplit('-').next()?;
+        let made_for = Pid::parse(number.as_bytes())?;
+        let pid = facts.pid();
+        // An adopter above is in no tree of what it adopted: its scope is its own.
+        let adopts = || {
+            let uid = facts.ids.as_ref().ok().map(|ids| ids.real);
+            matches!(self.adopter(made_for, uid).1, orphan::Kind::Adopter(_) | orphan::Kind::Suspect(_))
+        };
+        let is_above = || {
+            chain.is_some_and(|chain| chain.wrappers().any(|wrapper| wrapper.pid == made_for))
+                || self.is_below(pid, made_for) && !adopts()
+        };
+        (made_for == pid || self.is_below(made_for, pid) || is_above()).then(|| unit.name.clone())
+    }
+
+    /// Whether a process hangs below another, with nothing but its parents' lists to tell.
+    fn is_below(&self, pid: Pid, above: Pid) -> bool {
+        let mut at = pid;
+        for _ in 0..MAX_CLIMB {
+            match self.host.glance(at).ok().and_then(|stat| stat.ppid) {
+                Some(parent) if parent == above => return above != Pid::INIT,
+                Some(parent) => at = parent,
+                None => break,
+            }
+        }
+        false
+    }
+}
+
+/// A place where others can know to connect to, in words. Nothing can find a socket without a name, or one in a folder that
+/// the process made for itself under a random name.
+fn known_to_others(listener: &Listener, is_its_own: impl Fn(&[u8]) -> bool) -> Option<String> {
+    match listener {
+        Listener::Tcp(port) => Some(format!("it accepts connections on TCP port {port}")),
+        Listener::Abstract(_) => Some("it accepts connections on an abstract socket".to_owned()),
+        Listener::Path(path) if made_up_folder(path).is_some_and(is_its_own) => None,
+        Listener::Path(_) => Some("it accepts connections on a socket in the file system".to_owned()),
+        Listener::Unnamed => None,
+    }
+}
+
+/// The folder of a path that stands in one for temporary files and has a random name, as mkdtemp(3) and its likes make it:
+/// at least six letters, digits and underscores at the end, of more than one kind.
+fn made_up_folder(path: &[u8]) -> Option<&[u8]> {
+    const TEMPORARY: [&[u8]; 5] =
+        [b"/tmp/", b"/var/tmp/", b"/dev/shm/", b"/private/tmp/", b"/private/var/folders/"];
+    let (at, below) =
+        TEMPORARY.iter().enumerate().find_map(|(at, folder)| Some((at, path.strip_prefix(*folder)?)))?;
+    // On macOS two folders with random names and one called `T` are the user's own, and every process knows them.
+    let below = if at == 4 { below.splitn(4, |byte| *byte == b'/').nth(3)? } else { below };
+    let end = below.iter().position(|byte| *byte == b'/')?;
+    let name = below.get(..end)?;
+    let random = name.rsplit(|byte| matches!(byte, b'-' | b'.')).next()?;
+    let kinds: [fn(&u8) -> bool; 3] = [u8::is_ascii_lowercase, u8::is_ascii_uppercase, u8::is_ascii_digit];
+    let is_random = random.len() >= 6
+        && random.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_')
+        && kinds.iter().filter(|is_kind| random.iter().any(is_kind)).count() >= 2;
+    is_random.then(|| path.get(..path.len() - below.len() + end)).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_that_others_can_find_are_told_from_those_that_they_cannot() {
+        let is_known =
+            |listener: &Listener, is_its_own: bool| known_to_others(listener, |_| is_its_own).is_some();
+        for known in [
+            &b"/home/u/.cache/index.sock"[..],
+            b"/run/user/1000/app/socket",
+            b"/tmp/index.sock",
+            b"/tmp/tmux-1000/default",
+            b"/tmp/my-project/dev.sock",
+            b"/private/var/folders/ab/cd12EF34/T/x.sock",
+            b"relative.sock",
+        ] {
+            assert!(is_known(&Listener::Path(known.to_vec()), true), "{}", known.escape_ascii());
+        }
+        for (path, folder) in [
+            (&b"/tmp/playwright-a1B2c3/pipe.sock"[..], &b"/tmp/playwright-a1B2c3"[..]),
+            (b"/tmp/org.chromium.Chromium.Xy12Zk/SingletonSocket", b"/tmp/org.chromium.Chromium.Xy12Zk"),
+            (b"/tmp/pymp-3k2j9d0a/deeper/listener", b"/tmp/pymp-3k2j9d0a"),
+            (b"/tmp/tmpx_3k2j9_/listener", b"/tmp/tmpx_3k2j9_"),
+            (
+                b"/private/var/folders/ab/cd12EF34/T/app-Qw3rTy/x.sock",
+                b"/private/var/folders/ab/cd12EF34/T/app-Qw3rTy",
+            ),
+        ] {
+            assert_eq!(made_up_folder(path), Some(folder), "{}", path.escape_ascii());
+            assert!(!is_known(&Listener::Path(path.to_vec()), true), "{}", path.escape_ascii());
+            // A home of somebody, made before: others have its path.
+            assert!(is_known(&Listener::Path(path.to_vec()), false), "{}", path.escape_ascii());
+        }
+        assert!(is_known(&Listener::Tcp(3000), true) && is_known(&Listener::Abstract(b"x".to_vec()), true));
+        assert!(!is_known(&Listener::Unnamed, false));
+    }
+}

@@ -1,0 +1,134 @@
+//! Who else holds an owner value: the answer to "does the run that started this still live?"
+//!
+//! A launcher that stamps each of its runs with a value of its own leaves that value in everything the run
+//! started. As long as one process with the value is in its place, the run lives, and what it put into the
+//! background is wanted. This is the one question that needs a look at all of the user's processes, so it
+//! is asked once for a whole sweep, and only when something is about to be ended.
+
+use std::collections::HashMap;
+
+use reaper_platform::{Condition, Host, Pid, Scope, Secret, Uid, Wanted, Why};
+
+use super::Looker;
+use reaper_policy::facts::{Fact, Facts};
+use reaper_policy::profile::Profile;
+use reaper_policy::program::{Identity, Names, is_interpreter};
+
+/// The values that the user's processes hold, by variable.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Holders {
+    by_value: HashMap<(String, Secret), Vec<Pid>>,
+    /// The first agent whose environment could not be read: it may hold any value.
+    unreadable: Option<(Pid, Why)>,
+}
+
+impl<H: Host> Looker<H> {
+    /// A live process that holds the candidate's owner value and would stay, and why it would.
+    pub(super) fn holder(&self, facts: &Facts, profiles: &[&Profile]) -> Option<Fact<Option<(Pid, String)>>> {
+        let environ = facts.environ.as_ref().ok()?;
+        let named: Vec<&String> = profiles.iter().filter_map(|p| p.owner_env.as_ref()).collect();
+        let wanted: Vec<(String, Option<Secret>)> = named
+            .into_iter()
+            .filter(|name| environ.get(name.as_bytes()).is_some())
+            .map(|name| (name.clone(), environ.value(name.as_bytes()).map(Secret::new)))
+            .collect();
+        if wanted.is_empty() {
+            return None;
+        }
+        let uid = match &facts.ids {
+            Ok(ids) => ids.real,
+            Err(why) => return Some(Err(why.clone())),
+        };
+        let known = self.lock().holders.get(&uid).cloned();
+        let holders = known.unwrap_or_else(|| {
+            let looked = self.list_holders(uid);
+            self.lock().holders.insert(uid, looked.clone());
+            looked
+        });
+        Some(holders.and_then(|h| self.holder_that_stays(&h, &wanted, profiles)))
+    }
+
+    fn holder_that_stays(
+        &self,
+        all: &Holders,
+        wanted: &[(String, Option<Secret>)],
+        profiles: &[&Profile],
+    ) -> Fact<Option<(Pid, String)>> {
+        let mut unsure = None;
+        for (name, value) in wanted {
+            let value = value.clone().ok_or(Why::Garbled("its owner value cannot be read"))?;
+            for pid in all.by_value.get(&(name.clone(), value)).into_iter().flatten() {
+                let facts = match self.elder(*pid).facts {
+                    Ok(facts) if !facts.stat.is_dead() => facts,
+                    Ok(_) | Err(Why::Gone | Why::Exiting) => continue,
+                    Err(why) => {
+                        unsure.get_or_insert(why);
+                        continue;
+                    }
+                };
+                match self.would_stay(&facts, profiles) {
+                    Ok(Some(why)) => return Ok(Some((*pid, why))),
+                    Ok(None) => {}
+                    Err(why) => {
+                        unsure.get_or_insert(why);
+                    }
+                }
+            }
+        }
+        match unsure.or_else(|| all.unreadable.clone().map(|(_, why)| why)) {
+            Some(why) => Err(why),
+            None => Ok(None),
+        }
+    }
+
+    fn list_holders(&self, uid: Uid) -> Fact<Holders> {
+        let names: Vec<String> = self.policy.profiles.iter().filter_map(|p| p.owner_env.clone()).collect();
+        let wanted = Wanted::new(names.clone());
+        let walk = self.host.walk(Scope::User(uid)).map_err(|e| e.why)?;
+        if walk.unreadable > 0 {
+            return Err(Why::Garbled("not all of the user's processes could be listed"));
+        }
+        let mut holders = Holders::default();
+        for entry in walk.entries {
+            let pid = entry.stat.pid;
+            // A block that was overwritten or cut short may have held any value.
+            let scan = self.host.glance_environ(pid, &wanted).and_then(|scan| scan.verify(&entry.stat));
+            let scan = scan.and_then(|scan| match scan.condition {
+                Condition::Intact => Ok(scan),
+                Condition::Garbled(how) => Err(Why::Garbled(how)),
+            });
+            match scan {
+                Ok(scan) => {
+                    for name in names.iter().filter(|name| scan.get(name.as_bytes()).is_some()) {
+                        match scan.value(name.as_bytes()) {
+                            Some(value) => {
+                                let holder = (name.clone(), Secret::new(value));
+                                holders.by_value.entry(holder).or_default().push(pid);
+                            }
+                            None => {
+                                let why = Why::Garbled("another process's owner value cannot be told");
+                                holders.unreadable.get_or_insert((pid, why));
+                            }
+                        }
+                    }
+                }
+                Err(Why::Gone | Why::Exiting) => {}
+                Err(_) if entry.stat.is_dead() => {}
+                Err(why) if self.may_be_an_agent(pid, &entry.stat.comm) => {
+                    holders.unreadable.get_or_insert((pid, why));
+                }
+                // A key agent or a part of the session: never the owner of an agent.
+                Err(_) => {}
+            }
+        }
+        Ok(holders)
+    }
+
+    fn may_be_an_agent(&self, pid: Pid, comm: &[u8]) -> bool {
+        let argv = self.host.glance_argv(pid).unwrap_or_default();
+        let identity = Identity { exe: None, argv: Some(&argv), comm };
+        let names = Names::of(&identity);
+        let mut profiles = self.policy.profiles.iter();
+        is_interpreter(comm) || profiles.any(|p| p.programs.find(&names, &argv).is_some())
+    }
+}

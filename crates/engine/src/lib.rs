@@ -1,0 +1,23 @@
+//! Finds orphaned agent processes, keeps track of them and ends them.
+//!
+//! The way of a process through this crate: [`discover`] lists those whose parent may have exited, [`inspect`] reads what
+//! is known of each and has it judged by the policy crate, [`sightings`] keeps since when it has been an orphan,
+//! [`tree`] reads what hangs below it, and [`terminate`], the only place that sends a signal, ends what was planned.
+//! [`tracker`] does that for the service, tick by tick; [`sweep`] does it once. Every signal is recorded by [`audit`]
+//! before it is sent. Nothing here logs, parses arguments or runs an event loop: callers get values and events.
+
+#![forbid(unsafe_code)]
+
+pub mod audit;
+pub mod context;
+pub mod deadline;
+pub mod discover;
+pub mod format;
+pub mod inspect;
+pub mod sightings;
+pub mod state_dir;
+pub mod sweep;
+pub mod terminate;
+pub mod tracker;
+pub mod tree;
+pub mod visibility;

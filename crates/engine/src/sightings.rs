@@ -1,0 +1,305 @@
+//! What earlier looks saw of a process: since when it is an orphan, and whose it was before.
+//!
+//! The first is the clock of the grace period. The second is what a single look cannot see any more: that a
+//! parent was watched dying, and which agent a background helper belongs to. Both are kept across runs, under
+//! a process's whole identity, the boot, the PID namespace and the time namespace, so that neither a reused pid nor a
+//! reboot nor another clock can inherit another's; and in `CLOCK_MONOTONIC`, which neither a sleeping laptop nor a set
+//! clock moves forward.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use reaper_platform::{Clock, Generation, Here, Pid, ProcId, StartClock, StartTime};
+use reaper_policy::past::{Past, Ties};
+use serde::{Deserialize, Serialize};
+
+use crate::state_dir::{StateDir, StateError};
+
+/// The file in the state directory.
+pub const FILE: &str = "sightings.json";
+const SCHEMA: &str = "reaper.sightings/1";
+
+/// What is remembered of the processes of this boot, PID namespace and time namespace.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sightings {
+    seen: HashMap<ProcId, Sighting>,
+}
+
+/// What is remembered of one process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Sighting {
+    since: Option<Duration>,
+    ties: Ties,
+    /// When it was last seen not to be an orphan: no earlier time counts, whoever remembers it.
+    not_before: Option<Duration>,
+    /// Whether it was seen to run several marked programs at once.
+    was_host: bool,
+}
+
+impl Sighting {
+    fn is_worth_keeping(&self) -> bool {
+        self.since.is_some() || self.was_host || self.ties != Ties::default()
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    schema: String,
+    boot_id: String,
+    pid_namespace: u64,
+    /// Without it the file says nothing of which clock its times are on.
+    #[serde(default)]
+    time_namespace: Option<u64>,
+    /// The number of a time namespace is used again when it is gone; another one may have other clocks.
+    #[serde(default)]
+    clock_offsets: Option<String>,
+    sightings: Vec<Entry>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    pid: i32,
+    start_ticks: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    generation: Option<u64>,
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    since_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    dead_parent: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    agent: Option<Id>,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    was_host: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Id {
+    pid: i32,
+    start_ticks: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    generation: Option<u64>,
+}
+
+impl From<&ProcId> for Id {
+    fn from(id: &ProcId) -> Self {
+        Self { pid: id.pid.get(), start_ticks: id.start.0, generation: id.generation.map(|g| g.0) }
+    }
+}
+
+impl Id {
+    fn parse(&self) -> Result<ProcId, String> {
+        let pid = Pid::new(self.pid).ok_or_else(|| format!("{} is no pid", self.pid))?;
+        let generation = self.generation.map(Generation);
+        Ok(ProcId { pid, start: StartTime(self.start_ticks), generation })
+    }
+}
+
+impl Sightings {
+    /// What is remembered of a process.
+    #[must_use]
+    pub fn past(&self, id: &ProcId, clock: &Clock) -> Past {
+        let seen = self.seen.get(id).copied().unwrap_or_default();
+        let seen_for = seen.since.map_or(Duration::ZERO, |since| clock.monotonic.saturating_sub(since));
+        Past { seen_for, ties: seen.ties, was_host: seen.was_host }
+    }
+
+    /// How long a process has been seen orphaned; zero when never before.
+    #[must_use]
+    pub fn seen_for(&self, id: &ProcId, clock: &Clock) -> Duration {
+        self.past(id, clock).seen_for
+    }
+
+    /// Remembers a process as seen orphaned now, unless it is remembered already.
+    ///
+    /// A process is not remembered in the moment in which it started: so no process that reuses its
+    /// pid can have the same start time as a remembered one, even where the kernel has no generations.
+    pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) {
+        if !is_newborn(&id, clock, here) {
+            self.seen.entry(id).or_default().since.get_or_insert(clock.monotonic);
+        }
+    }
+
+    /// A process was seen not to be an orphan: its grace begins anew when it becomes one.
+    pub fn clear(&mut self, id: &ProcId, clock: &Clock) {
+        self.change(id, |seen| (seen.since, seen.not_before) = (None, Some(clock.monotonic)));
+    }
+
+    /// Remembers whose a process is or was, by the same rule as [`Sightings::note`].
+    pub fn tie(&mut self, id: ProcId, ties: Ties, clock: &Clock, here: &Here) {
+        if !is_newborn(&id, clock, here) {
+            self.change(&id, |seen| seen.ties = ties);
+        }
+    }
+
+    /// Remembers a process as a wrapper that runs several marked programs, by the same rule.
+    pub fn note_host(&mut self, id: ProcId, clock: &Clock, here: &Here) {
+        if !is_newborn(&id, clock, here) {
+            self.change(&id, |seen| seen.was_host = true);
+        }
+    }
+
+    fn change(&mut self, id: &ProcId, change: impl FnOnce(&mut Sighting)) {
+        let mut seen = self.seen.get(id).copied().unwrap_or_default();
+        change(&mut seen);
+        if !seen.is_worth_keeping() {
+            self.seen.remove(id);
+        } else {
+            self.seen.insert(*id, seen);
+        }
+    }
+
+    /// Forgets processes that are no more.
+    pub fn retain(&mut self, is_there: impl Fn(Pid) -> bool) {
+        self.seen.retain(|id, _| is_there(id.pid));
+    }
+
+    /// Takes over what another run remembered; of two times the earlier one counts.
+    pub fn merge(&mut self, other: Self) {
+        for (id, theirs) in other.seen {
+            let ours = self.seen.entry(id).or_default();
+            let counts = |at: &Duration| ours.not_before.is_none_or(|earliest| *at >= earliest);
+            ours.since = match (ours.since, theirs.since.filter(counts)) {
+                (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
+                (one, other) => one.or(other),
+            };
+            ours.ties.dead_parent = ours.ties.dead_parent.or(theirs.ties.dead_parent);
+            ours.ties.agent = ours.ties.agent.or(theirs.ties.agent);
+            ours.was_host |= theirs.was_host;
+        }
+    }
+
+    /// Whether anything is remembered here that is not remembered there, or otherwise.
+    #[must_use]
+    pub fn has_more_than(&self, other: &Self) -> bool {
+        self.seen.iter().any(|(id, seen)| other.seen.get(id) != Some(seen))
+    }
+
+    /// How many are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Whether none is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+
+    /// Reads the file's content. Sightings of another boot or namespace mean nothing here; times ahead of
+    /// our clock come from a clock that we do not share.
+    ///
+    /// # Errors
+    /// When it is not what we write, in words.
+    pub fn parse(bytes: &[u8], here: &Here, clock: &Clock) -> Result<Self, String> {
+        let file: File = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        if file.schema != SCHEMA {
+            return Err(format!("its schema is not {SCHEMA}"));
+        }
+        let mut seen = HashMap::new();
+        let is_here = file.boot_id == here.boot_id && file.pid_namespace == here.pid_namespace;
+        let is_same_clock = file.time_namespace == Some(here.time_namespace)
+            && file.clock_offsets.as_ref() == Some(&here.clock_offsets);
+        if is_here && is_same_clock {
+            for entry in file.sightings {
+                let ties = Ties {
+                    dead_parent: entry.dead_parent.and_then(Pid::new),
+                    agent: entry.agent.as_ref().map(Id::parse).transpose()?,
+                };
+                let since = entry.since_ns.map(Duration::from_nanos).filter(|at| *at <= clock.monotonic);
+                let sighting = Sighting { since, ties, not_before: None, was_host: entry.was_host };
+                if sighting.is_worth_keeping() {
+                    let Entry { pid, start_ticks, generation, .. } = entry;
+                    seen.insert(Id { pid, start_ticks, generation }.parse()?, sighting);
+                }
+            }
+        }
+        Ok(Self { seen })
+    }
+
+    /// The file's content.
+    #[must_use]
+    pub fn render(&self, here: &Here) -> Vec<u8> {
+        let mut sightings: Vec<Entry> = self
+            .seen
+            .iter()
+            .map(|(id, seen)| (Id::from(id), seen))
+            .map(|(Id { pid, start_ticks, generation }, seen)| Entry {
+                pid,
+                start_ticks,
+                generation,
+                since_ns: seen.since.map(|since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
+                dead_parent: seen.ties.dead_parent.map(Pid::get),
+                agent: seen.ties.agent.as_ref().map(Id::from),
+                was_host: seen.was_host,
+            })
+            .collect();
+        sightings.sort_by_key(|e| (e.pid, e.start_ticks));
+        let file = File {
+            schema: SCHEMA.to_owned(),
+            boot_id: here.boot_id.clone(),
+            pid_namespace: here.pid_namespace,
+            time_namespace: Some(here.time_namespace),
+            clock_offsets: Some(here.clock_offsets.clone()),
+            sightings,
+        };
+        serde_json::to_vec(&file).unwrap_or_default()
+    }
+
+    /// Loads what earlier runs saw. A file that cannot be trusted counts as none, with a warning: then
+    /// every orphan is seen for the first time, which only delays.
+    #[must_use]
+    pub fn load(state: &StateDir, here: &Here, clock: &Clock, may_write: bool) -> (Self, Option<String>) {
+        let why = match state.read(FILE) {
+            Ok(None) => return (Self::default(), None),
+            Ok(Some(bytes)) => match Self::parse(&bytes, here, clock) {
+                Ok(sightings) => return (sightings, None),
+                Err(why) => format!("`{}` is damaged ({why})", state.file(FILE).display()),
+            },
+            Err(e) => e.to_string().lines().next().unwrap_or_default().to_owned(),
+        };
+        let aside = may_write.then(|| state.set_aside(FILE)).flatten();
+        let moved = aside.map(|to| format!("; it was moved to `{}`", to.display())).unwrap_or_default();
+        (Self::default(), Some(format!("{why}{moved}: every orphan counts as seen for the first time")))
+    }
+
+    /// Saves, together with what another run may have saved meanwhile.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, state: &StateDir, here: &Here, clock: &Clock) -> Result<(), StateError> {
+        let mut all = self.clone();
+        match state.read(FILE) {
+            Ok(None) if self.is_empty() => return Ok(()),
+            Ok(Some(bytes)) => {
+                if let Ok(theirs) = Self::parse(&bytes, here, clock) {
+                    let mut shared = theirs.clone();
+                    // Whom we know to be no orphan stays one, whatever an earlier run saw.
+                    let is_seen = |id: &ProcId| self.seen.get(id).is_some_and(|ours| ours.since.is_some());
+                    shared.seen.retain(|id, _| is_seen(id));
+                    all.merge(shared);
+                    if all == theirs {
+                        return Ok(());
+                    }
+                }
+            }
+            _ => {}
+        }
+        state.replace(FILE, &all.render(here))
+    }
+}
+
+/// Whether a process started in the moment in which we are, so that whoever reuses its pid could be mistaken for it.
+/// Where start times are the time of day, which can be set back, its generation tells it apart.
+#[must_use]
+pub fn is_newborn(id: &ProcId, clock: &Clock, here: &Here) -> bool {
+    let can_tell = here.start_clock == StartClock::DayMicros && id.generation.is_some();
+    !can_tell && here.start_clock.now(clock) <= id.start
+}
+
+#[cfg(test)]
+mod tests;

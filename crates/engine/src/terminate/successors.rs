@@ -1,0 +1,99 @@
+//! What comes back: a target that forks when it is asked to end, and goes on as its own child.
+//!
+//! Such a successor was asked to end already, as what it was before. Asking it again would only make it fork again, so it is
+//! given the time that every target has to end, counted from its own start, and then gets SIGKILL; one that has come back
+//! twice gets that at once.
+//!
+//! Its descent is proven, not guessed from its name: fork(2) copies the image, with the very places in memory where the
+//! arguments and the environment begin, which execve(2) chooses at random (proc_sys_kernel(5), randomize_va_space); and
+//! where the kernel keeps who started a process, it says so. Another orphan of the same program is none.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reaper_platform::{Generation, Host, Image, Pid, Pinned as _, ProcId};
+
+use super::outcome::Ended;
+use crate::context::Ground;
+use crate::deadline;
+use crate::discover;
+use crate::inspect::Looker;
+use reaper_policy::case::How;
+use reaper_policy::facts::Fact;
+use reaper_policy::judgement::Judgement;
+use reaper_policy::past::Past;
+use reaper_policy::plan::{Comeback, Role, Target};
+
+/// An orphan that was started while targets were being ended.
+struct Found {
+    judgement: Judgement,
+    image: Option<Image>,
+    /// Who started it, where the kernel keeps that.
+    starter: Option<Generation>,
+}
+
+/// Finds what the ended targets became: orphans of the same image, marker and user that were started between the first
+/// signal and the end of one, and that pass every gate but grace by themselves.
+pub fn successors<H: Host>(ground: &Ground<H>, ended: &[Ended], limit: Duration) -> Vec<Target> {
+    if ended.iter().all(|e| e.fell.is_none()) {
+        return Vec::new();
+    }
+    // Only a delay when it fails: what is still there is an orphan, and is found by the next look.
+    let Ok(census) = discover::take(&ground.host, &ground.policy, ground.us.scope) else { return Vec::new() };
+    let done: HashSet<ProcId> = ended.iter().map(|e| e.target.id).collect();
+    // A number that was a target's is another process's only since that target has ended: that one is no child of it.
+    let was_a_target = |pid: &Pid| ended.iter().any(|e| e.target.id.pid == *pid);
+    let may_be = |pid: &Pid| {
+        !was_a_target(pid)
+            && ground.host.glance(*pid).is_ok_and(|stat| {
+                let is_within =
+                    |e: &Ended| e.fell.is_some_and(|(from, to)| (from..=to).contains(&stat.start));
+                !stat.is_dead() && ended.iter().any(is_within)
+            })
+    };
+    let young: Vec<Pid> = census.candidates.iter().copied().filter(may_be).collect();
+    let looker = Arc::new(Looker::new(ground));
+    let looks = deadline::map(young, limit, move |pid| -> Fact<Found> {
+        let process = looker.host.pin(*pid)?;
+        let (image, starter) = (process.first_image(), process.starter()?);
+        Ok(Found { judgement: looker.judge(&process, How::Candidate, |_| Past::default())?, image, starter })
+    });
+    let clock = ground.host.clock();
+    let comes_from = |found: &Found| {
+        ended.iter().find(|e| {
+            let is_within = e.fell.is_some_and(|(from, to)| (from..=to).contains(&found.judgement.id.start));
+            let is_same_run = e.target.profiles.iter().any(|name| found.judgement.profiles.contains(name));
+            let is_started_by_it = found.starter.is_some() && found.starter == e.target.id.generation;
+            let is_its_image =
+                found.image.is_some_and(|image| image.layout != (0, 0)) && found.image == e.image;
+            is_within
+                && is_same_run
+                && (is_started_by_it || is_its_image)
+                && e.target.uid == found.judgement.uid
+        })
+    };
+    let found = looks.into_iter().filter_map(|look| look.ok()?.ok());
+    found
+        .filter(|found| found.judgement.is_orphan() && !done.contains(&found.judgement.id))
+        .filter_map(|found| {
+            let before = comes_from(&found)?;
+            let judgement = found.judgement;
+            let times = before.target.comeback.map_or(0, |comeback| comeback.times) + 1;
+            let age = ground.host.here().start_clock.age(judgement.id.start, &clock);
+            let wait = ground.policy.term_timeout.saturating_sub(age);
+            let due = if times > 1 { clock.monotonic } else { clock.monotonic + wait };
+            Some(Target {
+                id: judgement.id,
+                role: Role::Successor,
+                root: judgement.id,
+                profiles: judgement.profiles,
+                uid: judgement.uid,
+                program: judgement.program,
+                rss_bytes: judgement.stat.rss_bytes,
+                group: judgement.stat.pgrp,
+                comeback: Some(Comeback { of: before.target.id.pid, times, due }),
+            })
+        })
+        .collect()
+}

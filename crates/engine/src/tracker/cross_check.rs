@@ -1,0 +1,96 @@
+//! Whether what the service knows equals what a single look with the same memory would say.
+//!
+//! The two look at different moments, and the service leaves those alone of whom it knows enough. So a
+//! difference counts only when the service has looked at the process since that difference was first seen,
+//! and it is still there.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use reaper_platform::Pid;
+
+use reaper_policy::verdict::Gate;
+
+/// What one side says of a process: the verdict and the gate that decided.
+pub type Said = (&'static str, Gate);
+
+/// One process on which the two sides differ.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// What the service says; `None` when it is of no interest to it.
+    pub ours: Option<Said>,
+    /// What the single look says.
+    pub theirs: Option<Said>,
+    /// When the service last looked at it.
+    pub looked_at: Option<Duration>,
+}
+
+/// The differences that were seen before, and since when.
+#[derive(Debug, Default)]
+pub struct Differences {
+    since: HashMap<(Pid, Option<Said>, Option<Said>), Duration>,
+}
+
+impl Differences {
+    /// Takes in the differences of one comparison; returns those that a look could not settle, in words, each
+    /// of them once.
+    pub fn take_in(&mut self, found: &BTreeMap<Pid, Difference>, now: Duration) -> Vec<String> {
+        let key = |pid: &Pid, d: &Difference| (*pid, d.ours, d.theirs);
+        let keys: Vec<_> = found.iter().map(|(pid, d)| key(pid, d)).collect();
+        self.since.retain(|known, _| keys.contains(known));
+        let mut lasting = Vec::new();
+        for (pid, difference) in found {
+            let since = self.since.entry(key(pid, difference)).or_insert(now);
+            // Somebody whom the service has never looked at should have been looked at by the second time.
+            let looked_at = difference.looked_at.unwrap_or(now);
+            if *since < now && looked_at > *since {
+                let side = |said: Option<Said>| {
+                    said.map_or("nothing".to_owned(), |(v, g)| format!("{v} by {}", g.name()))
+                };
+                lasting.push(format!(
+                    "pid {pid}: {} here, {} there",
+                    side(difference.ours),
+                    side(difference.theirs)
+                ));
+                *since = Duration::MAX;
+            }
+        }
+        lasting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const S: Duration = Duration::from_secs(1);
+
+    fn found(looked_at: Option<Duration>) -> BTreeMap<Pid, Difference> {
+        let said = Some(("wait", Gate::Grace));
+        BTreeMap::from([(Pid::new(7).unwrap(), Difference { ours: None, theirs: said, looked_at })])
+    }
+
+    #[test]
+    fn only_a_difference_that_a_look_did_not_settle_counts_and_only_once() {
+        let mut differences = Differences::default();
+        assert!(differences.take_in(&found(Some(S)), 5 * S).is_empty(), "seen for the first time");
+        assert!(differences.take_in(&found(Some(S)), 10 * S).is_empty(), "not looked at since");
+        assert_eq!(differences.take_in(&found(Some(12 * S)), 15 * S).len(), 1);
+        assert!(differences.take_in(&found(Some(17 * S)), 20 * S).is_empty(), "said already");
+    }
+
+    #[test]
+    fn one_that_was_never_looked_at_counts_the_second_time() {
+        let mut differences = Differences::default();
+        assert!(differences.take_in(&found(None), 5 * S).is_empty());
+        assert_eq!(differences.take_in(&found(None), 10 * S).len(), 1);
+    }
+
+    #[test]
+    fn one_that_passed_begins_anew() {
+        let mut differences = Differences::default();
+        differences.take_in(&found(None), 5 * S);
+        differences.take_in(&BTreeMap::new(), 10 * S);
+        assert!(differences.take_in(&found(None), 15 * S).is_empty());
+    }
+}

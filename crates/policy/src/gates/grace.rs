@@ -1,0 +1,24 @@
+//! Gate `grace`: seen orphaned for long enough.
+//!
+//! The time counts from the first sighting, not from the start of the process: an agent that ran for days
+//! has still just lost its parent.
+
+use crate::case::Case;
+use crate::duration;
+use crate::verdict::{Finding, Gate};
+
+const GATE: Gate = Gate::Grace;
+
+/// Asks it.
+pub fn ask(case: &Case<'_>) -> Finding {
+    let grace = case.policy.grace;
+    let whole = std::time::Duration::from_secs(case.past.seen_for.as_secs());
+    let (seen, of) = (duration::format(whole), duration::format(grace));
+    if case.past.seen_for >= grace {
+        Finding::yes(GATE, format!("orphaned for {seen} (grace {of})"))
+    } else if case.past.seen_for.is_zero() {
+        Finding::no(GATE, format!("first seen orphaned now (grace {of})"))
+    } else {
+        Finding::no(GATE, format!("seen orphaned for {seen} (grace {of})"))
+    }
+}

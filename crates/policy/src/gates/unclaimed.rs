@@ -1,0 +1,98 @@
+//! Gate `unclaimed`: nobody alive owns it.
+//!
+//! A background helper whose shell has exited looks like any orphan, and its agent still waits for it.
+//! Whoever can be found to own it spares it; a look that fails counts as somebody being there.
+
+use crate::case::{Case, Claim, Leader, Life};
+use crate::verdict::{Finding, Gate};
+
+const GATE: Gate = Gate::Unclaimed;
+
+/// Asks it.
+pub fn ask(case: &Case<'_>) -> Finding {
+    let Some(claims) = case.claims else { return Finding::not_asked(GATE) };
+    let mut unsure = None;
+    let mut dead = Vec::new();
+    let mut adopted_by_agent = false;
+    for claim in claims {
+        match claim {
+            Claim::Lease(pid, Ok(Life::Alive)) => {
+                return Finding::no(GATE, format!("its owner, pid {pid} in REAPER_OWNER, is alive"));
+            }
+            Claim::Lease(pid, Ok(Life::Dead)) => dead.push(format!("its owner, pid {pid}, is dead")),
+            Claim::Lease(pid, Err(why)) => {
+                unsure.get_or_insert(format!("whether its owner, pid {pid}, lives cannot be told: {why}"));
+            }
+            Claim::OwnerPid(name, pid, Ok(Life::Alive)) => {
+                return Finding::no(GATE, format!("its owner, pid {pid} in {name}, is alive"));
+            }
+            Claim::OwnerPid(name, pid, Ok(Life::Dead)) => {
+                dead.push(format!("its owner, pid {pid} in {name}, is dead"));
+            }
+            Claim::OwnerPid(name, pid, Err(why)) => {
+                unsure.get_or_insert(format!("whether pid {pid} in {name} lives cannot be told: {why}"));
+            }
+            Claim::Unreadable(name) => {
+                unsure.get_or_insert(format!("{name} is there and cannot be understood"));
+            }
+            Claim::Leader(what, pid, Ok(Leader::Stays(why))) => {
+                return Finding::no(
+                    GATE,
+                    format!("the leader of its {what}, pid {pid}, is marked and no orphan: {why}"),
+                );
+            }
+            Claim::Leader(_, _, Ok(Leader::Gone | Leader::Unmarked | Leader::Goes)) => {}
+            Claim::Leader(what, pid, Err(why)) => {
+                unsure.get_or_insert(format!("the leader of its {what}, pid {pid}, cannot be read: {why}"));
+            }
+            Claim::Init(Ok(Leader::Stays(_))) => adopted_by_agent = true,
+            Claim::Init(Ok(_)) => {}
+            Claim::Init(Err(why)) => {
+                unsure.get_or_insert(format!(
+                    "whether PID 1, which has it now, is its owner cannot be told: {why}"
+                ));
+            }
+            Claim::Agent(pid, Ok(Leader::Stays(_))) => {
+                return Finding::no(
+                    GATE,
+                    format!("the agent that it was last seen below, pid {pid}, is alive"),
+                );
+            }
+            Claim::Agent(pid, Ok(_)) => {
+                dead.push(format!(
+                    "the agent that it was last seen below, pid {pid}, does not own it any more"
+                ));
+            }
+            Claim::Agent(pid, Err(why)) => {
+                unsure.get_or_insert(format!("whether its agent, pid {pid}, lives cannot be told: {why}"));
+            }
+        }
+    }
+    let Some(finalist) = case.finalist else {
+        // What was found already stands; what is still to be asked can only add an owner.
+        return unsure.map_or_else(|| Finding::not_asked(GATE), |words| Finding::unknown(GATE, words));
+    };
+    match &finalist.holder {
+        Some(Ok(Some((pid, why)))) => {
+            return Finding::no(
+                GATE,
+                format!("pid {pid}, which is no orphan, holds the same owner value: {why}"),
+            );
+        }
+        Some(Ok(None)) => dead.push("no live process that stays holds its owner value".to_owned()),
+        Some(Err(why)) => {
+            unsure.get_or_insert(format!("whether its owner lives cannot be told: {why}"));
+        }
+        None => {}
+    }
+    // An agent that is a container's first process gets back what its own shells put into the background, and may
+    // wait for it. Only somebody else who was the owner, and has died, says otherwise.
+    if adopted_by_agent && dead.is_empty() {
+        return Finding::no(GATE, "PID 1, which has it now, is a marked agent and alive");
+    }
+    match unsure {
+        Some(words) => Finding::unknown(GATE, words),
+        None if dead.is_empty() => Finding::yes(GATE, "no owner was found alive"),
+        None => Finding::yes(GATE, dead.join("; ")),
+    }
+}

@@ -1,0 +1,38 @@
+//! Gate `user`: only processes that are ours through and through.
+//!
+//! A process with one foreign user id (a setuid program) speaks with somebody else's rights, and one in
+//! another PID namespace belongs to a container: neither is ours to judge.
+
+use reaper_platform::Scope;
+
+use crate::case::{Case, could_not};
+use crate::verdict::{Finding, Gate};
+
+const GATE: Gate = Gate::User;
+
+/// Asks it.
+pub fn ask(case: &Case<'_>) -> Finding {
+    let ids = match &case.facts.ids {
+        Ok(ids) => ids,
+        Err(why) => return Finding::unknown(GATE, could_not("its user", why)),
+    };
+    if ids.real != ids.effective || ids.effective != ids.saved {
+        let (real, effective, saved) = (ids.real, ids.effective, ids.saved);
+        return Finding::no(GATE, format!("uids differ: real {real}, effective {effective}, saved {saved}"));
+    }
+    if !case.us.scope.holds(ids.real) {
+        return match case.us.scope {
+            Scope::User(ours) => Finding::no(GATE, format!("uid {}, ours is {ours}", ids.real)),
+            Scope::Everyone => Finding::no(GATE, format!("uid {}", ids.real)),
+        };
+    }
+    if let Some(kin) = case.how.kin()
+        && kin.uid != Some(ids.real)
+    {
+        return Finding::no(GATE, format!("uid {}, not the user of the orphan that it belongs to", ids.real));
+    }
+    if !ids.same_pid_namespace {
+        return Finding::no(GATE, format!("uid {}, in another PID namespace", ids.real));
+    }
+    Finding::yes(GATE, format!("uid {}", ids.real))
+}

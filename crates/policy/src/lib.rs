@@ -1,0 +1,25 @@
+//! What reaper decides, as pure functions: facts about processes in, verdicts and plans out.
+//!
+//! [`facts`] is what was read of one process, [`case`] adds what was read of the processes around it. [`gates`] asks the
+//! eight questions of a case, [`verdict`] adds the answers up, [`plan`] chooses the targets among the orphans that are
+//! due, and [`escalation`] is one target's way from SIGTERM to its end. [`policy`] holds the settings that have a say.
+//! Nothing here reads a file, a clock or an environment variable; `clippy.toml` beside this crate's manifest forbids it.
+
+#![forbid(unsafe_code)]
+
+pub mod browser;
+pub mod case;
+pub mod duration;
+pub mod escalation;
+pub mod escape;
+pub mod facts;
+pub mod gates;
+pub mod judgement;
+pub mod past;
+pub mod plan;
+pub mod policy;
+pub mod profile;
+pub mod program;
+pub mod protected;
+pub mod variables;
+pub mod verdict;

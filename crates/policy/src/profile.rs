@@ -1,0 +1,254 @@
+//! One family of agents: how provenance is proven, which programs it is, and what about it is left alone.
+
+use crate::program;
+use crate::program::{Match, Names};
+use std::fmt;
+use std::path::PathBuf;
+
+/// Who wrote a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProfileOrigin {
+    /// It came with the program.
+    BuiltIn,
+    /// It stands in this file.
+    File(PathBuf),
+}
+
+/// One family of agents: how their provenance is proven, and which programs they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// One sentence about it.
+    pub about: String,
+    /// Who wrote it.
+    pub origin: ProfileOrigin,
+    /// Variables of which any one proves provenance.
+    pub markers: Vec<Marker>,
+    /// Variables that must all be there too.
+    pub require: Vec<Marker>,
+    /// The programs.
+    pub programs: Programs,
+    /// A variable whose value all processes of one owner share.
+    pub owner_env: Option<String>,
+    /// A variable that holds the owner's pid.
+    pub owner_pid_env: Option<String>,
+    /// Whether its helpers that accept connections are kept; `None` for what holds for all profiles.
+    pub keep_listeners: Option<bool>,
+    /// Arguments that say: started to outlive its launcher.
+    pub keep_args: Vec<KeepArgs>,
+}
+
+/// Which programs a profile is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Programs {
+    /// Whatever carries the marker; the owner must be provably dead.
+    Any,
+    /// These.
+    Named(Vec<ProgramRule>),
+}
+
+impl Programs {
+    /// The rules; none for [`Programs::Any`].
+    #[must_use]
+    pub fn rules(&self) -> &[ProgramRule] {
+        match self {
+            Self::Any => &[],
+            Self::Named(rules) => rules,
+        }
+    }
+
+    /// The best matching rule for a process, and how it matched; `None` for [`Programs::Any`] too, as no rule did.
+    #[must_use]
+    pub fn find<'a>(&self, names: &Names<'a>, argv: &[Vec<u8>]) -> Option<(&ProgramRule, Match<'_, 'a>)> {
+        let Self::Named(rules) = self else { return None };
+        let mut applicable = rules.iter().filter(|rule| rule.accepts_args(argv));
+        let found = program::find(names, applicable.clone().map(|rule| rule.name.as_str()))?;
+        applicable.find(|rule| rule.name == found.rule).map(|rule| (rule, found))
+    }
+}
+
+/// One program of a profile.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProgramRule {
+    /// Its name, as [`crate::program::names_closely`] compares it.
+    pub name: String,
+    /// Some argument must contain this.
+    pub with_arg: Option<String>,
+    /// No argument may start with this.
+    pub without_arg: Option<String>,
+    /// Whether it is a program that agents start beneath themselves, and no agent, adapter or harness.
+    pub is_helper: bool,
+    /// Why the line is there.
+    pub evidence: Option<String>,
+}
+
+impl ProgramRule {
+    /// Whether the arguments are as the rule asks; the first argument, a name, is not looked at.
+    #[must_use]
+    pub fn accepts_args(&self, argv: &[Vec<u8>]) -> bool {
+        let mut args = argv.iter().skip(1);
+        let with =
+            self.with_arg.as_ref().is_none_or(|text| args.clone().any(|arg| contains(arg, text.as_bytes())));
+        with && !self
+            .without_arg
+            .as_ref()
+            .is_some_and(|text| args.any(|arg| arg.starts_with(text.as_bytes())))
+    }
+}
+
+fn contains(arg: &[u8], part: &[u8]) -> bool {
+    !part.is_empty() && arg.windows(part.len()).any(|window| window == part)
+}
+
+/// Consecutive arguments that say: started to outlive its launcher.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeepArgs {
+    /// Only for this program.
+    pub program: Option<String>,
+    /// The arguments, in a row; one that ends in `*` stands for any with that beginning.
+    pub args: Vec<String>,
+    /// Why the line is there.
+    pub evidence: Option<String>,
+}
+
+impl KeepArgs {
+    /// Whether a process was started with these arguments.
+    #[must_use]
+    pub fn matches(&self, names: &Names<'_>, argv: &[Vec<u8>]) -> bool {
+        let program = self.program.as_deref();
+        if self.args.is_empty() || program.is_some_and(|name| program::find_widely(names, [name]).is_none()) {
+            return false;
+        }
+        let row = |window: &[Vec<u8>]| {
+            window.iter().zip(&self.args).all(|(arg, wanted)| match wanted.strip_suffix('*') {
+                Some(beginning) => arg.starts_with(beginning.as_bytes()),
+                None => arg == wanted.as_bytes(),
+            })
+        };
+        argv.get(1..).unwrap_or_default().windows(self.args.len()).any(row)
+    }
+}
+
+impl fmt::Display for KeepArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.args.join(" "))
+    }
+}
+
+/// An environment variable that proves where a process came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marker {
+    /// The variable.
+    pub name: String,
+    /// The one value it must have; `None` for any that is not a way to say no.
+    pub value: Option<Vec<u8>>,
+    /// Why the line is there.
+    pub evidence: Option<String>,
+}
+
+impl Marker {
+    /// Whether a value of the variable is accepted.
+    #[must_use]
+    pub fn accepts(&self, value: &[u8]) -> bool {
+        const NO: [&[u8]; 5] = [b"", b"0", b"false", b"no", b"off"];
+        match &self.value {
+            Some(wanted) => wanted == value,
+            None => !NO.iter().any(|no| value.eq_ignore_ascii_case(no)),
+        }
+    }
+}
+
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.value.as_ref().map_or(Ok(()), |value| write!(f, "={}", value.escape_ascii()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeepArgs, Marker, ProgramRule, Programs};
+    use crate::program::{Identity, Names};
+
+    fn args(words: &[&str]) -> Vec<Vec<u8>> {
+        words.iter().map(|word| word.as_bytes().to_vec()).collect()
+    }
+
+    #[test]
+    fn a_marker_takes_any_value_but_a_no() {
+        let any = Marker { name: "M".to_owned(), value: None, evidence: None };
+        for yes in ["1", "true", "xyz.block.sprout.app", "00", " 0", "nope", "\u{7f}"] {
+            assert!(any.accepts(yes.as_bytes()), "{yes:?}");
+        }
+        assert!(any.accepts(&[0xff]));
+        for no in ["", "0", "false", "no", "off", "FALSE", "No", "oFF"] {
+            assert!(!any.accepts(no.as_bytes()), "{no:?}");
+        }
+    }
+
+    #[test]
+    fn a_marker_with_a_value_takes_that_value_only() {
+        let exact = Marker { name: "M".to_owned(), value: Some(b"0".to_vec()), evidence: None };
+        assert!(exact.accepts(b"0"));
+        for other in ["", "1", "00", "0 ", "M=0"] {
+            assert!(!exact.accepts(other.as_bytes()), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn arguments_keep_a_process_only_in_a_row_and_for_their_program() {
+        let keep = |program: Option<&str>, args: &[&str]| KeepArgs {
+            program: program.map(str::to_owned),
+            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            evidence: None,
+        };
+        let argv = args(&["/p/codex", "app-server", "--listen", "unix:///run/x", "daemon"]);
+        let identity = Identity { exe: Some(b"/p/codex"), argv: Some(&argv), comm: b"codex" };
+        let names = Names::of(&identity);
+        for (program, words, expected) in [
+            (Some("codex"), &["--listen", "unix://*"][..], true),
+            (None, &["daemon"], true),
+            (Some("claude"), &["daemon"], false),
+            (Some("codex"), &["app-server", "daemon"], false),
+            (None, &["unix://"], false),
+            (None, &["/p/codex"], false),
+            (None, &["daemon", "run"], false),
+            (None, &[], false),
+        ] {
+            assert_eq!(keep(program, words).matches(&names, &argv), expected, "{program:?} {words:?}");
+        }
+        assert!(!keep(None, &["x"]).matches(&names, &[]));
+    }
+
+    #[test]
+    fn a_rule_may_look_at_the_arguments() {
+        let rule = ProgramRule {
+            name: "chrome".to_owned(),
+            with_arg: Some("puppeteer_dev_chrome_profile-".to_owned()),
+            without_arg: Some("--type=".to_owned()),
+            is_helper: false,
+            evidence: None,
+        };
+        let plain =
+            ProgramRule { name: "chrome".to_owned(), with_arg: Some("other".to_owned()), ..rule.clone() };
+        let programs = Programs::Named(vec![plain, rule]);
+        let profile = "--user-data-dir=/tmp/puppeteer_dev_chrome_profile-x";
+        for (argv, expected) in [
+            (&["/opt/chrome", profile][..], true),
+            (&["/opt/chrome", profile, "--type=renderer"], false),
+            (&["/opt/chrome"], false),
+            (&["/opt/puppeteer_dev_chrome_profile-/chrome"], false),
+            (&[], false),
+        ] {
+            let argv = args(argv);
+            let identity = Identity { exe: Some(b"/opt/chrome"), argv: Some(&argv), comm: b"" };
+            let found = programs.find(&Names::of(&identity), &argv);
+            assert_eq!(found.is_some(), expected, "{argv:?}");
+            if let Some((rule, _)) = found {
+                assert_eq!(rule.with_arg.as_deref(), Some("puppeteer_dev_chrome_profile-"));
+            }
+        }
+        assert!(Programs::Any.find(&Names::default(), &[]).is_none());
+    }
+}

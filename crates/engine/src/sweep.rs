@@ -15,7 +15,8 @@ use crate::inspect::Looker;
 use crate::sightings;
 use crate::sightings::Sightings;
 use crate::terminate;
-use crate::terminate::outcome::{Ended, Trouble};
+use crate::terminate::outcome::Ended;
+use crate::terminate::trouble::Trouble;
 use crate::terminate::{Terminator, Watcher};
 use crate::tree;
 use crate::visibility::Lonely;
@@ -202,18 +203,18 @@ pub(crate) fn look<H: Host>(
     everything: bool,
     past: impl Fn(&ProcId) -> Past,
 ) -> Fact<Look> {
-    let first = looker.host.glance_environ(pid, &looker.wanted);
+    let first = looker.ground.host.glance_environ(pid, &looker.ground.wanted);
     if !everything && !looker.is_interesting(&first) {
         // A zombie has no environment any more.
         if first.as_ref().map_or(true, |scan| scan.len == 0)
-            && let Ok(stat) = looker.host.glance(pid)
+            && let Ok(stat) = looker.ground.host.glance(pid)
             && stat.is_dead()
         {
             return Ok(Look::Zombie(stat.start));
         }
         return first.map(|_| Look::Nothing);
     }
-    let process = looker.host.pin(pid)?;
+    let process = looker.ground.host.pin(pid)?;
     let judgement = looker.judge(&process, How::Candidate, past)?;
     let sight = match first {
         _ if !judgement.stat.has_memory => Sight::Released,

@@ -175,7 +175,7 @@ def compose(path):
 
 
 def alerts(path):
-    names = (tree / "tests/metrics/expected/names.txt").read_text()
+    names = (tree / "tests/e2e/metrics/expected/names.txt").read_text()
     for rule in (rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]):
         for metric in re.findall(r"\breaper_\w+", rule["expr"]):
             need(f"{path.name}: {rule['alert']}", re.search(rf"\b{metric}\b", names), f"there is no metric {metric}")

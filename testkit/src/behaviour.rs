@@ -1,4 +1,4 @@
-//! The words of `STAND_IN`: what a stand-in does, since its arguments belong to the scene.
+//! The words of `STAND_IN`: what a stand-in does. Its arguments are not used for that: they belong to the test.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -33,13 +33,13 @@ pub struct Behaviour {
     pub garble_environ: bool,
     /// `non-dumpable`.
     pub non_dumpable: bool,
-    /// `hang-environ`: whoever reads the environment (or the arguments) of this process blocks until it ends.
+    /// `hang-environ`: reading the environment (or the arguments) of this process blocks until it ends.
     pub hang_environ: bool,
     /// `exec-on-usr1=PATH`.
     pub exec_on_usr1: Option<PathBuf>,
     /// `env-on-usr2`: executes itself without any `SPROUT_`, `BUZZ_` or `REAPER_` variable.
     pub env_on_usr2: bool,
-    /// `open=FILE`: opens FILE once it is set up (see [`Swamp`](crate::hang::Swamp)).
+    /// `open=FILE`: opens FILE once it is set up (see [`HangingMount`](crate::hanging_reads::HangingMount)).
     pub open: Option<PathBuf>,
     /// `subreaper`.
     pub subreaper: bool,
@@ -51,8 +51,8 @@ pub struct Behaviour {
     pub exit_with: Option<i32>,
     /// `ready=FILE`: takes the pid once set up; created, or written to when it is a FIFO.
     pub ready: Option<PathBuf>,
-    /// `desk=DIR`: where others lay their spawn requests.
-    pub desk: Option<PathBuf>,
+    /// `request-dir=DIR`: where others write their spawn requests.
+    pub request_dir: Option<PathBuf>,
     /// `alarm=MS`: exits by itself after so long.
     pub alarm_ms: Option<u64>,
     /// `churn=RATE`: gives its own parent so many children a second, each of which ends by itself soon.
@@ -97,7 +97,7 @@ impl Behaviour {
                 b"keep-zombies" => it.keep_zombies = true,
                 b"exit-with" => it.exit_with = Some(number(&value)?),
                 b"ready" => it.ready = Some(value.into()),
-                b"desk" => it.desk = Some(value.into()),
+                b"request-dir" => it.request_dir = Some(value.into()),
                 b"alarm" => it.alarm_ms = Some(number(&value)?),
                 b"churn" => it.churn = Some(number(&value)?),
                 b"deaths" => it.deaths = Some(value.into()),

@@ -1,4 +1,4 @@
-//! The two FIFOs of a spawn: one says that the process is set up, the other lets its launcher go.
+//! The two FIFOs of a spawn: one says that the process is set up, the other lets its launcher exit.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -7,12 +7,12 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::alive::poll;
+use crate::process_ref::poll;
 use crate::sys;
-use crate::troupe::Inner;
+use crate::workspace::Workspace;
 
 /// How long a spawn may take on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const SPAWN_LIMIT: Duration = Duration::from_secs(10);
 
 /// A FIFO that lives as long as one spawn.
 pub(crate) struct Fifo {
@@ -21,8 +21,8 @@ pub(crate) struct Fifo {
 }
 
 impl Fifo {
-    pub(crate) fn new(troupe: &Inner, kind: &str, mode: u32) -> io::Result<Self> {
-        let path = troupe.fresh_path(kind);
+    pub(crate) fn new(workspace: &Workspace, kind: &str, mode: u32) -> io::Result<Self> {
+        let path = workspace.fresh_path(kind);
         let text = sys::c_string(path.as_os_str())?;
         // SAFETY: `text` is a valid string.
         sys::check(unsafe { libc::mkfifo(text.as_ptr(), 0o600) })?;
@@ -40,7 +40,7 @@ impl Fifo {
     /// The pid that is reported, or the error.
     pub(crate) fn number(&self) -> io::Result<i32> {
         let fd = OwnedFd::from(self.file.try_clone()?);
-        if !sys::readable_within(&fd, PATIENCE.as_millis() as i32)? {
+        if !sys::readable_within(&fd, SPAWN_LIMIT.as_millis() as i32)? {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "it never said that it is ready"));
         }
         let text = self.lines();
@@ -62,7 +62,7 @@ impl Fifo {
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     }
 
-    /// Lets the launcher go, which may not have come to wait yet.
+    /// Lets the launcher exit; it may not be waiting yet.
     pub(crate) fn open_and_close(&self) {
         poll(Duration::from_secs(2), || {
             OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK).open(&self.path).is_ok()

@@ -11,7 +11,7 @@ use crate::sys::check;
 const FUSE_LOOKUP: u32 = 1;
 const FUSE_OPEN: u32 = 14;
 const FUSE_INIT: u32 = 26;
-/// Nobody will be there to answer a flush.
+/// A flush would never be answered.
 const FOPEN_NOFLUSH: u8 = 1 << 5;
 const PAGE: usize = 4096;
 

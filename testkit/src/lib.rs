@@ -1,33 +1,36 @@
-//! Stages for tests and benchmarks: real processes in real shapes, in a private PID namespace that ends with them.
+//! For tests and benchmarks: real processes with the parentage of real orphans, in a private PID namespace that ends
+//! with them.
 //!
-//! * [`Stage`] brings the namespace up and runs a director in it; [`play`] makes a test its own director.
-//! * [`Troupe`] is the director's side: stand-ins under any name, spawned in the shapes that orphans really have.
+//! * [`PidNamespace`] makes the namespace and runs a command in it; [`in_namespace`](in_namespace::in_namespace) runs the
+//!   body of a test there.
+//! * [`ProcessSet`] is used inside: it starts stand-ins under any name, and ends them.
 
-pub mod actors;
-pub mod alive;
 pub mod behaviour;
 pub mod churn;
 mod fifo;
 mod fuse;
-pub mod hang;
-pub mod launch;
+pub mod hanging_reads;
+pub mod helper_binaries;
+pub mod in_namespace;
 pub mod memory;
 pub mod mounts;
-pub mod programs;
+pub mod pid_namespace;
+pub mod pid_reuse;
+pub mod process_ref;
+pub mod process_set;
+pub mod process_spec;
 mod pty;
-pub mod recipe;
-pub mod reuse;
-pub mod scene;
-pub mod stage;
+pub mod spawn;
+pub mod spawn_spec;
 pub mod sys;
-pub mod troupe;
+mod workspace;
 
-pub use actors::Actor;
-pub use alive::Alive;
-pub use hang::Swamp;
+pub use hanging_reads::HangingMount;
+pub use in_namespace::{in_namespace, measured, skip};
+pub use pid_namespace::{Hidepid, IdMap, PidNamespace, Unavailable};
+pub use pid_reuse::recycle_pid;
+pub use process_ref::ProcessRef;
+pub use process_set::ProcessSet;
+pub use process_spec::ProcessSpec;
 pub use pty::Terminal;
-pub use recipe::Shape;
-pub use reuse::recycle_pid;
-pub use scene::{measured, play, skip};
-pub use stage::{Hidepid, IdMap, Stage, Unavailable};
-pub use troupe::Troupe;
+pub use spawn_spec::Shape;

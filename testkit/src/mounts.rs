@@ -1,4 +1,4 @@
-//! Changes to the stage's view of the file system. Only on a stage: its mount namespace is private.
+//! Changes to the namespace's view of the file system. Only inside one: its mount namespace is private.
 
 use std::io;
 use std::path::Path;
@@ -33,6 +33,6 @@ fn mount(
     flags: MsFlags,
     data: Option<&str>,
 ) -> io::Result<()> {
-    assert!(Path::new("/run/stage/init").is_dir(), "the machine's own mounts are not to be touched");
+    assert!(Path::new("/run/testkit/init").is_dir(), "the machine's own mounts are not to be touched");
     nix::mount::mount(source, at, kind, flags, data).map_err(io::Error::from)
 }

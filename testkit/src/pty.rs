@@ -31,7 +31,7 @@ impl Terminal {
         sys::check(unsafe {
             libc::openpty(&raw mut ours, &raw mut theirs, none, none.cast(), (&raw const size).cast_mut())
         })?;
-        // SAFETY: the kernel has just given us these descriptors; nobody else holds them.
+        // SAFETY: the kernel has just given us these descriptors; they are held nowhere else.
         let (ours, theirs) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
         // The program must not keep our end open: it would never see us hang up.
         // SAFETY: a flag of a descriptor that is ours.
@@ -40,7 +40,7 @@ impl Terminal {
         // SAFETY: the closure runs between fork and exec and makes async-signal-safe calls only.
         unsafe {
             command.pre_exec(|| {
-                // Whoever runs the tests in the background may have them ignored.
+                // Tests that run in the background may have them ignored.
                 for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
                     sys::dispose(signal, false);
                 }

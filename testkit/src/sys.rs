@@ -20,7 +20,7 @@ pub fn c_string(text: &OsStr) -> io::Result<CString> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a NUL in a string"))
 }
 
-/// The signal by which an actor learns that a request lies on its desk.
+/// The signal that tells a stand-in that there is a spawn request for it.
 #[must_use]
 pub fn request_signal() -> c_int {
     libc::SIGRTMIN() + 5
@@ -30,7 +30,7 @@ pub fn request_signal() -> c_int {
 pub fn pidfd_open(pid: pid_t) -> io::Result<OwnedFd> {
     // SAFETY: pidfd_open takes two integers and touches no memory of ours.
     let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)?;
-    // SAFETY: the kernel has just given us this descriptor; nobody else holds it.
+    // SAFETY: the kernel has just given us this descriptor; it is held nowhere else.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
@@ -165,7 +165,7 @@ pub fn wait_signal(signals: &[c_int], timeout_ms: Option<u64>) -> io::Result<Opt
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     // SAFETY: `set` is initialised, `info` is a valid place, `limit` is null or points to a live timespec.
     match check(unsafe { libc::sigtimedwait(&raw const set, &raw mut info, limit) }) {
-        // SAFETY: whoever waits here waits for signals that come from a process: they say from which.
+        // SAFETY: all signals that are waited for here come from a process, so `si_pid` is set.
         Ok(signal) => Ok(Some(Caught { signal, sender: unsafe { info.si_pid() } })),
         Err(error) => match error.raw_os_error() {
             Some(libc::EAGAIN | libc::EINTR) => Ok(None),
@@ -185,7 +185,7 @@ pub fn limit_files(command: &mut Command, soft: u64, hard: u64) {
 
 /// Ends this thread alone, also where it is the main one: `exit` of libc would end all of them.
 pub fn exit_thread() -> ! {
-    // SAFETY: the call does not return, and whoever calls this wants nothing of this thread any more.
+    // SAFETY: the call does not return, and the caller needs nothing of this thread any more.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
     unreachable!("exit(2) does not return")
 }

@@ -6,16 +6,18 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use reaper_testkit::{Alive, Shape, Stage, Swamp, Troupe, here, play, recycle_pid, skip};
+use reaper_testkit::{
+    HangingMount, PidNamespace, ProcessRef, ProcessSet, Shape, in_namespace, recycle_pid, skip, test_name,
+};
 
 const SOON: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(5);
 
 #[test]
-fn sigterm_is_met_as_told() {
-    play(&Stage::new(), here!(), || {
-        let troupe = Troupe::new();
-        let goose = troupe.actor("goose");
+fn a_stand_in_handles_sigterm_as_its_words_say() {
+    in_namespace(&PidNamespace::new(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let goose = processes.spec("goose");
         let plain = goose.orphan();
         let deaf = goose.clone().behave("ignore-term").orphan();
         let slow = goose.clone().behave("exit-after=400").orphan();
@@ -24,8 +26,8 @@ fn sigterm_is_met_as_told() {
         for alive in [&plain, &deaf, &slow, &forks, &stopped] {
             alive.signal(libc::SIGTERM).unwrap();
         }
-        assert!(plain.wait_gone(LONG) && forks.wait_gone(LONG));
-        assert!(!slow.wait_gone(SOON) && slow.wait_gone(LONG));
+        assert!(plain.wait_exit(LONG) && forks.wait_exit(LONG));
+        assert!(!slow.wait_exit(SOON) && slow.wait_exit(LONG));
         assert!(deaf.is_alive() && stopped.is_alive());
         assert_eq!(stopped.state(), 'T');
         let offspring = fs::read_dir("/proc").unwrap().flatten().find(|entry| {
@@ -39,17 +41,17 @@ fn sigterm_is_met_as_told() {
 
 #[test]
 fn sigterm_is_recorded_with_its_sender() {
-    play(&Stage::new(), here!(), || {
-        let troupe = Troupe::new();
-        let file = troupe.directory().join("record");
-        let actor = troupe.actor("goose").behave(format!("record={}", file.display()));
+    in_namespace(&PidNamespace::new(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let file = processes.directory().join("record");
+        let spec = processes.spec("goose").behave(format!("record={}", file.display()));
         let is_recorded = |times: usize| {
             let lines = format!("{}\n", std::process::id()).repeat(times);
             fs::read_to_string(&file).is_ok_and(|text| text == lines)
         };
         let mut times = 0;
         for shape in [Shape::Child, Shape::OrphanOfDeadLeader] {
-            let alive = actor.spawn(shape).unwrap();
+            let alive = spec.spawn(shape).unwrap();
             for _ in 0..2 {
                 alive.signal(libc::SIGTERM).unwrap();
                 times += 1;
@@ -58,19 +60,19 @@ fn sigterm_is_recorded_with_its_sender() {
             assert!(alive.is_alive());
         }
         // Before it executes anything, too: this one comes as soon as the number means a process.
-        let old = actor.orphan();
+        let old = spec.orphan();
         let (pid, deadline) = (old.pid, Instant::now() + LONG);
         old.kill();
-        assert!(old.wait_collected(LONG));
+        assert!(old.wait_reaped(LONG));
         std::thread::scope(|scope| {
             scope.spawn(move || {
                 while Instant::now() < deadline {
-                    if let Ok(new) = Alive::pin(pid) {
+                    if let Ok(new) = ProcessRef::open(pid) {
                         return new.signal(libc::SIGTERM).unwrap();
                     }
                 }
             });
-            let new = actor.clone().with_pid(pid).orphan();
+            let new = spec.clone().with_pid(pid).orphan();
             assert!(new.wait_until(|_| is_recorded(times + 1)), "{:?}", fs::read_to_string(&file));
             assert!(new.is_alive());
         });
@@ -79,9 +81,10 @@ fn sigterm_is_recorded_with_its_sender() {
 
 #[test]
 fn names_and_memory_can_be_falsified() {
-    play(&Stage::new().several_users(), here!(), || {
-        let troupe = Troupe::new();
-        let marked = |name: &str| troupe.actor(name).args(["/opt/x/cli.js"]).env("SPROUT_MANAGED_AGENT", "1");
+    in_namespace(&PidNamespace::new().several_users(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let marked =
+            |name: &str| processes.spec(name).args(["/opt/x/cli.js"]).env("SPROUT_MANAGED_AGENT", "1");
         let node = marked("node").behave("comm=MainThread;title=claude").orphan();
         assert_eq!(node.comm(), "MainThread");
         assert!(node.cmdline().starts_with(b"claude\0"));
@@ -104,10 +107,10 @@ fn names_and_memory_can_be_falsified() {
 
 #[test]
 fn readers_of_a_stuck_process_hang() {
-    play(&Stage::new(), here!(), || {
-        let troupe = Troupe::new();
-        let Ok(stuck) = troupe.actor("goose").behave("hang-environ").spawn(Shape::Orphan) else {
-            return skip(here!(), "no FUSE here");
+    in_namespace(&PidNamespace::new(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let Ok(stuck) = processes.spec("goose").behave("hang-environ").spawn(Shape::Orphan) else {
+            return skip(test_name!(), "no FUSE here");
         };
         let environ = format!("/proc/{}/environ", stuck.pid);
         let mut cat = Command::new("cat").arg(environ).stdout(std::process::Stdio::null()).spawn().unwrap();
@@ -115,42 +118,42 @@ fn readers_of_a_stuck_process_hang() {
         assert!(cat.try_wait().unwrap().is_none(), "the reader waits");
         assert_eq!((stuck.ppid(), stuck.state()), (1, 'S'));
         stuck.signal(libc::SIGTERM).unwrap();
-        assert!(stuck.wait_gone(LONG), "it can be ended all the same");
+        assert!(stuck.wait_exit(LONG), "it can be ended all the same");
         cat.wait().unwrap();
     });
 }
 
 #[test]
-fn in_a_swamp_even_sigkill_waits() {
-    play(&Stage::new(), here!(), || {
-        let troupe = Troupe::new();
-        let mount_point = troupe.directory().join("swamp");
+fn a_process_on_a_hanging_mount_survives_sigkill() {
+    in_namespace(&PidNamespace::new(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let mount_point = processes.directory().join("swamp");
         fs::create_dir(&mount_point).unwrap();
-        let Ok(swamp) = Swamp::new(&mount_point) else {
-            return skip(here!(), "no FUSE here");
+        let Ok(swamp) = HangingMount::new(&mount_point) else {
+            return skip(test_name!(), "no FUSE here");
         };
-        let stuck = troupe.actor("goose").behave(format!("open={}", swamp.file.display())).orphan();
+        let stuck = processes.spec("goose").behave(format!("open={}", swamp.file.display())).orphan();
         assert!(swamp.wait_entered());
         stuck.signal(libc::SIGTERM).unwrap();
         stuck.signal(libc::SIGKILL).unwrap();
-        assert!(!stuck.wait_gone(SOON));
+        assert!(!stuck.wait_exit(SOON));
         assert_eq!(stuck.state(), 'D');
         drop(swamp);
-        assert!(stuck.wait_gone(LONG));
+        assert!(stuck.wait_exit(LONG));
     });
 }
 
 #[test]
 fn hostile_strings_arrive_unharmed() {
-    play(&Stage::new(), here!(), || {
-        let troupe = Troupe::new();
+    in_namespace(&PidNamespace::new(), test_name!(), || {
+        let processes = ProcessSet::new();
         let odd = OsString::from_vec(b"goose \xff\n\x1b[31m) R 1".to_vec());
-        let named = troupe.actor(&odd).orphan();
+        let named = processes.spec(&odd).orphan();
         assert_eq!(named.exe().unwrap().file_name().unwrap(), odd);
         assert_eq!(named.ppid(), 1);
-        let empty = troupe.actor("goose").argv::<OsString>([]).orphan();
+        let empty = processes.spec("goose").argv::<OsString>([]).orphan();
         assert_eq!(empty.cmdline(), b"\0", "the kernel adds an empty argument");
-        let mut large = troupe.actor("goose").clear_env();
+        let mut large = processes.spec("goose").clear_env();
         for number in 0..20 {
             large = large.env(format!("FILL_{number}"), "x".repeat(110_000));
         }
@@ -161,11 +164,11 @@ fn hostile_strings_arrive_unharmed() {
 }
 
 #[test]
-fn execs_on_request() {
-    play(&Stage::new(), here!(), || {
-        let troupe = Troupe::new();
-        let marked = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1");
-        let other = troupe.actor("cat").child();
+fn a_stand_in_executes_another_program_on_request() {
+    in_namespace(&PidNamespace::new(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let marked = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1");
+        let other = processes.spec("cat").child();
         let path = other.exe().unwrap();
         let one = marked.clone().behave(format!("exec-on-usr1={}", path.display())).orphan();
         one.signal(libc::SIGUSR1).unwrap();
@@ -182,12 +185,12 @@ fn execs_on_request() {
 
 #[test]
 fn pids_are_recycled() {
-    play(&Stage::new(), here!(), || {
-        let troupe = Troupe::new();
-        let goose = troupe.actor("goose");
+    in_namespace(&PidNamespace::new(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let goose = processes.spec("goose");
         for shape in [Shape::Child, Shape::Orphan, Shape::OrphanInSession, Shape::OrphanDoubleFork] {
             let old = goose.spawn(shape).unwrap();
-            let new = recycle_pid(&old, &troupe.actor("bash"), shape).unwrap();
+            let new = recycle_pid(&old, &processes.spec("bash"), shape).unwrap();
             assert_eq!(new.pid, old.pid);
             assert!(!old.is_alive() && new.is_alive());
             assert_eq!(new.comm(), "bash");
@@ -196,16 +199,16 @@ fn pids_are_recycled() {
 }
 
 #[test]
-fn deaths_are_recorded_by_whoever_collects() {
-    let file = "/run/stage/deaths";
-    play(&Stage::new().init_behaves(format!("deaths={file}")), here!(), || {
+fn exits_are_recorded_by_the_parent() {
+    let file = "/run/testkit/deaths";
+    in_namespace(&PidNamespace::new().init_behaves(format!("deaths={file}")), test_name!(), || {
         fs::write(file, "").unwrap();
-        let troupe = Troupe::new();
-        let parent = troupe.actor("sh").behave(format!("deaths={file}")).child();
-        let (killed, ended) = (troupe.actor("goose").under(&parent), troupe.actor("goose").orphan());
+        let processes = ProcessSet::new();
+        let parent = processes.spec("sh").behave(format!("deaths={file}")).child();
+        let (killed, ended) = (processes.spec("goose").under(&parent), processes.spec("goose").orphan());
         killed.kill();
         ended.signal(libc::SIGTERM).unwrap();
-        assert!(killed.wait_collected(LONG) && ended.wait_collected(LONG));
+        assert!(killed.wait_reaped(LONG) && ended.wait_reaped(LONG));
         let deaths = fs::read_to_string(file).unwrap();
         for (pid, status) in [(killed.pid, libc::SIGKILL), (ended.pid, libc::SIGTERM)] {
             assert!(deaths.lines().any(|line| line.starts_with(&format!("{pid} {status} "))), "{deaths}");
@@ -215,14 +218,14 @@ fn deaths_are_recorded_by_whoever_collects() {
 
 #[test]
 fn a_churn_gives_children_to_its_parent_and_takes_them_away() {
-    play(&Stage::new(), here!(), || {
-        let troupe = Troupe::new();
-        let init = troupe.init();
+    in_namespace(&PidNamespace::new(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let init = processes.init();
         let last =
             || fs::read_to_string("/proc/loadavg").unwrap().trim().rsplit(' ').next().map(str::to_owned);
         let before: i32 = last().unwrap().parse().unwrap();
-        let churn = troupe.actor("forker").behave("churn=500").by(&init).child();
-        let many = |_: &reaper_testkit::Alive| last().unwrap().parse::<i32>().unwrap() > before + 500;
+        let churn = processes.spec("forker").behave("churn=500").by(&init).child();
+        let many = |_: &reaper_testkit::ProcessRef| last().unwrap().parse::<i32>().unwrap() > before + 500;
         assert!(churn.wait_until(many));
         churn.kill();
         let children = || fs::read_to_string("/proc/1/task/1/children").unwrap().split_whitespace().count();

@@ -1,12 +1,11 @@
-//! The exit codes, a contract for scripts. 5 needs a process that cannot be ended and has scenes of its own; 70
+//! The exit codes, a contract for scripts. 5 needs a process that cannot be ended and has tests in `tests/e2e`; 70
 //! is ours alone.
 
 use std::fs;
 
-use reaper_testkit::{Stage, Troupe, here, play};
+use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 
-use crate::common::{Reaper, set_mode, state_dir};
-use crate::place::{scratch, write};
+use crate::common::{Reaper, scratch, set_mode, state_dir, write};
 
 /// Runs `reaper LINE` at a new home and expects this code; gives what it said on standard error.
 fn code(line: &str, expected: i32) -> String {
@@ -40,9 +39,9 @@ fn wrong_usage_is_2_and_says_what_would_be_right() {
 
 #[test]
 fn acting_without_a_terminal_or_yes_is_2() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let orphan = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let orphan = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
         let stderr = code("scan --grace 0s", 2);
         assert!(stderr.contains("--yes") && stderr.contains("--dry-run"), "{stderr}");
         assert!(orphan.is_alive());
@@ -50,21 +49,21 @@ fn acting_without_a_terminal_or_yes_is_2() {
 }
 
 #[test]
-fn every_user_s_processes_are_for_root() {
-    play(&Stage::new().several_users(), here!(), || {
-        let troupe = Troupe::new();
+fn all_users_needs_root() {
+    in_namespace(&PidNamespace::new().several_users(), test_name!(), || {
+        let processes = ProcessSet::new();
         let line = ["scan", "--dry-run", "--all-users"];
-        let ran = Reaper::new(&troupe.directory().join("home"), line).uid(1000).run().expect_code(2);
+        let ran = Reaper::new(&processes.directory().join("home"), line).uid(1000).run().expect_code(2);
         assert!(ran.stderr.contains("--all-users needs root"), "{}", ran.stderr);
     });
 }
 
 #[test]
 fn a_config_that_cannot_be_used_is_3_and_nothing_is_signalled() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let orphan = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
-        let file = troupe.directory().join("bad.toml");
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let orphan = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+        let file = processes.directory().join("bad.toml");
         write(&file, "grace = 30\n");
         for command in
             ["scan -n", "scan --yes --grace 0s", "explain 1", "profiles", "config show", "config check"]
@@ -97,12 +96,12 @@ fn commands_that_need_no_config_do_not_read_it() {
 
 #[test]
 fn no_orphans_is_0_and_some_are_1_only_when_asked() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let home = troupe.directory().join("home");
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let home = processes.directory().join("home");
         let scan = |args: &str| Reaper::new(&home, format!("scan {args}").split(' ')).run();
         scan("--dry-run --exit-code").expect_code(0);
-        let orphan = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+        let orphan = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
         scan("--dry-run").expect_code(0);
         scan("--dry-run --exit-code").expect_code(1);
         scan("--dry-run --exit-code --profile buzz").expect_code(0);
@@ -114,10 +113,10 @@ fn no_orphans_is_0_and_some_are_1_only_when_asked() {
 
 #[test]
 fn a_doubt_is_4() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let home = troupe.directory().join("home");
-        let marked = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1");
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let home = processes.directory().join("home");
+        let marked = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1");
         let doubtful = marked.clone().env("REAPER_OWNER", "garbled").orphan_of_dead_leader();
         let ran = Reaper::new(&home, ["scan", "--dry-run"]).run().expect_code(4);
         assert!(ran.stderr.contains("`reaper explain PID`"), "{}", ran.stderr);
@@ -135,10 +134,10 @@ fn a_process_that_is_not_there_is_4() {
 
 #[test]
 fn a_state_directory_that_cannot_be_trusted_is_4_and_nothing_is_signalled() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let home = troupe.directory().join("home");
-        let orphan = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let home = processes.directory().join("home");
+        let orphan = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
         fs::create_dir_all(state_dir(&home)).unwrap();
         set_mode(&state_dir(&home), 0o777);
         let ran = Reaper::new(&home, ["scan", "--yes", "--grace", "0s"]).run().expect_code(4);
@@ -149,11 +148,11 @@ fn a_state_directory_that_cannot_be_trusted_is_4_and_nothing_is_signalled() {
 
 #[test]
 fn a_second_reaper_at_work_is_4_and_nothing_is_signalled() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let home = troupe.directory().join("home");
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let home = processes.directory().join("home");
         Reaper::new(&home, ["scan", "--yes"]).run().expect_code(0);
-        let orphan = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+        let orphan = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
         let lock = fs::File::create(state_dir(&home).join("act.lock")).unwrap();
         lock.lock().unwrap();
         let ran = Reaper::new(&home, ["scan", "--yes", "--grace", "0s"]).run().expect_code(4);

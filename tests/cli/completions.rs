@@ -2,10 +2,9 @@
 
 use std::process::{Command, Stdio};
 
-use reaper_testkit::{here, skip};
+use reaper_testkit::{skip, test_name};
 
-use crate::common::Reaper;
-use crate::place::scratch;
+use crate::common::{Reaper, scratch};
 
 fn script(shell: &str) -> String {
     let home = scratch();
@@ -41,20 +40,20 @@ fn bash_completes_with_its_script() {
         "$(complete -p reaper | sed 's/.*-F \([^ ]*\).*/\1/')" reaper --dr scan; echo "${COMPREPLY[@]}""#;
     match reads("bash", &["-c", ask]) {
         Some(offered) => assert_eq!(offered.trim(), "--dry-run"),
-        None => skip(here!(), "bash is not installed"),
+        None => skip(test_name!(), "bash is not installed"),
     }
 }
 
 #[test]
 fn zsh_reads_its_script() {
     if reads("zsh", &["-n"]).is_none() {
-        skip(here!(), "zsh is not installed");
+        skip(test_name!(), "zsh is not installed");
     }
 }
 
 #[test]
 fn fish_reads_its_script() {
     if reads("fish", &["--no-execute"]).is_none() {
-        skip(here!(), "fish is not installed");
+        skip(test_name!(), "fish is not installed");
     }
 }

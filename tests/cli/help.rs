@@ -7,8 +7,7 @@ use std::path::Path;
 use reaper::cli::args;
 use reaper::cli::args::{App, Color};
 
-use crate::common::Reaper;
-use crate::place::scratch;
+use crate::common::{Reaper, scratch};
 
 /// Every command that has a help text of its own.
 const COMMANDS: [&str; 23] = [
@@ -51,7 +50,7 @@ fn parse(line: &str) -> Result<App, String> {
 
 /// `UPDATE_EXPECTED=1` writes the files anew.
 #[test]
-fn every_help_text_is_the_reviewed_one() {
+fn every_help_text_is_as_reviewed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help");
     for command in COMMANDS {
         let name = format!("{}.txt", ["reaper", command].join(" ").trim_end().replace(' ', "-"));

@@ -1,9 +1,9 @@
-//! The JSON that programs read. Its types are declared here once more, closed to unknown fields: whoever adds, renames
+//! The JSON that programs read. Its types are declared here once more, closed to unknown fields: a change that adds, renames
 //! or drops one changes the contract, and must come here to say so.
 
 #![expect(dead_code, reason = "the types are the test")]
 
-use reaper_testkit::{Stage, Troupe, here, play};
+use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -207,13 +207,13 @@ fn holds(published: &Value, now: &Value, at: &str) {
 
 #[test]
 fn a_scan_that_acts_says_what_the_contract_says() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let home = troupe.directory().join("home");
-        let agent = |name: &str| troupe.actor(name).env("SPROUT_MANAGED_AGENT", "1");
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let home = processes.directory().join("home");
+        let agent = |name: &str| processes.spec(name).env("SPROUT_MANAGED_AGENT", "1");
         let root = agent("goose").args(["acp"]).orphan_of_dead_leader();
         let child = agent("my-tool").behave("ignore-term").under(&root);
-        let stranger = troupe.actor("my-server").under(&root);
+        let stranger = processes.spec("my-server").under(&root);
         let daemon = agent("claude").args(["daemon"]).orphan_in_session();
         let line = "scan --yes --grace 0s --format json";
         let ran =
@@ -244,10 +244,10 @@ fn a_scan_that_acts_says_what_the_contract_says() {
 
 #[test]
 fn a_dry_run_shows_what_goes_down_with_an_orphan_in_grace() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let home = troupe.directory().join("home");
-        let agent = |name: &str| troupe.actor(name).env("SPROUT_MANAGED_AGENT", "1");
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let home = processes.directory().join("home");
+        let agent = |name: &str| processes.spec(name).env("SPROUT_MANAGED_AGENT", "1");
         let root = agent("goose").orphan_of_dead_leader();
         let child = agent("my-tool").under(&root);
         let ran = Reaper::new(&home, "scan --dry-run --format json".split(' ')).run().expect_code(0);
@@ -267,11 +267,11 @@ fn a_dry_run_shows_what_goes_down_with_an_orphan_in_grace() {
 
 #[test]
 fn an_explanation_answers_every_gate() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let home = troupe.directory().join("home");
-        let orphan = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
-        let unmarked = troupe.actor("goose").child();
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let home = processes.directory().join("home");
+        let orphan = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+        let unmarked = processes.spec("goose").child();
         let explain = |pid: i32| {
             let pid = pid.to_string();
             let ran = Reaper::new(&home, ["explain", &pid, "--format", "json"]).run().expect_code(0);

@@ -1,29 +1,44 @@
-//! The public contract of the command line: what can be typed, what comes back, and with which exit code.
+//! The texts of the command: what can be typed, what is printed and with which exit code, config files, and what the
+//! documents promise.
 //!
-//! What is decided about which process is the matter of `tests/scenes`; here processes are only props.
-
-#![cfg(target_os = "linux")]
+//! Which process is ended is tested in `tests/e2e`; where a test here starts a process, it is there to have something
+//! to print.
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod codes;
 #[cfg(test)]
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod completions;
 #[cfg(test)]
-mod config;
+#[cfg(target_os = "linux")]
+mod config_command;
 #[cfg(test)]
+mod config_files;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod documents;
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod help;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod json;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod man;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod output;
 #[cfg(test)]
-mod place;
+#[cfg(target_os = "linux")]
+mod readme;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod service;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod terminal;

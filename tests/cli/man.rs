@@ -3,10 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use reaper_testkit::{here, skip};
+use reaper_testkit::{skip, test_name};
 
-use crate::common::Reaper;
-use crate::place::{scratch, write};
+use crate::common::{Reaper, scratch, write};
 
 #[test]
 fn pages_are_written_where_man_looks_for_them() {
@@ -27,7 +26,7 @@ fn pages_are_written_where_man_looks_for_them() {
 }
 
 #[test]
-fn the_date_is_the_one_that_was_asked_for() {
+fn the_date_can_be_set() {
     let home = scratch();
     let target = home.path().join("man");
     let man = |epoch: &str| {
@@ -40,7 +39,7 @@ fn the_date_is_the_one_that_was_asked_for() {
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_named() {
+fn a_directory_that_cannot_be_written_is_named() {
     let home = scratch();
     let file = home.path().join("file");
     write(&file, "in the way");
@@ -54,12 +53,12 @@ fn a_place_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn groff_has_nothing_to_complain_about() {
+fn groff_reads_every_page_without_warnings() {
     let home = scratch();
     let written = Reaper::new(home.path(), ["man", home.path().to_str().unwrap()]).run().expect_code(0);
     for page in written.stdout.lines() {
         let Ok(said) = Command::new("groff").args(["-man", "-ww", "-t", "-Tutf8", page]).output() else {
-            skip(here!(), "groff is not installed");
+            skip(test_name!(), "groff is not installed");
             return;
         };
         assert!(

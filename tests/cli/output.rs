@@ -1,22 +1,21 @@
-//! Where what goes: data on standard output, messages on standard error, colour and cutting on terminals only.
+//! Data on standard output, messages on standard error, colour and cutting on terminals only.
 
 use std::process::Stdio;
 
-use reaper_testkit::{Stage, Troupe, here, play};
+use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 
-use crate::common::{Reaper, set_mode, state_dir};
-use crate::place::scratch;
+use crate::common::{Reaper, scratch, set_mode, state_dir};
 
 const ESCAPE: char = '\x1b';
 
 #[test]
 fn off_a_terminal_there_is_no_colour_and_nothing_is_cut() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let home = troupe.directory().join("home");
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let home = processes.directory().join("home");
         let name = "goose-".repeat(20);
-        let _ = troupe.actor(&name).env("GOOSE_RUN", "1").orphan_of_dead_leader();
-        let config = troupe.directory().join("geese.toml");
+        let _ = processes.spec(&name).env("GOOSE_RUN", "1").orphan_of_dead_leader();
+        let config = processes.directory().join("geese.toml");
         let geese = "[[profile]]\nname = \"geese\"\nmarkers = [\"GOOSE_RUN\"]\nprograms = [\"goose-*\"]\n";
         std::fs::write(&config, geese).unwrap();
         set_mode(&config, 0o600);
@@ -54,7 +53,7 @@ fn colour_can_be_asked_for_and_refused() {
 }
 
 #[test]
-fn colour_changes_no_word() {
+fn colour_changes_no_text() {
     let home = scratch();
     let text =
         |when: &str| Reaper::new(home.path(), ["profiles", "--color", when]).run().expect_code(0).stdout;
@@ -62,11 +61,11 @@ fn colour_changes_no_word() {
 }
 
 #[test]
-fn quiet_says_nothing_but_results_and_errors() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let home = troupe.directory().join("home");
-        let _ = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+fn quiet_prints_only_results_and_errors() {
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let home = processes.directory().join("home");
+        let _ = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
         let scan = |args: &str| {
             let line = format!("scan --dry-run {args}");
             Reaper::new(&home, line.trim().split(' ')).env("REAPER_GRCE", "1s").run().expect_code(0)
@@ -81,10 +80,10 @@ fn quiet_says_nothing_but_results_and_errors() {
 
 #[test]
 fn verbose_shows_every_gate_of_every_row() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let home = troupe.directory().join("home");
-        let orphan = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let home = processes.directory().join("home");
+        let orphan = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
         let ran = Reaper::new(&home, ["scan", "--dry-run", "-v"]).run().expect_code(0);
         assert!(ran.stdout.contains(&format!("goose (pid {})", orphan.pid)), "{}", ran.stdout);
         for gate in
@@ -97,7 +96,7 @@ fn verbose_shows_every_gate_of_every_row() {
 }
 
 #[test]
-fn json_stays_alone_on_standard_output_whatever_else_is_to_say() {
+fn json_is_alone_on_standard_output() {
     let home = scratch();
     let line = "scan --dry-run --grace 0s --format json -v";
     let ran = Reaper::new(home.path(), line.split(' ')).env("REAPER_GRCE", "1s").run();
@@ -107,10 +106,10 @@ fn json_stays_alone_on_standard_output_whatever_else_is_to_say() {
 
 #[test]
 fn a_dry_run_writes_nothing() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let home = troupe.directory().join("home");
-        let _ = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let home = processes.directory().join("home");
+        let _ = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
         Reaper::new(&home, ["scan", "--dry-run"]).run().expect_code(0);
         assert_eq!(std::fs::read_dir(&home).unwrap().count(), 0);
         Reaper::new(&home, ["scan", "--yes", "--grace", "0s"]).run().expect_code(0);

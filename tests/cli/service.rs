@@ -5,10 +5,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use reaper_testkit::{Stage, here, play};
+use reaper_testkit::{PidNamespace, in_namespace, test_name};
 
-use crate::common::{Ran, Reaper};
-use crate::place::{scratch, write};
+use crate::common::{Ran, Reaper, scratch, write};
 
 fn service(home: &Path, args: &[&str]) -> Ran {
     Reaper::new(home, ["service"].iter().chain(args)).run()
@@ -67,7 +66,7 @@ fn what_print_shows_is_known_again_until_it_is_changed() {
 }
 
 #[test]
-fn somebody_elses_file_stays() {
+fn a_file_not_written_by_reaper_is_kept() {
     let home = scratch();
     write(&unit(home.path()), "[Service]\nExecStart=/bin/true\n");
     for what in ["install", "uninstall"] {
@@ -84,7 +83,7 @@ fn somebody_elses_file_stays() {
 #[test]
 fn without_systemd_or_a_manager_nothing_is_written() {
     // Without `/run/systemd/system`, whatever this machine has.
-    play(&Stage::new().several_users(), here!(), || {
+    in_namespace(&PidNamespace::new().several_users(), test_name!(), || {
         let home = scratch();
         let install = || Reaper::new(home.path(), ["service", "install"]);
         let ran = install().run().expect_code(4);
@@ -113,7 +112,7 @@ fn a_broken_config_is_not_installed_and_a_named_one_is() {
 }
 
 #[test]
-fn wrong_words_are_2() {
+fn wrong_arguments_are_2() {
     let home = scratch();
     for words in [&[][..], &["start"], &["install", "--force"]] {
         service(home.path(), words).expect_code(2);

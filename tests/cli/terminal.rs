@@ -1,16 +1,16 @@
 //! The question on a terminal: what it says before it takes a yes. What becomes of the answers is the matter of
 //! `tests/findings`.
 
-use reaper_testkit::{Alive, Stage, Terminal, Troupe, here, play};
+use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, Terminal, in_namespace, test_name};
 
 use crate::common::Reaper;
 
 /// A marked orphan with a child, and `reaper LINE` on a terminal.
-fn asked(troupe: &Troupe, line: &str) -> (Terminal, [Alive; 2]) {
-    let agent = |name: &str| troupe.actor(name).env("SPROUT_MANAGED_AGENT", "1");
+fn asked(processes: &ProcessSet, line: &str) -> (Terminal, [ProcessRef; 2]) {
+    let agent = |name: &str| processes.spec(name).env("SPROUT_MANAGED_AGENT", "1");
     let root = agent("goose").orphan_of_dead_leader();
     let child = agent("my-tool").under(&root);
-    let reaper = Reaper::new(&troupe.directory().join("home"), line.split(' ')).env("TERM", "xterm");
+    let reaper = Reaper::new(&processes.directory().join("home"), line.split(' ')).env("TERM", "xterm");
     let mut terminal = Terminal::run(reaper.command(), 120).unwrap();
     terminal.wait_for("[y/N] ");
     (terminal, [root, child])
@@ -18,26 +18,26 @@ fn asked(troupe: &Troupe, line: &str) -> (Terminal, [Alive; 2]) {
 
 #[test]
 fn the_question_names_the_whole_extent() {
-    play(&Stage::new().systemd(), here!(), || {
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         for (grace, said) in [("0s", ")? [y/N]"), ("1h", "), once grace is over? [y/N]")] {
-            let troupe = Troupe::new();
-            let (mut terminal, actors) = asked(&troupe, &format!("scan --grace {grace}"));
+            let processes = ProcessSet::new();
+            let (mut terminal, agents) = asked(&processes, &format!("scan --grace {grace}"));
             terminal.press("n\n");
             let (status, shown) = terminal.finish();
             assert!(
                 shown.contains("End 1 orphan, 2 processes in all (about ") && shown.contains(said),
                 "{shown}"
             );
-            assert!(status.success() && actors.iter().all(Alive::is_alive));
+            assert!(status.success() && agents.iter().all(ProcessRef::is_alive));
         }
     });
 }
 
 #[test]
-fn nobody_is_asked_about_what_was_not_shown() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let (mut terminal, actors) = asked(&troupe, "scan --grace 0s --format json");
+fn the_question_comes_after_the_list() {
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let (mut terminal, agents) = asked(&processes, "scan --grace 0s --format json");
         terminal.wait_for("goose +1");
         terminal.press("n\n");
         let (status, shown) = terminal.finish();
@@ -46,17 +46,17 @@ fn nobody_is_asked_about_what_was_not_shown() {
             shown.contains("\"schema\":\"reaper.scan/1\""),
             "no answer is left without its document: {shown}"
         );
-        assert!(status.success() && actors.iter().all(Alive::is_alive));
+        assert!(status.success() && agents.iter().all(ProcessRef::is_alive));
     });
 }
 
 #[test]
-fn w08_a_yes_is_given_to_what_was_on_the_screen() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let (mut terminal, actors) = asked(&troupe, "scan --grace 0s --format json");
+fn w08_a_yes_covers_only_what_was_listed() {
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let (mut terminal, agents) = asked(&processes, "scan --grace 0s --format json");
         // No grace protects it, and it is seen by the look after the answer.
-        let late = troupe.actor("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
+        let late = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
         terminal.press("y\n");
         let (status, shown) = terminal.finish();
         // Right behind the live line, which was wiped.
@@ -66,6 +66,6 @@ fn w08_a_yes_is_given_to_what_was_on_the_screen() {
         let judged = judgements.iter().find(|one| one["pid"] == late.pid).expect("it was seen");
         assert_eq!((&judged["verdict"], &judged["decided_by"]), (&"reap".into(), &"grace".into()), "{shown}");
         assert!(status.success() && report["summary"]["exited"] == 2, "{shown}");
-        assert!(late.is_alive() && actors.iter().all(|actor| !actor.is_alive()), "{shown}");
+        assert!(late.is_alive() && agents.iter().all(|agent| !agent.is_alive()), "{shown}");
     });
 }

@@ -1,4 +1,4 @@
-//! A process that looks like whatever a scene needs: linked under any name, given any arguments, and told by the
+//! A process that looks like whatever a test needs: linked under any name, given any arguments, and told by the
 //! environment variable `STAND_IN` what to do (see `reaper_testkit::behaviour`). Without it: sleeps, and collects
 //! its children.
 
@@ -11,14 +11,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use reaper_testkit::behaviour::{Behaviour, VARIABLE};
-use reaper_testkit::recipe::Recipe;
-use reaper_testkit::{churn, hang, launch, memory, sys};
+use reaper_testkit::spawn_spec::SpawnSpec;
+use reaper_testkit::{churn, hanging_reads, memory, spawn, sys};
 
 fn main() {
     let words = std::env::var_os(VARIABLE).unwrap_or_default();
-    let result = Behaviour::parse(&words).and_then(|behaviour| Actor::new(behaviour)?.live());
+    let result = Behaviour::parse(&words).and_then(|behaviour| StandIn::new(behaviour)?.run());
     if let Err(error) = result {
-        // The FIFO, if there is one, is where somebody waits for news.
+        // The FIFO, if there is one, is where the spawner waits for the result.
         let code = error.raw_os_error().unwrap_or(libc::EINVAL);
         if let Ok(Behaviour { ready: Some(ready), .. }) = Behaviour::parse(&words) {
             drop(announce(&ready, &format!("!{code}\n")));
@@ -28,7 +28,7 @@ fn main() {
     }
 }
 
-struct Actor {
+struct StandIn {
     behaviour: Behaviour,
     /// What the process was given, copied before anything is overwritten.
     argv: Vec<OsString>,
@@ -37,7 +37,7 @@ struct Actor {
     _hang: Option<[fs::File; 2]>,
 }
 
-impl Actor {
+impl StandIn {
     fn new(behaviour: Behaviour) -> io::Result<Self> {
         let argv = std::env::args_os().collect();
         let env = fs::read("/proc/self/environ")?;
@@ -65,7 +65,7 @@ impl Actor {
         Ok(Self { behaviour, argv, env, signals, _hang: None })
     }
 
-    fn live(mut self) -> io::Result<()> {
+    fn run(mut self) -> io::Result<()> {
         self.set_up()?;
         if let Some(ready) = &self.behaviour.ready {
             announce(ready, &format!("{}\n", std::process::id()))?;
@@ -80,10 +80,10 @@ impl Actor {
         if let Some(rate) = self.behaviour.churn {
             return churn::churn(rate);
         }
-        // PID 1 has its director since before its exec: what that one asked for, or that it ended, may have been
+        // The command of the namespace runs since before the exec of PID 1: its requests, or its end, may have been
         // told before these signals were blocked, and is lost then.
         self.collect();
-        self.serve_desk();
+        self.serve_request();
         let mut ends_at = self.behaviour.alarm_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         loop {
             let left = ends_at.map(|at| at.saturating_duration_since(Instant::now()).as_millis() as u64);
@@ -96,7 +96,7 @@ impl Actor {
                 libc::SIGTERM => match &self.behaviour.record {
                     Some(file) => append(file, &format!("{}\n", caught.sender))?,
                     None if self.behaviour.exit_main_thread => sys::exit_thread(),
-                    None if self.behaviour.return_on_term => come_back()?,
+                    None if self.behaviour.return_on_term => respawn()?,
                     None => {
                         let after = self.on_term();
                         ends_at.get_or_insert(Instant::now() + after);
@@ -104,7 +104,7 @@ impl Actor {
                 },
                 libc::SIGUSR1 => return Err(self.exec_other()),
                 libc::SIGUSR2 => return Err(self.exec_unmarked()),
-                _ => self.serve_desk(),
+                _ => self.serve_request(),
             }
         }
     }
@@ -139,23 +139,23 @@ impl Actor {
         }
         // Last: from here on this process must not change its memory map.
         if it.hang_environ {
-            let stage = Path::new("/run/stage");
-            let base = if stage.is_dir() { stage.to_owned() } else { std::env::temp_dir() };
+            let files = Path::new("/run/testkit");
+            let base = if files.is_dir() { files.to_owned() } else { std::env::temp_dir() };
             let at = base.join(format!(".hang-{}", std::process::id()));
             fs::create_dir_all(&at)?;
-            self._hang = Some(hang::hang_readers(&at)?);
+            self._hang = Some(hanging_reads::hang_readers(&at)?);
         }
         Ok(())
     }
 
     /// Collects every child that has ended; ends with the one whose status is its own.
     fn collect(&self) {
-        let whom = match (self.behaviour.keep_zombies, self.behaviour.exit_with) {
+        let which = match (self.behaviour.keep_zombies, self.behaviour.exit_with) {
             (false, _) => -1,
             (true, Some(one)) => one,
             (true, None) => return,
         };
-        while let Ok(Some((pid, status))) = sys::ended(whom) {
+        while let Ok(Some((pid, status))) = sys::ended(which) {
             // Before it is gone for all others: who sees that it is gone finds it written down.
             if let Some(file) = &self.behaviour.deaths {
                 // One write, so that the lines of many parents do not mix.
@@ -185,16 +185,16 @@ impl Actor {
         Duration::from_millis(self.behaviour.exit_after_ms.unwrap_or(0))
     }
 
-    /// Spawns what the requests on the desk ask for.
-    fn serve_desk(&self) {
-        let Some(desk) = &self.behaviour.desk else { return };
-        let request = desk.join(std::process::id().to_string());
+    /// Spawns what a request asks for, if there is one.
+    fn serve_request(&self) {
+        let Some(request_dir) = &self.behaviour.request_dir else { return };
+        let request = request_dir.join(std::process::id().to_string());
         if let Ok(bytes) = fs::read(&request) {
             drop(fs::remove_file(&request));
-            let recipe = Recipe::decode(&bytes);
-            if let Err((ready, error)) = recipe
+            let spec = SpawnSpec::decode(&bytes);
+            if let Err((ready, error)) = spec
                 .map_err(|error| (OsString::new(), error))
-                .and_then(|recipe| launch::launch(&recipe).map_err(|error| (recipe.ready, error)))
+                .and_then(|spec| spawn::spawn(&spec).map_err(|error| (spec.ready, error)))
             {
                 let code = error.raw_os_error().unwrap_or(libc::EINVAL);
                 drop(announce(Path::new(&ready), &format!("!{code}\n")));
@@ -221,20 +221,20 @@ impl Actor {
     /// may be a stand-in as well: it must neither do this again nor announce itself.
     fn exec(&self, exe: &OsStr, argv: &[OsString], keep: impl Fn(&[u8]) -> bool) -> io::Error {
         let mut words = OsString::from(format!("{VARIABLE}="));
-        if let Some(desk) = &self.behaviour.desk {
-            words.push("desk=");
-            words.push(desk);
+        if let Some(request_dir) = &self.behaviour.request_dir {
+            words.push("request-dir=");
+            words.push(request_dir);
         }
         let prefix = format!("{VARIABLE}=");
         let env = self.env.iter().filter(|entry| keep(entry.as_bytes()));
         let env =
             env.map(|entry| if entry.as_bytes().starts_with(prefix.as_bytes()) { &words } else { entry });
-        launch::exec(exe, argv, &env.cloned().collect::<Vec<_>>())
+        spawn::exec(exe, argv, &env.cloned().collect::<Vec<_>>())
     }
 }
 
-/// Goes on as a child of this process in a session of its own, and ends this one.
-fn come_back() -> io::Result<()> {
+/// Continues as a child of this process in a session of its own, and ends this one.
+fn respawn() -> io::Result<()> {
     // SAFETY: this process has one thread, so the child may go on as it likes.
     if sys::check(unsafe { libc::fork() })? != 0 {
         std::process::exit(0);

@@ -1,4 +1,4 @@
-//! Builds the population. Each helper is this executable started again with another part to play, so that its children
+//! Builds the population. Each helper is this executable started again with another part to in_namespace, so that its children
 //! are orphaned by a real exit and every process has been through exec.
 
 use crate::images::{doing, helper, here, image, images, manager_image, turn_into, turned, until_turned};
@@ -89,7 +89,7 @@ fn be_pid_1(command: &[String]) -> Result<u8, String> {
     run_launch(USER, "marked-others", 0, options.decoys)?;
     run_launch(OTHER_USER, "quiet-agents", 0, options.decoys)?;
     until_turned(helper("launcher", &["session"])?.stdout(Stdio::piped()))?;
-    // Everybody is through exec; this is for the last to reach their sleep and settle what SIGTERM does to them.
+    // All are through exec; this is for the last ones to set their SIGTERM action and reach their sleep.
     std::thread::sleep(Duration::from_millis(200));
     if options.churn > 0 {
         let rate = options.churn.to_string();

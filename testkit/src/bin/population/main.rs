@@ -46,7 +46,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
         // SAFETY: the C runtime passes `argc` valid, NUL-terminated strings that live as long as the process.
         let first = unsafe { CStr::from_ptr(*argv.add(1)) };
         if let Some(part) = sleeper::Part::of_argument(first.to_bytes()) {
-            sleeper::play(part);
+            sleeper::in_namespace(part);
         }
     }
     // The rest may allocate; `std::env::args_os` works without the Rust entry point on Linux.

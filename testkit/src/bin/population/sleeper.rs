@@ -44,7 +44,7 @@ impl Part {
 }
 
 /// Plays the part until a signal ends it.
-pub fn play(part: Part) -> ! {
+pub fn in_namespace(part: Part) -> ! {
     match part {
         Part::Plain => {}
         Part::Deaf => {

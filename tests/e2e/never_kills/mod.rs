@@ -1,0 +1,30 @@
+//! What must never be signalled. Each test is named after what went wrong in a real tool.
+
+mod as_pid_1;
+mod audit_and_timeout;
+mod bad_config;
+mod changed_process;
+mod configured_adopters;
+mod container;
+mod containers;
+mod daemons;
+mod exec_races;
+mod interruption;
+mod kept_programs;
+mod launcher_outside;
+mod main_thread_exited;
+mod markers;
+mod owners;
+mod pid_reuse;
+mod process_trees;
+mod program_names;
+mod real_programs;
+mod real_systemd;
+mod respawn;
+mod script_hosts;
+mod self_protection;
+mod similar_names;
+mod slow_disk;
+mod supervised;
+mod systemd_units;
+mod time_namespaces;

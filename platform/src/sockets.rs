@@ -29,17 +29,6 @@ pub struct Folder {
     pub made: Option<Duration>,
 }
 
-/// Tables of listening sockets, read once and shared by all processes of a network namespace. One value is good for
-/// one round of looks: a socket that began to listen after the table of its namespace was read is not in it.
-///
-/// On Linux it holds one open descriptor for each namespace, 32 at most, so that no other namespace can get the number
-/// of one that has ended. macOS answers for each socket by itself, and there is nothing to share.
-#[derive(Debug, Default)]
-pub struct SocketTables {
-    #[cfg(target_os = "linux")]
-    pub(crate) shared: crate::linux::Shared,
-}
-
 /// Each place once, in order.
 pub(crate) fn each_once(mut listeners: Vec<Listener>) -> Vec<Listener> {
     listeners.sort_unstable();
@@ -57,11 +46,5 @@ mod tests {
             vec![Listener::Unnamed, Listener::Tcp(80), Listener::Path(b"/x".to_vec()), Listener::Tcp(80)];
         let once = [Listener::Tcp(80), Listener::Path(b"/x".to_vec()), Listener::Unnamed];
         assert_eq!(each_once(twice), once);
-    }
-
-    #[test]
-    fn tables_go_to_every_thread() {
-        fn shared<T: Send + Sync + std::fmt::Debug + Default>() {}
-        shared::<SocketTables>();
     }
 }

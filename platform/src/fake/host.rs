@@ -1,18 +1,23 @@
-//! The seam over a machine on paper.
+//! The platform's traits, answered by a simulated machine.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::log::{Log, Method};
+use super::call::Method;
+use super::faults::{Mishap, Script};
+use super::log::{Log, Sent};
 use super::machine::Machine;
-use super::pinned::{FakePinned, FakeWaiter};
 use super::process::Process;
-use super::script::{Mishap, Script};
-use super::stage::{Made, Stage};
+use super::state::{Made, Stage};
 use crate::environ::{EnvironScan, Wanted};
-use crate::host::{Host, HostError, Walk, Walked};
-use crate::types::UnitMain;
-use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
+use crate::host::{Host, HostError, Pinned, Waiter, Walk, Walked};
+use crate::socket_tables::SocketTables;
+use crate::sockets::{Folder, Listener};
+
+use crate::started::{Listed, PidMark, Started};
+use crate::types::{
+    Clock, Here, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, UnitMain, Why,
+};
 
 /// A host that plays a machine and its script. Clones share both.
 #[derive(Debug, Clone)]
@@ -175,6 +180,33 @@ impl Host for FakeHost {
         walk.map_err(|why| HostError { what: "list processes", why })
     }
 
+    fn pid_mark(&self) -> Result<PidMark, HostError> {
+        let mark = self.ask(Method::PidMark, None, |stage| {
+            let machine = &stage.machine;
+            Ok(PidMark::first(machine.newest()?, machine.clock.monotonic))
+        });
+        mark.map_err(|why| HostError { what: "remember the last pid", why })
+    }
+
+    fn started_since(&self, mark: &PidMark, scope: Scope) -> Result<Started, HostError> {
+        let uid = self.uid();
+        let started = self.ask(Method::StartedSince, None, |stage| {
+            let machine = &stage.machine;
+            let last = machine.newest()?;
+            let ranges = mark.ranges_to(last);
+            let is_new = |p: &&Process| {
+                ranges.iter().any(|range| range.contains(&p.pid.get())) && Some(p.pid) != stage.missed
+            };
+            let seen = machine.processes.values().filter(|p| machine.is_visible(p, uid)).filter(is_new);
+            let seen: Vec<_> = seen.map(|p| Listed { pid: p.pid, uid: p.ids.effective }).collect();
+            let examined = seen.len();
+            let entries = seen.into_iter().filter(|listed| scope.holds(listed.uid)).collect();
+            let mark = mark.moved_to(last, machine.clock.monotonic);
+            Ok(Started { entries, examined, unreadable: 0, mark })
+        });
+        started.map_err(|why| HostError { what: "list new processes", why })
+    }
+
     fn owner(&self, pid: Pid) -> Result<Uid, Why> {
         self.about(Method::Owner, pid, |_, process| Ok(process.ids.effective))
     }
@@ -248,5 +280,152 @@ impl Host for FakeHost {
 
     fn pin_limit(&self) -> usize {
         self.ask(Method::PinLimit, None, |stage| Ok(stage.machine.pin_limit)).unwrap_or(1)
+    }
+}
+
+/// A handle. Whoever has the number later, it answers for the one process that it was made for.
+#[derive(Debug)]
+pub struct FakePinned {
+    host: FakeHost,
+    id: ProcId,
+    serial: u64,
+    handle: u64,
+    first_image: Image,
+}
+
+impl FakePinned {
+    fn made(&self, method: Method) -> Made {
+        Made { method, pid: Some(self.id.pid), handle: Some((self.handle, self.serial)) }
+    }
+
+    fn read<T>(
+        &self,
+        method: Method,
+        answer: impl FnOnce(&Machine, &Process) -> Result<T, Why>,
+    ) -> Result<T, Why> {
+        self.host
+            .call(self.made(method), |stage| answer(&stage.machine, same(stage, self.id.pid, self.serial)?))
+    }
+}
+
+fn same(stage: &Stage, pid: Pid, serial: u64) -> Result<&Process, Why> {
+    stage.machine.get(pid).filter(|p| p.serial == serial).ok_or(Why::Gone)
+}
+
+impl Pinned for FakePinned {
+    fn id(&self) -> ProcId {
+        self.id
+    }
+
+    fn stat(&self) -> Result<Stat, Why> {
+        let uid = self.host.uid();
+        self.read(Method::Stat, |machine, process| Ok(machine.stat(process, uid)))
+    }
+
+    fn has_ended(&self) -> Result<bool, Why> {
+        self.host.call(self.made(Method::HasEnded), |stage| {
+            Ok(stage.machine.by_serial(self.serial).is_none_or(Process::is_dead))
+        })
+    }
+
+    fn first_image(&self) -> Option<Image> {
+        Some(self.first_image)
+    }
+
+    fn image(&self, _stat: &Stat) -> Result<Image, Why> {
+        self.read(Method::Image, |_, process| Ok(process.image()))
+    }
+
+    fn ids(&self) -> Result<Ids, Why> {
+        self.read(Method::Ids, |_, process| Ok(process.ids))
+    }
+
+    fn exe(&self) -> Result<Vec<u8>, Why> {
+        let uid = self.host.uid();
+        self.read(Method::Exe, |_, process| {
+            if !process.has_memory() {
+                return Err(Why::Gone);
+            }
+            process.memory(uid).map(|()| process.exe.clone())
+        })
+    }
+
+    fn argv(&self) -> Result<Vec<Vec<u8>>, Why> {
+        let uid = self.host.uid();
+        self.read(Method::Argv, |machine, process| machine.argv(process, uid))
+    }
+
+    fn environ(&self, wanted: &Wanted) -> Result<EnvironScan, Why> {
+        let uid = self.host.uid();
+        self.read(Method::Environ, |machine, process| machine.environ(process, uid, wanted))
+    }
+
+    fn unit(&self) -> Result<Option<RuntimeUnit>, Why> {
+        self.read(Method::Unit, |_, process| Ok(process.unit.clone()))
+    }
+
+    fn listeners(&self, _tables: &SocketTables) -> Result<Vec<Listener>, Why> {
+        let uid = self.host.uid();
+        self.read(Method::Listeners, |_, process| process.seen_listeners(uid))
+    }
+
+    fn folder(&self, _path: &[u8]) -> Result<Folder, Why> {
+        self.read(Method::Folder, |_, process| process.folder.ok_or(Why::Gone))
+    }
+
+    fn started_by_parent(&self) -> Result<Option<bool>, Why> {
+        self.read(Method::StartedByParent, |machine, process| Ok(machine.started_by_parent(process)))
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), Why> {
+        let uid = self.host.uid();
+        self.host.call(self.made(Method::Signal), |stage| {
+            let to = same(stage, self.id.pid, self.serial)?.clone();
+            if uid.0 != 0 && to.ids.real != uid && to.ids.saved != uid {
+                return Err(Why::Denied);
+            }
+            let step = stage.log.calls.len();
+            stage.log.sent.push(Sent { step, clock: stage.machine.clock, signal, handle: self.handle, to });
+            stage.machine.deliver(self.serial, signal);
+            Ok(())
+        })
+    }
+}
+
+/// Waits by letting time pass.
+#[derive(Debug)]
+pub struct FakeWaiter {
+    host: FakeHost,
+    watched: Vec<(u64, u64)>,
+}
+
+impl FakeWaiter {
+    const fn new(host: FakeHost) -> Self {
+        Self { host, watched: Vec::new() }
+    }
+}
+
+impl Waiter<FakePinned> for FakeWaiter {
+    fn watch(&mut self, process: &FakePinned, token: u64) -> Result<(), HostError> {
+        let watched = self.host.call(process.made(Method::Watch), |_| Ok(()));
+        watched.map_err(|why| HostError { what: "watch a process", why })?;
+        self.watched.push((process.serial, token));
+        Ok(())
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<Vec<u64>, HostError> {
+        let made = Made { method: Method::Wait, pid: None, handle: None };
+        let watched = &mut self.watched;
+        let ended = self.host.call(made, |stage| {
+            let machine = &mut stage.machine;
+            let ended = |machine: &Machine, serial| machine.by_serial(serial).is_none_or(Process::is_dead);
+            if !watched.iter().any(|(serial, _)| ended(machine, *serial)) {
+                machine.advance(machine.next_exit().map_or(limit, |next| next.min(limit)));
+            }
+            let tokens =
+                watched.extract_if(.., |(serial, _)| ended(machine, *serial)).map(|(_, t)| t).collect();
+            Ok(tokens)
+        });
+        ended.map_err(|why| HostError { what: "wait for processes", why })
     }
 }

@@ -1,34 +1,34 @@
-//! A machine on paper, for tests: every process, clock and mishap is written down.
+//! A simulated machine for tests.
 //!
 //! A [`Machine`] holds processes as the kernel would, a [`FakeHost`] answers for it as the real host does.
 //! Every call of every method is a numbered step, and a [`Script`] says what goes wrong at which one. All
-//! calls, all signals with whoever received them, and every state that the machine was in are kept in a
+//! calls, all signals with the process that received each, and every state of the machine are kept in a
 //! [`Log`], so that a test can ask afterwards what was true when something was done.
 //!
-//! * [`process`]: one process, and how it answers signals.
-//! * [`machine`]: all of them, as the kernel keeps them: parents, numbers, deaths, time.
-//! * [`script`]: what goes wrong, and when.
-//! * [`mac`]: what is different on a Mac.
-//! * [`host`] and [`pinned`]: the seam.
-//! * [`log`]: what happened.
+//! * [`process`]: one process, and how it reacts to signals.
+//! * [`machine`]: all of them, as the kernel keeps them: parents, numbers, exits, time.
+//! * [`faults`]: what goes wrong, and when.
+//! * [`macos`]: what is different on a Mac.
+//! * [`host`]: the implementation of the platform's traits.
+//! * [`call`] and [`log`]: what was asked, and what happened.
 
+pub mod call;
+pub mod faults;
 pub mod host;
 pub mod log;
-pub mod mac;
 pub mod machine;
-pub mod pinned;
+pub mod macos;
 pub mod process;
-pub mod script;
-mod stage;
+mod state;
 #[cfg(test)]
 mod tests;
 
-pub use host::FakeHost;
-pub use log::{Call, Log, Method, Sent};
+pub use call::{Call, Method};
+pub use faults::{Mishap, Script, When};
+pub use host::{FakeHost, FakePinned, FakeWaiter};
+pub use log::{Log, Sent};
 pub use machine::Machine;
-pub use pinned::{FakePinned, FakeWaiter};
 pub use process::{Process, Reaction};
-pub use script::{Mishap, Script, When};
 
 use crate::types::{Gid, Here, Pid, StartClock, Uid};
 

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, Mode, OFlags, open};
 use rustix::io::Errno;
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, getrlimit, setrlimit, setsid};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::facts::Files;
-use super::pinned::{self, LinuxPinned};
-use super::waiter::EpollWaiter;
-use super::{collect, facts, here, machine, proc, units, why};
+use super::epoll::EpollWaiter;
+use super::pidfd::{self, LinuxPinned};
+use super::process_files::Files;
+use super::recent::{PidOrder, Recent};
+use super::{probe, process_files, procfs, reap, self_info, systemctl, why};
 use crate::environ::{EnvironScan, Wanted};
-use crate::host::{Host, HostError, Walk, Walked};
-use crate::machine::Capabilities;
+use crate::host::{Host, HostError, Pinned as _, Walk, Walked};
+use crate::probe::{Capabilities, Machine, Room};
+use crate::started::{Listed, PidMark, Started};
 use crate::types::UnitMain;
 use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
 
@@ -29,6 +31,7 @@ const DESCRIPTORS_PER_PIN: u64 = 2;
 pub struct LinuxHost {
     proc_root: OwnedFd,
     here: Here,
+    recent: Recent,
 }
 
 impl LinuxHost {
@@ -47,8 +50,57 @@ impl LinuxHost {
     pub fn with_root(root: &Path) -> Result<Self, HostError> {
         let proc_root = open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|e| HostError { what: "open /proc", why: why(e) })?;
-        let here = here::look(proc_root.as_fd())?;
-        Ok(Self { proc_root, here })
+        let here = self_info::look(proc_root.as_fd())?;
+        Ok(Self { proc_root, here, recent: Recent::default() })
+    }
+
+    /// Tries what can be tried on this machine, and reads what explains the rest.
+    #[must_use]
+    pub fn machine(&self) -> Machine {
+        probe::machine(self, self.root())
+    }
+
+    /// Asks the service manager for a unit's properties, those of the names that it knows.
+    ///
+    /// # Errors
+    /// When the manager cannot be asked, or does not answer within `limit`.
+    pub fn unit_properties(
+        &self,
+        unit: &RuntimeUnit,
+        names: &[&str],
+        limit: Duration,
+    ) -> Result<Vec<(String, String)>, HostError> {
+        systemctl::properties(unit, self.here.uid, names, limit)
+    }
+
+    /// The room where a directory is.
+    ///
+    /// # Errors
+    /// When there is no such directory, or the system does not say.
+    pub fn room(&self, path: &Path) -> Result<Room, Why> {
+        probe::room(path)
+    }
+
+    /// Leaves the session and process group that we were started in, for ones of our own.
+    ///
+    /// # Errors
+    /// When we lead a process group already.
+    pub fn leave_session(&self) -> Result<(), Why> {
+        setsid().map(drop).map_err(why)
+    }
+
+    /// The unit of the service manager that we run in ourselves.
+    ///
+    /// # Errors
+    /// Whatever kept it from being read.
+    pub fn own_unit(&self) -> Result<Option<RuntimeUnit>, Why> {
+        self.pin(self.here.pid)?.unit()
+    }
+
+    /// The name of our user, where the local list of users has it.
+    #[must_use]
+    pub fn user_name(&self) -> Option<Vec<u8>> {
+        probe::user_name(self.here.uid)
     }
 
     pub(super) fn root(&self) -> BorrowedFd<'_> {
@@ -57,8 +109,21 @@ impl LinuxHost {
 
     /// A second `/proc` handle with a read position of its own: listings of two threads must not share one.
     fn reopen(&self) -> Result<OwnedFd, Errno> {
-        proc::open_dir(self.root(), b".")
+        procfs::open_dir(self.root(), b".")
     }
+}
+
+/// Looks at each of these processes. Returns what it gave, and how many exist but could not be read.
+fn each<T>(pids: &[Pid], look: impl Fn(Pid) -> Result<Option<T>, Why>) -> (Vec<T>, usize) {
+    let (mut found, mut unreadable) = (Vec::new(), 0);
+    for pid in pids {
+        match look(*pid) {
+            Ok(given) => found.extend(given),
+            Err(Why::Gone) => {}
+            Err(_) => unreadable += 1,
+        }
+    }
+    (found, unreadable)
 }
 
 /// The number is 0 when the leader is outside our PID namespace, where `docker exec` leaves it, and for a moment when
@@ -95,9 +160,9 @@ impl Host for LinuxHost {
     /// One list for each thread of the parent: `/proc/PID/task/TID/children` (proc_pid_task_children(5);
     /// readable by everyone, unless `hidepid` is set or the kernel lacks `CONFIG_PROC_CHILDREN`).
     fn children(&self, pid: Pid) -> Result<Vec<Pid>, Why> {
-        let task = proc::open_dir(self.root(), proc::Path::new(pid, "task").bytes()).map_err(why)?;
+        let task = procfs::open_dir(self.root(), procfs::Path::new(pid, "task").bytes()).map_err(why)?;
         let mut children = Vec::new();
-        let threads = proc::threads(&task).map_err(why)?;
+        let threads = procfs::threads(&task).map_err(why)?;
         if threads.is_empty() {
             Files::of(self.root(), pid).stat()?;
             // A folder that something else was mounted over: a list read from it would be empty and look whole.
@@ -106,7 +171,7 @@ impl Host for LinuxHost {
         for thread in threads {
             let mut open: Vec<u8> = Vec::new();
             let read =
-                proc::read_chunks(task.as_fd(), proc::Path::new(thread, "children").bytes(), |chunk| {
+                procfs::read_chunks(task.as_fd(), procfs::Path::new(thread, "children").bytes(), |chunk| {
                     // A number may be cut in two by the end of a chunk.
                     open.extend_from_slice(chunk);
                     let end = open.iter().rposition(|b| *b == b' ').map_or(0, |i| i + 1);
@@ -133,37 +198,55 @@ impl Host for LinuxHost {
         let error = |e| HostError { what: "list /proc", why: why(e) };
         let root = self.reopen().map_err(error)?;
         let mut pids = Vec::new();
-        proc::numbers(&root, |pid| pids.push(pid)).map_err(error)?;
-        let mut walk = Walk { examined: pids.len(), ..Walk::default() };
-        for pid in pids {
-            let look = || -> Result<Option<Walked>, Why> {
-                let uid = facts::read_owner(root.as_fd(), proc::Path::new(pid, "").bytes())?;
-                if !scope.holds(uid) {
-                    return Ok(None);
-                }
-                match Files::of(root.as_fd(), pid).stat() {
-                    Ok(stat) => Ok(Some(Walked { stat, uid })),
-                    // Hidden by `hidepid`, as others' processes may be.
-                    Err(Why::Denied) if uid != self.here.uid => Ok(None),
-                    Err(why) => Err(why),
-                }
-            };
-            match look() {
-                Ok(entry) => walk.entries.extend(entry),
-                Err(Why::Gone) => {}
-                Err(_) => walk.unreadable += 1,
+        procfs::numbers(&root, |pid| pids.push(pid)).map_err(error)?;
+        let (entries, unreadable) = each(&pids, |pid| {
+            let uid = self.owner(pid)?;
+            if !scope.holds(uid) {
+                return Ok(None);
             }
-        }
-        Ok(walk)
+            match self.glance(pid) {
+                Ok(stat) => Ok(Some(Walked { stat, uid })),
+                // Hidden by `hidepid`, as others' processes may be.
+                Err(Why::Denied) if uid != self.here.uid => Ok(None),
+                Err(why) => Err(why),
+            }
+        });
+        Ok(Walk { entries, examined: pids.len(), unreadable })
+    }
+
+    fn pid_mark(&self) -> Result<PidMark, HostError> {
+        let last = self.recent.with(self.root(), self.here.pid, PidOrder::last);
+        let last = last.map_err(|why| HostError { what: "remember the last pid", why })?;
+        // Read after the pid: by then all up to it had been handed out.
+        Ok(PidMark::first(last, self.clock().monotonic))
+    }
+
+    fn started_since(&self, mark: &PidMark, scope: Scope) -> Result<Started, HostError> {
+        let listed = self.recent.with(self.root(), self.here.pid, |order| {
+            // The last pid before the listing: what is started meanwhile is for the next call.
+            let last = order.last()?;
+            let next = mark.moved_to(last, self.clock().monotonic);
+            let mut pids = Vec::new();
+            for range in mark.ranges_to(last) {
+                order.list(&range, |pid| pids.push(pid))?;
+            }
+            Ok((pids, next))
+        });
+        let (pids, mark) = listed.map_err(|why| HostError { what: "list new processes", why })?;
+        let (entries, unreadable) = each(&pids, |pid| {
+            let uid = self.owner(pid)?;
+            Ok(scope.holds(uid).then_some(Listed { pid, uid }))
+        });
+        Ok(Started { entries, examined: pids.len(), unreadable, mark })
     }
 
     fn owner(&self, pid: Pid) -> Result<Uid, Why> {
-        facts::read_owner(self.root(), proc::Path::new(pid, "").bytes())
+        process_files::read_owner(self.root(), procfs::Path::new(pid, "").bytes())
     }
 
     /// `pidfd_open` finds processes that `hidepid` hides.
     fn exists(&self, pid: Pid) -> Result<bool, Why> {
-        match pinned::open_pidfd(pid) {
+        match pidfd::open_pidfd(pid) {
             Ok(Some(_)) => Ok(true),
             Ok(None) => Err(Why::Unsupported("pidfd_open (Linux 5.3)")),
             Err(Why::Gone) => Ok(false),
@@ -196,12 +279,12 @@ impl Host for LinuxHost {
     }
 
     fn permitted(&self, pid: Pid) -> Option<Capabilities> {
-        machine::permitted(self, pid)
+        probe::permitted(self.root(), pid)
     }
 
     /// Following the link asks for the right to trace (namespaces(7)).
     fn time_namespace(&self, pid: Pid) -> Result<u64, Why> {
-        match facts::read_namespace(self.root(), proc::Path::new(pid, "ns/time").bytes()) {
+        match process_files::read_namespace(self.root(), procfs::Path::new(pid, "ns/time").bytes()) {
             Ok(inode) => Ok(inode),
             // No such file: a kernel without time namespaces, unless the process itself is gone.
             Err(Why::Gone) => self.glance(pid).map(|_| self.here.time_namespace),
@@ -215,7 +298,7 @@ impl Host for LinuxHost {
         ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"].iter().find_map(|root| {
             let path = format!("{root}/{below}");
             // First the whole list: the buffer that it is read into is the one for the next look, too.
-            let pids: Vec<Pid> = proc::read_small(CWD, path.as_bytes(), |text| {
+            let pids: Vec<Pid> = procfs::read_small(CWD, path.as_bytes(), |text| {
                 Ok(text.split(|b| *b == b'\n').filter_map(Pid::parse).collect())
             })
             .ok()?;
@@ -224,7 +307,7 @@ impl Host for LinuxHost {
     }
 
     fn unit_mains(&self, wanted: &[RuntimeUnit], limit: Duration) -> Result<Vec<UnitMain>, HostError> {
-        units::ask(wanted, self.here.uid, limit)
+        systemctl::ask(wanted, self.here.uid, limit)
     }
 
     fn waiter(&self) -> Result<EpollWaiter, HostError> {
@@ -232,7 +315,7 @@ impl Host for LinuxHost {
     }
 
     fn collect(&self) -> usize {
-        collect::adopted(self)
+        reap::adopted(self)
     }
 
     fn pin_limit(&self) -> usize {

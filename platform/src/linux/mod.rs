@@ -4,24 +4,26 @@
 //! hand them another root.
 
 pub mod cgroup;
-mod collect;
-mod facts;
-mod here;
+mod epoll;
 mod host;
 mod listeners;
-mod machine;
 pub mod net;
-mod pinned;
-mod proc;
+mod pidfd;
+mod probe;
+mod process_files;
+mod procfs;
+mod reap;
+mod recent;
+mod self_info;
+mod socket_table;
 pub mod stat;
 pub mod status;
-mod units;
-mod waiter;
+mod systemctl;
 
+pub use epoll::EpollWaiter;
 pub use host::LinuxHost;
-pub(crate) use listeners::Shared;
-pub use pinned::LinuxPinned;
-pub use waiter::EpollWaiter;
+pub use pidfd::LinuxPinned;
+pub(crate) use socket_table::NamespaceTables;
 
 use crate::types::Why;
 use rustix::io::Errno;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 
 use super::kqueue::KqueueWaiter;
-use super::pinned::MacPinned;
-use super::sys::{Those, list_pids};
-use super::{facts, here, launchd, nix_pid, our_pid};
+use super::process::MacPinned;
+use super::syscalls::{Those, list_pids};
+use super::{launchctl, nix_pid, our_pid, process_info, self_info};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::{Host, HostError, Walk, Walked};
 use crate::types::UnitMain;
@@ -29,7 +29,7 @@ impl MacHost {
     /// # Errors
     /// When the system does not answer what every macOS does.
     pub fn new() -> Result<Self, HostError> {
-        Ok(Self { here: here::look()? })
+        Ok(Self { here: self_info::look()? })
     }
 }
 
@@ -64,7 +64,7 @@ impl Host for MacHost {
     fn children(&self, pid: Pid) -> Result<Vec<Pid>, Why> {
         let children = list_pids(Those::Below(pid))?;
         if children.is_empty() {
-            facts::unique(pid)?;
+            process_info::unique(pid)?;
         }
         Ok(children)
     }
@@ -77,7 +77,7 @@ impl Host for MacHost {
         let pids = list_pids(those).map_err(|why| HostError { what: "list processes", why })?;
         let mut walk = Walk { examined: pids.len(), ..Walk::default() };
         for pid in pids {
-            match facts::stat(pid) {
+            match process_info::stat(pid) {
                 Ok((stat, _, seen)) if scope.holds(seen.ids.effective) => {
                     walk.entries.push(Walked { stat, uid: seen.ids.effective });
                 }
@@ -90,11 +90,11 @@ impl Host for MacHost {
     }
 
     fn owner(&self, pid: Pid) -> Result<Uid, Why> {
-        facts::owner(pid)
+        process_info::owner(pid)
     }
 
     fn exists(&self, pid: Pid) -> Result<bool, Why> {
-        match facts::unique(pid) {
+        match process_info::unique(pid) {
             Ok(_) => Ok(true),
             Err(Why::Gone) => Ok(false),
             Err(why) => Err(why),
@@ -102,7 +102,7 @@ impl Host for MacHost {
     }
 
     fn glance(&self, pid: Pid) -> Result<Stat, Why> {
-        facts::stat(pid).map(|(stat, ..)| stat)
+        process_info::stat(pid).map(|(stat, ..)| stat)
     }
 
     fn group(&self, pid: Pid) -> Result<Option<Pid>, Why> {
@@ -111,15 +111,15 @@ impl Host for MacHost {
     }
 
     fn session(&self, pid: Pid) -> Result<Option<Pid>, Why> {
-        facts::session(pid)
+        process_info::session(pid)
     }
 
     fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
-        facts::environ(pid, wanted)
+        process_info::environ(pid, wanted)
     }
 
     fn glance_argv(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
-        facts::argv(pid)
+        process_info::argv(pid)
     }
 
     fn pin(&self, pid: Pid) -> Result<MacPinned, Why> {
@@ -137,7 +137,7 @@ impl Host for MacHost {
     }
 
     fn jobs(&self, of: Uid, limit: Duration) -> Result<Vec<UnitMain>, HostError> {
-        launchd::jobs(Path::new(launchd::PROGRAM), of, limit)
+        launchctl::jobs(Path::new(launchctl::PROGRAM), of, limit)
     }
 
     fn waiter(&self) -> Result<KqueueWaiter, HostError> {

@@ -11,8 +11,8 @@ use nix::errno::Errno;
 use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 
 use super::errors::why;
-use super::facts;
-use super::pinned::MacPinned;
+use super::process::MacPinned;
+use super::process_info;
 use crate::host::{HostError, Pinned as _, Waiter};
 use crate::types::Pid;
 
@@ -62,7 +62,8 @@ const ZERO: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Whether the process with this number still runs under this pid.
 fn runs(pid: Pid, unique: u64) -> bool {
-    facts::look(pid).is_ok_and(|(seen, now)| now.id == unique && !seen.is_exiting && !seen.state.has_exited())
+    process_info::look(pid)
+        .is_ok_and(|(seen, now)| now.id == unique && !seen.is_exiting && !seen.state.has_exited())
 }
 
 impl Waiter<MacPinned> for KqueueWaiter {

@@ -3,28 +3,28 @@
 //! What only interprets bytes and text is compiled and tested everywhere: [`procargs`], [`record`], [`socket`],
 //! [`launchd`] and [`errors`]. The rest asks the system, and is thin.
 
+pub mod bsdinfo;
 pub mod errors;
-#[cfg(target_os = "macos")]
-mod facts;
-#[cfg(target_os = "macos")]
-mod here;
 #[cfg(target_os = "macos")]
 mod host;
 #[cfg(target_os = "macos")]
 mod kqueue;
-pub mod launchd;
+pub mod launchctl;
 #[cfg(target_os = "macos")]
-mod machine;
-#[cfg(target_os = "macos")]
-mod pinned;
+mod probe;
 pub mod procargs;
-pub mod record;
+#[cfg(target_os = "macos")]
+mod process;
+#[cfg(target_os = "macos")]
+mod process_info;
+#[cfg(target_os = "macos")]
+mod self_info;
 pub mod socket;
 #[cfg(target_os = "macos")]
-mod sys;
+mod syscalls;
 
 #[cfg(target_os = "macos")]
-pub use {host::MacHost, kqueue::KqueueWaiter, pinned::MacPinned};
+pub use {host::MacHost, kqueue::KqueueWaiter, process::MacPinned};
 
 #[cfg(target_os = "macos")]
 fn nix_pid(pid: crate::types::Pid) -> nix::unistd::Pid {

@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use reaper_platform::macos::launchd::{list, print};
+use reaper_platform::macos::launchctl::{list, print};
 
 fuzz_target!(|text: &str| {
     for (read, jobs) in [("list", list(text)), ("print", print(text))] {

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use reaper_platform::macos::errors::{of_libproc, why};
-use reaper_platform::macos::record::{Record, SHORT, UNIQUE, Unique, WHOLE, owner};
+use reaper_platform::macos::bsdinfo::{Record, SHORT, UNIQUE, Unique, WHOLE, owner};
 use reaper_platform::{Pid, Why};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::fake::mac::{job, of, process, whereabouts};
+use reaper_platform::fake::macos::{job, of, process, whereabouts};
 use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Reaction, Script, When, pid};
 use reaper_platform::{Clock, Here, Why};
 use reaper_policy::policy::Policy;

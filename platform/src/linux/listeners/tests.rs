@@ -10,10 +10,14 @@ use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+
+use rustix::fs::fstat;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::host::{Host as _, Pinned as _};
+use crate::linux::socket_table::{MAX_NAMESPACES, Namespace, Table};
 use crate::linux::{LinuxHost, LinuxPinned};
 
 /// Says which part this program plays.

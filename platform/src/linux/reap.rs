@@ -8,11 +8,10 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid as Raw;
 use rustix::process::getsid;
 
-use super::LinuxHost;
-use crate::host::Host as _;
+use crate::host::Host;
 use crate::types::Pid;
 
-pub(super) fn adopted(host: &LinuxHost) -> usize {
+pub(super) fn adopted(host: &impl Host) -> usize {
     let mut count = 0;
     let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     // One after another, as long as the first that has ended is not our own; a list of all children is for then only.
@@ -30,7 +29,7 @@ pub(super) fn adopted(host: &LinuxHost) -> usize {
 }
 
 /// Whether a child of ours was somebody else's before. A zombie keeps its session.
-fn is_adopted(host: &LinuxHost, pid: Pid) -> bool {
+fn is_adopted(host: &impl Host, pid: Pid) -> bool {
     let own = getsid(None).ok().and_then(|session| Pid::new(session.as_raw_nonzero().get()));
     host.glance(pid).is_ok_and(|stat| stat.session.is_none() || stat.session != own)
 }

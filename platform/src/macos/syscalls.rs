@@ -1,5 +1,5 @@
 //! The system calls that no library makes safe. Everything here takes and gives plain bytes; what they mean is told
-//! in [`super::record`], [`super::socket`] and [`super::procargs`].
+//! in [`super::bsdinfo`], [`super::socket`] and [`super::procargs`].
 
 use std::ffi::CStr;
 use std::sync::OnceLock;
@@ -16,14 +16,14 @@ use crate::types::{Pid, Why};
 // The answer that `record` reads by offsets is this structure, and 56 bytes behind it.
 const _: () = {
     use std::mem::{offset_of, size_of};
-    assert!(size_of::<BSDInfo>() + super::record::UNIQUE.1 == super::record::WHOLE.1);
+    assert!(size_of::<BSDInfo>() + super::bsdinfo::UNIQUE.1 == super::bsdinfo::WHOLE.1);
     assert!(offset_of!(BSDInfo, pbi_flags) == 0 && offset_of!(BSDInfo, pbi_status) == 4);
     assert!(offset_of!(BSDInfo, pbi_pid) == 12 && offset_of!(BSDInfo, pbi_ppid) == 16);
     assert!(offset_of!(BSDInfo, pbi_uid) == 20 && offset_of!(BSDInfo, pbi_ruid) == 28);
     assert!(offset_of!(BSDInfo, pbi_svuid) == 36 && offset_of!(BSDInfo, pbi_comm) == 48);
     assert!(offset_of!(BSDInfo, pbi_pgid) == 100 && offset_of!(BSDInfo, pbi_start_tvsec) == 120);
     assert!(offset_of!(BSDInfo, pbi_start_tvusec) == 128);
-    assert!(size_of::<libc::proc_bsdshortinfo>() == super::record::SHORT.1);
+    assert!(size_of::<libc::proc_bsdshortinfo>() == super::bsdinfo::SHORT.1);
     assert!(offset_of!(libc::proc_bsdshortinfo, pbsi_uid) == 36);
 };
 

@@ -1,8 +1,9 @@
 //! The play behind a [`super::FakeHost`]: the machine, its script and its log, moved on by one call at a time.
 
-use super::log::{Call, Log, Method};
+use super::call::{Call, Method};
+use super::faults::{Mishap, Script};
+use super::log::Log;
 use super::machine::Machine;
-use super::script::{Mishap, Script};
 use crate::types::{Generation, Image, Pid, ProcId, Uid, Why};
 
 /// What changes while the play goes on.

@@ -1,101 +1,66 @@
 //! Trying out what the machine allows us.
 
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
 use rustix::fs::CWD;
-use rustix::process::{Resource, getppid, getrlimit, setsid};
+use rustix::process::{Resource, getppid, getrlimit};
 
-use super::{LinuxHost, proc, units, why};
-use crate::host::{Host as _, HostError, Pinned as _};
-use crate::machine::{Capabilities, Machine, Room};
-use crate::types::{Pid, RuntimeUnit, Why};
+use super::{procfs, why};
+use crate::host::{Host, Pinned as _};
+use crate::probe::{Capabilities, Machine, Room};
+use crate::types::{Pid, Uid, Why};
 
-impl LinuxHost {
-    /// Tries what can be tried, and reads what explains the rest.
-    #[must_use]
-    pub fn machine(&self) -> Machine {
-        let own = self.here().pid;
-        let name = rustix::system::uname();
-        let words = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
-        let limit = getrlimit(Resource::Nofile);
-        Machine {
-            kernel: format!("{} {}", words(name.sysname()), words(name.release())),
-            signals: "signals by pidfd",
-            has_generations: self.pin(own).is_ok_and(|process| process.id().generation.is_some()),
-            own_children: self.children(own).map(drop),
-            init_children: self.children(Pid::INIT).map(drop),
-            hiding: hiding(&self.read_whole(b"self/mountinfo")),
-            is_in_user_namespace: self.read(b"self/uid_map", |text| !is_whole(text)),
-            capabilities: self.read(b"self/status", |text| capabilities(text, b"CapEff:")).flatten(),
-            open_files: (limit.current, limit.maximum),
-            parent: getppid().and_then(|pid| Pid::new(pid.as_raw_nonzero().get())),
-        }
+/// Tries what can be tried, and reads what explains the rest.
+pub(super) fn machine(host: &impl Host, root: BorrowedFd<'_>) -> Machine {
+    let own = host.here().pid;
+    let name = rustix::system::uname();
+    let words = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    let limit = getrlimit(Resource::Nofile);
+    Machine {
+        kernel: format!("{} {}", words(name.sysname()), words(name.release())),
+        signals: "signals by pidfd",
+        has_generations: host.pin(own).is_ok_and(|process| process.id().generation.is_some()),
+        own_children: host.children(own).map(drop),
+        init_children: host.children(Pid::INIT).map(drop),
+        hiding: hiding(&read_whole(root, b"self/mountinfo")),
+        is_in_user_namespace: read(root, b"self/uid_map", |text| !is_whole(text)),
+        capabilities: read(root, b"self/status", |text| capabilities(text, b"CapEff:")).flatten(),
+        open_files: (limit.current, limit.maximum),
+        parent: getppid().and_then(|pid| Pid::new(pid.as_raw_nonzero().get())),
     }
+}
 
-    fn read<T>(&self, path: &[u8], parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
-        proc::read_small(self.root(), path, |text| Ok(parse(text))).ok()
-    }
+fn read<T>(root: BorrowedFd<'_>, path: &[u8], parse: impl FnOnce(&[u8]) -> T) -> Option<T> {
+    procfs::read_small(root, path, |text| Ok(parse(text))).ok()
+}
 
-    /// A longer file of /proc comes in pieces of a page.
-    fn read_whole(&self, path: &[u8]) -> Vec<u8> {
-        let mut text = Vec::new();
-        // What cannot be read explains nothing; it is not what the trials rest on.
-        let _ = proc::read_chunks(self.root(), path, |chunk| text.extend_from_slice(chunk));
-        text
-    }
+/// A longer file of /proc comes in pieces of a page.
+fn read_whole(root: BorrowedFd<'_>, path: &[u8]) -> Vec<u8> {
+    let mut text = Vec::new();
+    // What cannot be read explains nothing; it is not what the trials rest on.
+    let _ = procfs::read_chunks(root, path, |chunk| text.extend_from_slice(chunk));
+    text
+}
 
-    /// Asks the service manager for a unit's properties, those of the names that it knows.
-    ///
-    /// # Errors
-    /// When the manager cannot be asked, or does not answer within `limit`.
-    pub fn unit_properties(
-        &self,
-        unit: &RuntimeUnit,
-        names: &[&str],
-        limit: std::time::Duration,
-    ) -> Result<Vec<(String, String)>, HostError> {
-        units::properties(unit, self.here().uid, names, limit)
-    }
+/// The room where a directory is.
+pub(super) fn room(path: &Path) -> Result<Room, Why> {
+    let stat = rustix::fs::statvfs(path).map_err(why)?;
+    // Some file systems have no fixed number of files, and say 0 of 0.
+    let files = (stat.f_files > 0).then_some(stat.f_favail);
+    Ok(Room { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), files })
+}
 
-    /// The room where a directory is.
-    ///
-    /// # Errors
-    /// When there is no such directory, or the system does not say.
-    pub fn room(&self, path: &Path) -> Result<Room, Why> {
-        let stat = rustix::fs::statvfs(path).map_err(why)?;
-        // Some file systems have no fixed number of files, and say 0 of 0.
-        let files = (stat.f_files > 0).then_some(stat.f_favail);
-        Ok(Room { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), files })
-    }
-
-    /// Leaves the session and process group that we were started in, for ones of our own.
-    ///
-    /// # Errors
-    /// When we lead a process group already.
-    pub fn leave_session(&self) -> Result<(), Why> {
-        setsid().map(drop).map_err(why)
-    }
-
-    /// The unit of the service manager that we run in ourselves.
-    ///
-    /// # Errors
-    /// Whatever kept it from being read.
-    pub fn own_unit(&self) -> Result<Option<RuntimeUnit>, Why> {
-        self.pin(self.here().pid)?.unit()
-    }
-
-    /// The name of our user, where the local list of users has it.
-    #[must_use]
-    pub fn user_name(&self) -> Option<Vec<u8>> {
-        let uid = self.here().uid.0.to_string();
-        let mut text = Vec::new();
-        proc::read_chunks(CWD, b"/etc/passwd", |chunk| text.extend_from_slice(chunk)).ok()?;
-        text.split(|b| *b == b'\n').find_map(|line| {
-            let mut fields = line.split(|b| *b == b':');
-            let name = fields.next()?;
-            (fields.nth(1)? == uid.as_bytes()).then(|| name.to_vec())
-        })
-    }
+/// The name of a user, where the local list of users has it.
+pub(super) fn user_name(uid: Uid) -> Option<Vec<u8>> {
+    let uid = uid.0.to_string();
+    let mut text = Vec::new();
+    procfs::read_chunks(CWD, b"/etc/passwd", |chunk| text.extend_from_slice(chunk)).ok()?;
+    text.split(|b| *b == b'\n').find_map(|line| {
+        let mut fields = line.split(|b| *b == b':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid.as_bytes()).then(|| name.to_vec())
+    })
 }
 
 /// The options of the mount at `/proc` that hide something (mountinfo: proc_pid_mountinfo(5), hidepid and subset:
@@ -119,8 +84,8 @@ fn hiding(text: &[u8]) -> Vec<String> {
 }
 
 /// What a process may take to itself of capabilities.
-pub(super) fn permitted(host: &LinuxHost, pid: Pid) -> Option<Capabilities> {
-    host.read(format!("{pid}/status").as_bytes(), |text| capabilities(text, b"CapPrm:")).flatten()
+pub(super) fn permitted(root: BorrowedFd<'_>, pid: Pid) -> Option<Capabilities> {
+    read(root, format!("{pid}/status").as_bytes(), |text| capabilities(text, b"CapPrm:")).flatten()
 }
 
 /// Whether the map of user ids (user_namespaces(7)) is that of the machine's first user namespace.
@@ -146,7 +111,7 @@ mod tests {
 
     #[test]
     fn this_machine_can_be_tried() {
-        let host = LinuxHost::new().unwrap();
+        let host = crate::linux::LinuxHost::new().unwrap();
         let machine = host.machine();
         assert!(machine.kernel.starts_with("Linux "), "{}", machine.kernel);
         assert_eq!(machine.own_children, Ok(()));

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use rustix::fs::{AtFlags, StatxFlags, makedev, statx};
 
-use super::{cgroup, proc, stat, status, why};
+use super::{cgroup, procfs, stat, status, why};
 use crate::environ::{EnvironScan, Scanner, Wanted};
 use crate::types::{Ids, Image, Pid, RuntimeUnit, Stat, Uid, Why};
 
@@ -33,7 +33,7 @@ impl<'a> Files<'a> {
     /// Hands over where a file of the process is: a directory and a path below it.
     fn at<T>(self, name: &str, read: impl FnOnce(BorrowedFd<'a>, &[u8]) -> T) -> T {
         match self.pid {
-            Some(pid) => read(self.at, proc::Path::new(pid, name).bytes()),
+            Some(pid) => read(self.at, procfs::Path::new(pid, name).bytes()),
             None => read(self.at, name.as_bytes()),
         }
     }
@@ -57,9 +57,9 @@ impl<'a> Files<'a> {
         if !main.lost_its_main_thread() {
             return Ok(None);
         }
-        let task = self.at("task", proc::open_dir).map_err(why)?;
-        for thread in proc::threads(&task).map_err(why)?.into_iter().filter(|thread| *thread != main.pid) {
-            match read_stat(task.as_fd(), proc::Path::new(thread, "stat").bytes()) {
+        let task = self.at("task", procfs::open_dir).map_err(why)?;
+        for thread in procfs::threads(&task).map_err(why)?.into_iter().filter(|thread| *thread != main.pid) {
+            match read_stat(task.as_fd(), procfs::Path::new(thread, "stat").bytes()) {
                 Ok(stat) if !stat.state.has_exited() => return Ok(Some((thread, stat))),
                 Ok(_) | Err(Why::Gone) => {}
                 Err(why) => return Err(why),
@@ -81,8 +81,8 @@ impl<'a> Files<'a> {
             return first;
         }
         let Ok(Some((thread, _))) = self.living_thread() else { return first };
-        let task = self.at("task", proc::open_dir).map_err(why)?;
-        read(task.as_fd(), proc::Path::new(thread, name).bytes())
+        let task = self.at("task", procfs::open_dir).map_err(why)?;
+        read(task.as_fd(), procfs::Path::new(thread, name).bytes())
     }
 
     /// The path of its program file.
@@ -122,7 +122,7 @@ impl<'a> Files<'a> {
 
 pub fn read_stat(at: BorrowedFd<'_>, path: &[u8]) -> Result<Stat, Why> {
     let page = rustix::param::page_size() as u64;
-    proc::read_small(at, path, |line| stat::parse(line, page))
+    procfs::read_small(at, path, |line| stat::parse(line, page))
 }
 
 /// Which file a link of `/proc` leads to, wherever that file is now.
@@ -137,11 +137,11 @@ pub fn read_namespace(at: BorrowedFd<'_>, path: &[u8]) -> Result<u64, Why> {
 }
 
 pub fn read_ids(at: BorrowedFd<'_>) -> Result<Ids, Why> {
-    proc::read_small(at, b"status", status::parse)
+    procfs::read_small(at, b"status", status::parse)
 }
 
 pub fn read_unit(at: BorrowedFd<'_>) -> Result<Option<RuntimeUnit>, Why> {
-    proc::read_small(at, b"cgroup", |text| Ok(cgroup::unit(text)))
+    procfs::read_small(at, b"cgroup", |text| Ok(cgroup::unit(text)))
 }
 
 fn read_exe(at: BorrowedFd<'_>, path: &[u8]) -> Result<Vec<u8>, Why> {
@@ -156,7 +156,7 @@ pub fn read_owner(at: BorrowedFd<'_>, path: &[u8]) -> Result<Uid, Why> {
 
 fn read_argv(at: BorrowedFd<'_>, path: &[u8]) -> Result<Vec<Vec<u8>>, Why> {
     let mut bytes = Vec::new();
-    proc::read_chunks(at, path, |chunk| {
+    procfs::read_chunks(at, path, |chunk| {
         let room = MAX_ARGV.saturating_sub(bytes.len());
         bytes.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
     })
@@ -172,7 +172,7 @@ fn split_argv(bytes: &[u8]) -> Vec<Vec<u8>> {
 
 fn read_environ(at: BorrowedFd<'_>, path: &[u8], wanted: &Wanted) -> Result<EnvironScan, Why> {
     let mut scanner = Scanner::new(wanted);
-    proc::read_memory(at, path, |chunk| scanner.feed(chunk)).map_err(why)?;
+    procfs::read_memory(at, path, |chunk| scanner.feed(chunk)).map_err(why)?;
     Ok(scanner.finish())
 }
 

@@ -10,10 +10,11 @@ use nix::errno::Errno;
 use nix::sys::signal;
 
 use super::errors::why;
-use super::{facts, nix_pid, sys};
+use super::{nix_pid, process_info, syscalls};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::Pinned;
-use crate::sockets::{Folder, Listener, SocketTables};
+use crate::socket_tables::SocketTables;
+use crate::sockets::{Folder, Listener};
 use crate::types::{Generation, Ids, Image, Pid, ProcId, RuntimeUnit, Signal, Stat, Uid, Why};
 
 /// How often a process may run another program while we try to signal it.
@@ -30,7 +31,7 @@ pub struct MacPinned {
 impl MacPinned {
     /// Pins `pid`.
     pub(super) fn new(pid: Pid) -> Result<Self, Why> {
-        let (seen, unique) = facts::look(pid)?;
+        let (seen, unique) = process_info::look(pid)?;
         let id = ProcId { pid, start: seen.start, generation: Some(Generation(unique.id)) };
         Ok(Self { id, unique: unique.id, first_image: image(unique) })
     }
@@ -42,12 +43,12 @@ impl MacPinned {
 
     /// What was read by pid, if it is of this process for certain.
     fn own<T>(&self, read: Result<T, Why>) -> Result<T, Why> {
-        if facts::unique(self.id.pid)?.id == self.unique { read } else { Err(Why::Gone) }
+        if process_info::unique(self.id.pid)?.id == self.unique { read } else { Err(Why::Gone) }
     }
 }
 
 /// The kernel counts the images: `p_idversion` changes with each execve(2).
-fn image(unique: super::record::Unique) -> Image {
+fn image(unique: super::bsdinfo::Unique) -> Image {
     Image { file: (u64::from(unique.version.cast_unsigned()), 0), layout: (0, 0) }
 }
 
@@ -58,12 +59,12 @@ impl Pinned for MacPinned {
 
     fn stat(&self) -> Result<Stat, Why> {
         // The session is asked for apart from the rest, so the number is asked for once more.
-        self.own(facts::stat(self.id.pid).map(|(stat, ..)| stat))
+        self.own(process_info::stat(self.id.pid).map(|(stat, ..)| stat))
     }
 
     /// A process that is on its way out runs nothing any more.
     fn has_ended(&self) -> Result<bool, Why> {
-        match facts::look(self.id.pid) {
+        match process_info::look(self.id.pid) {
             Ok((seen, unique)) => Ok(unique.id != self.unique || seen.is_exiting || seen.state.has_exited()),
             Err(Why::Gone) => Ok(true),
             Err(why) => Err(why),
@@ -75,24 +76,24 @@ impl Pinned for MacPinned {
     }
 
     fn image(&self, _stat: &Stat) -> Result<Image, Why> {
-        let now = facts::unique(self.id.pid)?;
+        let now = process_info::unique(self.id.pid)?;
         if now.id == self.unique { Ok(image(now)) } else { Err(Why::Gone) }
     }
 
     fn ids(&self) -> Result<Ids, Why> {
-        self.own(facts::look(self.id.pid).map(|(seen, _)| seen.ids))
+        self.own(process_info::look(self.id.pid).map(|(seen, _)| seen.ids))
     }
 
     fn exe(&self) -> Result<Vec<u8>, Why> {
-        self.own(facts::exe(self.id.pid))
+        self.own(process_info::exe(self.id.pid))
     }
 
     fn argv(&self) -> Result<Vec<Vec<u8>>, Why> {
-        self.own(facts::argv(self.id.pid))
+        self.own(process_info::argv(self.id.pid))
     }
 
     fn environ(&self, wanted: &Wanted) -> Result<EnvironScan, Why> {
-        self.own(facts::environ(self.id.pid, wanted))
+        self.own(process_info::environ(self.id.pid, wanted))
     }
 
     /// launchd knows its jobs by their pids: see [`crate::Host::jobs`].
@@ -102,7 +103,7 @@ impl Pinned for MacPinned {
 
     /// The kernel answers for each socket by itself: there are no tables.
     fn listeners(&self, _tables: &SocketTables) -> Result<Vec<Listener>, Why> {
-        self.own(facts::listeners(self.id.pid))
+        self.own(process_info::listeners(self.id.pid))
     }
 
     fn folder(&self, path: &[u8]) -> Result<Folder, Why> {
@@ -120,12 +121,12 @@ impl Pinned for MacPinned {
     /// The kernel keeps the number of whoever started a process, also when that one has died.
     fn started_by_parent(&self) -> Result<Option<bool>, Why> {
         for _ in 0..ATTEMPTS {
-            let (seen, unique) = facts::look(self.id.pid)?;
+            let (seen, unique) = process_info::look(self.id.pid)?;
             if unique.id != self.unique {
                 return Err(Why::Gone);
             }
             let Some(parent) = seen.ppid.filter(|_| unique.starter != 0) else { return Ok(None) };
-            match facts::unique(parent) {
+            match process_info::unique(parent) {
                 Ok(parent) => return Ok(Some(parent.id == unique.starter)),
                 // It has died meanwhile, and there is another now.
                 Err(Why::Gone) => {}
@@ -136,7 +137,7 @@ impl Pinned for MacPinned {
     }
 
     fn starter(&self) -> Result<Option<Generation>, Why> {
-        let now = facts::unique(self.id.pid)?;
+        let now = process_info::unique(self.id.pid)?;
         if now.id != self.unique {
             return Err(Why::Gone);
         }
@@ -150,14 +151,14 @@ impl Pinned for MacPinned {
             Signal::Kill => signal::Signal::SIGKILL,
         };
         for _ in 0..ATTEMPTS {
-            let (seen, unique) = facts::look(self.id.pid)?;
+            let (seen, unique) = process_info::look(self.id.pid)?;
             if unique.id != self.unique || seen.state.has_exited() {
                 return Err(Why::Gone);
             }
             if seen.is_exiting {
                 return Err(Why::Exiting);
             }
-            return match sys::signal(self.id.pid, unique.version, signal as libc::c_int) {
+            return match syscalls::signal(self.id.pid, unique.version, signal as libc::c_int) {
                 Some(Ok(())) => Ok(()),
                 // It ended, or it runs another program since we looked.
                 Some(Err(Errno::ESRCH)) => continue,

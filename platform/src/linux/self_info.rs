@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, getegid, geteuid, getpid, pidfd_open};
 
-use super::{proc, status, why};
+use super::{procfs, status, why};
 use crate::host::HostError;
 use crate::types::{Gid, Here, INITIAL_TIME_NAMESPACE, Pid, StartClock, Uid, Why};
 
@@ -16,14 +16,14 @@ pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
             why => HostError { what, why },
         }
     };
-    let ours = proc::read_small(proc_root, b"self/status", status::parse)
+    let ours = procfs::read_small(proc_root, b"self/status", status::parse)
         .map_err(error("find ourselves in /proc"))?;
     if !ours.same_pid_namespace {
         let why =
             Why::Garbled("it is of another PID namespace than ours, so its numbers mean other processes");
         return Err(HostError { what: "use /proc", why });
     }
-    let boot_id = proc::read_small(proc_root, b"sys/kernel/random/boot_id", |text| {
+    let boot_id = procfs::read_small(proc_root, b"sys/kernel/random/boot_id", |text| {
         let id = text.trim_ascii();
         std::str::from_utf8(id).map(str::to_owned).map_err(|_| Why::Garbled("the boot id is not text"))
     })
@@ -35,7 +35,7 @@ pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
     let time_namespace = rustix::fs::statat(proc_root, "self/ns/time", rustix::fs::AtFlags::empty())
         .map_or(INITIAL_TIME_NAMESPACE, |file| file.st_ino);
     // One line for each clock that differs: its name, seconds, nanoseconds (time_namespaces(7)).
-    let clock_offsets = proc::read_small(proc_root, b"self/timens_offsets", |text| {
+    let clock_offsets = procfs::read_small(proc_root, b"self/timens_offsets", |text| {
         Ok(String::from_utf8_lossy(text).split_whitespace().collect::<Vec<_>>().join(" "))
     })
     .unwrap_or_default();

@@ -13,11 +13,12 @@ use rustix::fs::{AtFlags, StatxFlags, statx};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
-use super::facts::Files;
-use super::{facts, listeners, proc, why};
+use super::process_files::Files;
+use super::{listeners, process_files, procfs, why};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::Pinned;
-use crate::sockets::{Folder, Listener, SocketTables};
+use crate::socket_tables::SocketTables;
+use crate::sockets::{Folder, Listener};
 use crate::types::{Generation, Ids, Image, Pid, ProcId, RuntimeUnit, Signal, Stat, Uid, Why};
 
 /// The file system of pidfds since Linux 6.9 (`PID_FS_MAGIC`, include/uapi/linux/magic.h). Before it all
@@ -37,7 +38,7 @@ pub struct LinuxPinned {
 impl LinuxPinned {
     /// Pins `pid` below an open `/proc`.
     pub(super) fn open(proc_root: BorrowedFd<'_>, pid: Pid) -> Result<Self, Why> {
-        let dir = proc::open_dir(proc_root, proc::Path::new(pid, "").bytes()).map_err(why)?;
+        let dir = procfs::open_dir(proc_root, procfs::Path::new(pid, "").bytes()).map_err(why)?;
         let pidfd = open_pidfd(pid)?;
         // Last: this read fails unless the process that `dir` belongs to is still there.
         let stat = Files::within(dir.as_fd()).stat()?;
@@ -107,7 +108,7 @@ impl Pinned for LinuxPinned {
     }
 
     fn ids(&self) -> Result<Ids, Why> {
-        facts::read_ids(self.dir.as_fd())
+        process_files::read_ids(self.dir.as_fd())
     }
 
     fn exe(&self) -> Result<Vec<u8>, Why> {
@@ -123,7 +124,7 @@ impl Pinned for LinuxPinned {
     }
 
     fn unit(&self) -> Result<Option<RuntimeUnit>, Why> {
-        facts::read_unit(self.dir.as_fd())
+        process_files::read_unit(self.dir.as_fd())
     }
 
     /// A socket that another network namespace made, and that was handed over open, is in no table of this one's.

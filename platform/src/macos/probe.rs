@@ -7,9 +7,9 @@ use nix::sys::statvfs::statvfs;
 use nix::unistd::{User, getppid, setsid};
 
 use super::errors::why;
-use super::{MacHost, facts, our_pid, sys};
+use super::{MacHost, our_pid, process_info, syscalls};
 use crate::host::{Host as _, HostError};
-use crate::machine::{Capabilities, Machine, Room};
+use crate::probe::{Capabilities, Machine, Room};
 use crate::types::{Pid, RuntimeUnit, Why};
 
 impl MacHost {
@@ -19,13 +19,13 @@ impl MacHost {
         let here = self.here();
         let known = |limit: u64| (limit != RLIM_INFINITY).then_some(limit);
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((RLIM_INFINITY, RLIM_INFINITY));
-        let release = sys::sysctl_text(c"kern.osrelease").unwrap_or_default();
-        let version = sys::sysctl_text(c"kern.osproductversion").unwrap_or_default();
-        let is_bound = facts::unique(here.pid).is_ok_and(|own| sys::can_bind(own.version));
+        let release = syscalls::sysctl_text(c"kern.osrelease").unwrap_or_default();
+        let version = syscalls::sysctl_text(c"kern.osproductversion").unwrap_or_default();
+        let is_bound = process_info::unique(here.pid).is_ok_and(|own| syscalls::can_bind(own.version));
         Machine {
             kernel: format!("macOS {version} (Darwin {release})"),
             signals: if is_bound { "signals that are bound to one process" } else { SIGNALS_BY_PID },
-            has_generations: facts::unique(here.pid).is_ok_and(|own| own.id != 0),
+            has_generations: process_info::unique(here.pid).is_ok_and(|own| own.id != 0),
             own_children: self.children(here.pid).map(drop),
             init_children: self.children(Pid::INIT).map(drop),
             hiding: Vec::new(),

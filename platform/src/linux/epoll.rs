@@ -11,7 +11,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
 
-use super::pinned::LinuxPinned;
+use super::pidfd::LinuxPinned;
 use super::why;
 use crate::host::{HostError, Waiter};
 use crate::types::Why;

@@ -1,5 +1,5 @@
 //! What can be learnt of a process by its number. Every function here may be told of another process than the one
-//! that was meant, if the number was reused meanwhile; [`super::pinned`] makes sure that it was not.
+//! that was meant, if the number was reused meanwhile; [`super::process`] makes sure that it was not.
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
@@ -9,10 +9,10 @@ use libproc::proc_pid;
 use libproc::task_info::TaskInfo;
 use nix::errno::Errno;
 
+use super::bsdinfo::{self, Record, Unique};
 use super::errors::of_libproc;
 use super::procargs::ProcArgs;
-use super::record::{self, Record, Unique};
-use super::{nix_pid, our_pid, socket, sys};
+use super::{nix_pid, our_pid, socket, syscalls};
 use crate::environ::{EnvironScan, Wanted};
 use crate::sockets::{Listener, each_once};
 use crate::types::{Pid, StartTime, Stat, Uid, Why};
@@ -30,17 +30,17 @@ thread_local! {
 
 /// The numbers of a process that are never given twice.
 pub fn unique(pid: Pid) -> Result<Unique, Why> {
-    sys::pid_info(pid, record::UNIQUE.0).map(|bytes| Unique::parse(&bytes))
+    syscalls::pid_info(pid, bsdinfo::UNIQUE.0).map(|bytes| Unique::parse(&bytes))
 }
 
 /// Its effective user.
 pub fn owner(pid: Pid) -> Result<Uid, Why> {
-    sys::pid_info(pid, record::SHORT.0).map(|bytes| record::owner(&bytes))
+    syscalls::pid_info(pid, bsdinfo::SHORT.0).map(|bytes| bsdinfo::owner(&bytes))
 }
 
 /// A process, all of it of one moment.
 pub fn look(pid: Pid) -> Result<(Record, Unique), Why> {
-    match sys::pid_info(pid, record::WHOLE.0) {
+    match syscalls::pid_info(pid, bsdinfo::WHOLE.0) {
         Ok(bytes) => Ok((Record::parse(&bytes), Unique::of_whole(&bytes))),
         Err(Why::Denied) => foreign(pid),
         Err(why) => Err(why),
@@ -67,10 +67,10 @@ fn of_kinfo(info: &KinfoProc) -> Record {
         pid: Pid::new(own.p_pid),
         ppid: Pid::new(more.e_ppid),
         pgrp: Pid::new(more.e_pgid),
-        state: record::state(u32::from(own.p_stat.cast_unsigned())),
+        state: bsdinfo::state(u32::from(own.p_stat.cast_unsigned())),
         is_exiting: own.p_flag & P_WEXIT != 0,
-        ids: record::ids(more.e_pcred.p_ruid, more.e_ucred.cr_uid, more.e_pcred.p_svuid),
-        comm: record::comm(&comm),
+        ids: bsdinfo::ids(more.e_pcred.p_ruid, more.e_ucred.cr_uid, more.e_pcred.p_svuid),
+        comm: bsdinfo::comm(&comm),
         start: StartTime(start.unwrap_or(0)),
     }
 }
@@ -113,10 +113,10 @@ pub fn argv(pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
 
 /// What it accepts connections on.
 pub fn listeners(pid: Pid) -> Result<Vec<Listener>, Why> {
-    let list = sys::list_descriptors(pid)?;
+    let list = syscalls::list_descriptors(pid)?;
     let (mut listeners, mut is_certain) = (Vec::new(), !list.is_empty());
     for fd in socket::sockets(&list) {
-        match sys::socket_info(pid, fd)? {
+        match syscalls::socket_info(pid, fd)? {
             Some(bytes) => listeners.extend(socket::listener(&bytes)),
             None => is_certain = false,
         }
@@ -146,7 +146,7 @@ fn arguments<T>(pid: Pid, read: impl FnOnce(&ProcArgs<'_>) -> Result<T, Why>) ->
         // holds nothing that could be understood.
         buffer.resize(longest + size_of::<libc::c_int>(), 0);
         let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid.get()];
-        let len = match sys::sysctl(&mut name, buffer) {
+        let len = match syscalls::sysctl(&mut name, buffer) {
             Ok(len) if len < buffer.len() => len,
             Ok(_) => return Err(Why::Garbled("its arguments and its environment are too long to be read")),
             Err(Errno::EINVAL) => return Err(why_not(pid)),
@@ -170,7 +170,7 @@ fn arg_max() -> usize {
     static LONGEST: OnceLock<usize> = OnceLock::new();
     *LONGEST.get_or_init(|| {
         let mut bytes = [0u8; size_of::<libc::c_int>()];
-        let asked = sys::sysctl(&mut [libc::CTL_KERN, libc::KERN_ARGMAX], &mut bytes);
+        let asked = syscalls::sysctl(&mut [libc::CTL_KERN, libc::KERN_ARGMAX], &mut bytes);
         let said = asked.ok().map(|_| libc::c_int::from_ne_bytes(bytes));
         said.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(ARG_MAX)
     })

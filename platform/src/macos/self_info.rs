@@ -2,14 +2,14 @@
 
 use nix::unistd::{getegid, geteuid};
 
-use super::{facts, sys};
+use super::{process_info, syscalls};
 use crate::host::HostError;
 use crate::types::{Gid, Here, Pid, StartClock, Uid, Why};
 
 pub(super) fn look() -> Result<Here, HostError> {
     let pid = i32::try_from(std::process::id()).ok().and_then(Pid::new);
     let pid = pid.ok_or(HostError { what: "learn our own pid", why: Why::Gone })?;
-    let boot_id = sys::sysctl_text(c"kern.bootsessionuuid")
+    let boot_id = syscalls::sysctl_text(c"kern.bootsessionuuid")
         .map_err(|why| HostError { what: "read the boot id (sysctl kern.bootsessionuuid)", why })?;
     Ok(Here {
         pid,
@@ -27,7 +27,7 @@ pub(super) fn look() -> Result<Here, HostError> {
 
 /// Tries it on ourselves: without these answers no process can be told from another.
 fn cannot_signal(own: Pid) -> Option<String> {
-    match facts::look(own) {
+    match process_info::look(own) {
         Ok((seen, unique)) if seen.pid == Some(own) && unique.id != 0 => None,
         Ok(_) => Some("the kernel's answer about ourselves makes no sense".to_owned()),
         Err(why) => Some(format!("the kernel does not tell which process is which: {why}")),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use reaper_platform::{Host as _, NativeHost, Pid};
 
-use crate::config::env::MANAGED;
+use reaper_lease::MANAGED;
 use reaper_lease::{Lease, OWNER};
 
 /// The first argument, which is no command of the public command line.

@@ -72,7 +72,7 @@ impl<H: Host> Looker<H> {
         match first {
             Ok(scan) if scan.is_intact_and_empty() => false,
             Ok(scan) if scan.condition == Condition::Intact => {
-                let mut markers = self.policy.profiles.iter().flat_map(|p| &p.markers);
+                let mut markers = self.policy.profiles.iter().flat_map(|p| p.markers.iter());
                 markers.any(|m| scan.get(m.name.as_bytes()).is_some())
             }
             Ok(_) => true,
@@ -153,7 +153,7 @@ impl<H: Host> Looker<H> {
         let facts = read::facts(process, &self.wanted)?;
         let chain = Chain { elders: Vec::new(), hidden_child: self.hidden_child(facts.pid()) };
         let profiles: Vec<&Profile> =
-            self.policy.profiles.iter().filter(|p| kin.profiles.contains(&p.name)).collect();
+            self.policy.profiles.iter().filter(|p| kin.profiles.iter().any(|name| *name == p.name)).collect();
         let guards = self.guards(process, &facts, None, &profiles);
         let case = Case {
             policy: &self.policy,
@@ -189,7 +189,7 @@ impl<H: Host> Looker<H> {
             program: names.first().map_or(facts.stat.comm.as_slice(), |n| n.bytes).to_vec(),
             exe: facts.exe.clone().ok(),
             marker: marker.and_then(|(p, environ)| marker::shown(p, environ)).map(str::to_owned),
-            profiles: judged.profiles.iter().map(|p| p.name.clone()).collect(),
+            profiles: judged.profiles.iter().map(|p| p.name.to_string()).collect(),
             verdict: judged.verdict,
             decided_by: judged.decided_by,
             findings: judged.findings,

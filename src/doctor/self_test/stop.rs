@@ -3,7 +3,7 @@
 use reaper_platform::Why;
 
 use super::NAME;
-use crate::doctor::{Check, Level};
+use crate::report::check::{Check, Level};
 use reaper_engine::state_dir::StateError;
 use reaper_engine::terminate::outcome::{Ended, Trouble};
 use reaper_policy::escalation::Outcome;

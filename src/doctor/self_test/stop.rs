@@ -2,12 +2,14 @@
 
 use reaper_platform::Why;
 
-use super::NAME;
 use crate::report::check::{Check, Level};
 use reaper_engine::state_dir::StateError;
 use reaper_engine::terminate::outcome::{Ended, Trouble};
 use reaper_policy::escalation::Outcome;
 use reaper_policy::judgement::Judgement;
+
+/// The check's name.
+pub const NAME: &str = "self-test";
 
 /// Why it ended before its end.
 pub struct Stop {

@@ -21,7 +21,7 @@ use crate::doctor::self_test::SelfTest;
 use crate::doctor::{agents, linger, places, quick, service, settings, stand_in as life};
 use crate::report::check::Check;
 use crate::report::doctor::{About, CheckReport, Doctor, SelfTestReport, document};
-use crate::service::control::{CONTROL, Command, Request};
+use crate::service::protocol::{CONTROL, Command, Request};
 use reaper_engine::context::Ground;
 use reaper_engine::deadline;
 use reaper_engine::format;

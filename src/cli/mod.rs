@@ -27,7 +27,7 @@ use reaper_platform::{Host as _, NativeHost, Scope};
 pub use exit::{CommandError, Exit};
 
 use crate::config::{ConfigError, Overrides, SYSTEM_FILE, Settings, Sources, paths};
-use crate::service::control::Command as Request;
+use crate::service::protocol::Command as Request;
 use args::{App, Command, Global};
 use out::Out;
 

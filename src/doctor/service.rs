@@ -126,6 +126,8 @@ mod tests {
             },
             verdicts: Verdicts::default(),
             waiting: Vec::new(),
+            judgements: Vec::new(),
+            judgements_omitted: 0,
             ending: 0,
             totals: Totals::default(),
             errors: Vec::new(),

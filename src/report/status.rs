@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::types::JudgementReport;
 use reaper_policy::escalation::Outcome;
 
 /// The schema of [`Status`].
@@ -40,6 +41,12 @@ pub struct Status {
     pub verdicts: Verdicts,
     /// Orphans in grace, the next one first.
     pub waiting: Vec<Waiting>,
+    /// Every notable judgement, by pid; see [`Status::judgements_omitted`].
+    #[serde(default)]
+    pub judgements: Vec<JudgementReport>,
+    /// How many judgements there was no room for; those of orphans come first.
+    #[serde(default)]
+    pub judgements_omitted: usize,
     /// How many targets are being ended right now.
     pub ending: usize,
     /// What was done since the start.

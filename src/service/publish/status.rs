@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use reaper_platform::{Clock, Scope};
 
-use crate::report::build::seconds;
+use crate::report::build::{judgement, seconds};
 use crate::report::check::{Check, Level};
 use crate::report::status::{
     ConfigStatus, ErrorReport, Impaired, MetricsStatus, Paused, STATUS, SightStatus, Status, Sweeps, Waiting,
@@ -104,6 +104,12 @@ pub fn document(snapshot: &Snapshot) -> Status {
                 eligible_in_s: seconds(waiting.eligible_in),
             })
             .collect(),
+        judgements: snapshot
+            .judgements
+            .iter()
+            .map(|judged| judgement(&judged.judgement, &judged.targets, at, instance.start_clock))
+            .collect(),
+        judgements_omitted: snapshot.omitted,
         ending: overview.ending,
         totals: overview.totals,
         errors: snapshot

@@ -48,7 +48,7 @@ pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, Com
         };
         CommandError::new(Exit::Failed, format_args!("cannot look at process {pid}: {why}"), hint)
     })?;
-    let report = build::judgement(&judgement, Vec::new(), &context.host.clock(), here);
+    let report = build::judgement(&judgement, &[], &context.host.clock(), here.start_clock);
     match args.format {
         Format::Json => {
             let document = types::Explain { schema: types::EXPLAIN.to_owned(), judgement: report };

@@ -13,7 +13,8 @@ use super::exit::{CommandError, Exit};
 use super::out::Out;
 use super::{ask, explain, live};
 use crate::config::Overrides;
-use crate::doctor::{Check, rights};
+use crate::doctor::rights;
+use crate::report::check::Check;
 use crate::report::types;
 use crate::report::types::{CensusReport, JudgementReport};
 use crate::report::{build, table};
@@ -169,15 +170,16 @@ fn report(
     started: &Clock,
     args: &Scan,
 ) -> types::Scan {
-    let (clock, here) = (ground.host.clock(), ground.host.here());
+    let (clock, start_clock) = (ground.host.clock(), ground.host.here().start_clock);
     let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| args.all || j.is_notable()).collect();
     // Who still waits after a run that acted is of no concern any more.
     let nobody = Plan::default();
     let later = if ended.is_empty() { &survey.later } else { &nobody };
-    let mut targets = build::targets_by_root([&survey.plan, later]);
+    let targets = build::targets_by_root([&survey.plan, later]);
     let judgements: Vec<JudgementReport> = listed
         .iter()
-        .map(|j| build::judgement(j, targets.remove(&j.id.pid).unwrap_or_default(), &clock, here))
+        .map(|j| (j, targets.get(&j.id.pid).map_or(&[][..], Vec::as_slice)))
+        .map(|(j, targets)| build::judgement(j, targets, &clock, start_clock))
         .collect();
     let left_alone = survey.plan.left_alone.iter().chain(&later.left_alone);
     let warnings = survey.troubles();

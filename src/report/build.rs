@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Here, Pid, Signal};
+use reaper_platform::{Clock, Pid, Signal, StartClock};
 
 use super::types::{ActionReport, JudgementReport, LeftAloneReport, Summary};
 use reaper_engine::audit::record::{findings, millis};
@@ -17,8 +17,8 @@ use reaper_policy::verdict::Verdict;
 
 /// One judgement.
 #[must_use]
-pub fn judgement(j: &Judgement, targets: Vec<Pid>, clock: &Clock, here: &Here) -> JudgementReport {
-    let age = here.start_clock.age(j.id.start, clock);
+pub fn judgement(j: &Judgement, targets: &[Pid], clock: &Clock, start_clock: StartClock) -> JudgementReport {
+    let age = start_clock.age(j.id.start, clock);
     JudgementReport {
         pid: j.id.pid.get(),
         ppid: j.stat.ppid.map_or(0, Pid::get),
@@ -39,7 +39,7 @@ pub fn judgement(j: &Judgement, targets: Vec<Pid>, clock: &Clock, here: &Here) -
             _ => None,
         },
         rss_bytes: j.stat.rss_bytes,
-        targets: targets.into_iter().map(Pid::get).collect(),
+        targets: targets.iter().copied().map(Pid::get).collect(),
         findings: findings(&j.findings),
     }
 }

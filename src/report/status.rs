@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::types::JudgementReport;
+use reaper_policy::escalation::Outcome;
+
 /// The schema of [`Status`].
 pub const STATUS: &str = "reaper.status/1";
 
@@ -38,12 +41,18 @@ pub struct Status {
     pub verdicts: Verdicts,
     /// Orphans in grace, the next one first.
     pub waiting: Vec<Waiting>,
+    /// Every notable judgement, by pid; see [`Status::judgements_omitted`].
+    #[serde(default)]
+    pub judgements: Vec<JudgementReport>,
+    /// How many judgements there was no room for; those of orphans come first.
+    #[serde(default)]
+    pub judgements_omitted: usize,
     /// How many targets are being ended right now.
     pub ending: usize,
     /// What was done since the start.
     pub totals: Totals,
     /// The last things that went wrong, newest last.
-    pub errors: Vec<Trouble>,
+    pub errors: Vec<ErrorReport>,
     /// Where the metrics go.
     #[serde(default)]
     pub metrics: MetricsStatus,
@@ -53,23 +62,34 @@ impl Status {
     /// Why it is not ready, in words for a probe.
     #[must_use]
     pub fn not_ready(&self) -> Option<&str> {
-        if self.sight.blind {
-            Some("blind: not one environment can be read")
-        } else if self.sight.lonely.is_some() {
-            self.sight.lonely.as_deref()
-        } else if self.is_impaired() {
-            Some("impaired: a check at its start failed, see `reaper status`")
-        } else if self.ready {
-            None
-        } else {
-            Some("the last looks at the processes failed")
-        }
+        not_ready(self.sight.blind, self.sight.lonely.as_deref(), self.is_impaired(), self.ready)
     }
 
     /// Whether a check at its start failed.
     #[must_use]
     pub fn is_impaired(&self) -> bool {
         self.impaired.iter().any(|impaired| impaired.level == "fail")
+    }
+}
+
+/// Why a service is not ready, in words for a probe.
+#[must_use]
+pub const fn not_ready(
+    is_blind: bool,
+    lonely: Option<&str>,
+    is_impaired: bool,
+    is_ready: bool,
+) -> Option<&str> {
+    if is_blind {
+        Some("blind: not one environment can be read")
+    } else if lonely.is_some() {
+        lonely
+    } else if is_impaired {
+        Some("impaired: a check at its start failed, see `reaper status`")
+    } else if is_ready {
+        None
+    } else {
+        Some("the last looks at the processes failed")
     }
 }
 
@@ -213,9 +233,28 @@ pub struct Totals {
     pub reclaimed_bytes: u64,
 }
 
+impl Totals {
+    /// Counts what became of a target.
+    pub const fn add(&mut self, outcome: Outcome, rss_bytes: u64) {
+        let counter = match outcome {
+            Outcome::Exited => &mut self.exited,
+            Outcome::Killed => &mut self.killed,
+            Outcome::Gone => &mut self.gone,
+            Outcome::Spared => &mut self.spared,
+            Outcome::Denied => &mut self.denied,
+            Outcome::Survived => &mut self.survived,
+            Outcome::Interrupted => &mut self.interrupted,
+        };
+        *counter += 1;
+        if matches!(outcome, Outcome::Exited | Outcome::Killed) {
+            self.reclaimed_bytes += rss_bytes;
+        }
+    }
+}
+
 /// Something that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
+pub struct ErrorReport {
     /// RFC 3339, UTC.
     pub at: String,
     /// What, on what, why.

@@ -34,32 +34,3 @@ pub fn classic(openmetrics: &str) -> String {
     }
     out
 }
-
-#[cfg(test)]
-mod tests {
-    use super::classic;
-    use crate::service::metrics::Metrics;
-    use crate::service::readings::Readings;
-    use std::time::Duration;
-
-    #[test]
-    fn the_older_format_has_the_same_samples_and_none_of_the_new_words() {
-        let new = Metrics::new(Duration::ZERO).text(&Readings::default()).unwrap();
-        let old = classic(&new);
-        let samples =
-            |text: &str| text.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
-        assert_eq!(samples(&new), samples(&old));
-        assert!(samples(&old).len() > 30);
-        for line in [
-            "# HELP reaper_build_info The version that runs.\n# TYPE reaper_build_info gauge",
-            "# HELP reaper_sweep_failures_total Looks around that failed.\n# TYPE reaper_sweep_failures_total counter",
-            "# TYPE reaper_sweep_duration_seconds histogram",
-            "# TYPE reaper_ready gauge",
-        ] {
-            assert!(old.contains(line), "{line}\n{old}");
-        }
-        for word in ["# UNIT", "# EOF", " info\n"] {
-            assert!(new.contains(word) && !old.contains(word), "{word}");
-        }
-    }
-}

@@ -1,8 +1,8 @@
 //! A note on the desktop when something was ended: one for each finished batch, and only if it was asked for.
 //!
-//! The desktop's own tool shows it, started without a shell, on a thread of its own: a desktop that hangs holds
-//! up nobody. We do not end that tool when it takes too long, since this program ends nothing but orphans; until
-//! it is done, no further note is shown.
+//! The desktop's own tool shows it, started without a shell, on a thread of its own, so that a desktop that hangs does not
+//! hold up the service. We do not end that tool when it takes too long, since this program ends nothing but orphans;
+//! until it is done, no further note is shown.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -19,7 +19,7 @@ use reaper_policy::escape::escape;
 
 /// How long the tool may take before that counts as a failure.
 const LIMIT: Duration = Duration::from_secs(5);
-/// How often is looked whether it is done.
+/// How often it is asked whether the tool is done.
 const PULSE: Duration = Duration::from_millis(50);
 /// How many programs a note names.
 const NAMED: usize = 5;

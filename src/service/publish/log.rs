@@ -11,7 +11,7 @@ use std::str::FromStr as _;
 use std::sync::OnceLock;
 
 use tracing::field::Field;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
@@ -20,6 +20,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Registry, reload};
 
 use crate::config::{LogFormat, Settings};
+use crate::report::check::{Check, Level};
 use reaper_engine::audit::record::Record;
 use reaper_policy::escape::escape;
 use reaper_policy::judgement::Judgement;
@@ -64,10 +65,10 @@ pub fn form(format: LogFormat, journal_stream: Option<&str>) -> Form {
 /// Changes the levels of the log while it is in use.
 type Levels = reload::Handle<Targets, Registry>;
 
-/// The levels that the config may change; empty when somebody else decided.
+/// The levels that the config may change; empty when `RUST_LOG` or a flag decided.
 static LEVELS: OnceLock<Levels> = OnceLock::new();
 
-/// Who says how much is logged.
+/// What decides how much is logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Say {
     /// `RUST_LOG` or a flag, for as long as we run.
@@ -108,7 +109,7 @@ pub fn start(form: Form, say: &Say) -> Result<(), String> {
     }
     let registry =
         tracing_subscriber::registry().with(filter).with(journal).with(ended).with(text).with(json);
-    // Somebody else's log is as good; it happens in tests only.
+    // Another log was started before this one: in tests only.
     let is_ours = registry.try_init().is_ok();
     if is_ours && matches!(say, Say::Config(_)) {
         let _ = LEVELS.set(handle);
@@ -152,6 +153,17 @@ fn journals() -> io::Result<(Journal, Journal)> {
 pub fn warnings(settings: &Settings) {
     for warning in settings.warnings() {
         warn!("{warning}");
+    }
+}
+
+/// A check at the start. Those that did not come out well tell what will not work, or not as well as it should.
+pub fn checked(check: &Check) {
+    let Check { name, what, .. } = check;
+    let hint = check.hint.as_deref().unwrap_or_default();
+    match check.level {
+        Level::Fail => error!(check = name, "{name}: {what}\nhint: {hint}"),
+        Level::Warn => warn!(check = name, "{name}: {what}\nhint: {hint}"),
+        Level::Ok | Level::Skipped => debug!(check = name, "{name}: {what}"),
     }
 }
 

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use sd_notify::NotifyState;
+use ::sd_notify::NotifyState;
 
-/// Tells the service manager; that it cannot be told is nothing that we could act on.
+/// Tells the service manager. An error is ignored: there is nothing that we could do about it.
 fn tell(states: &[NotifyState<'_>]) {
-    let _ = sd_notify::notify(states);
+    let _ = ::sd_notify::notify(states);
 }
 
-/// The first look at everything succeeded.
+/// The first sweep succeeded, or the config was read again. `status` is one line.
 pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// One honest line.
+/// The line that `systemctl status` shows.
 pub fn status(status: &str) {
     tell(&[NotifyState::Status(status)]);
 }
@@ -40,5 +40,5 @@ pub fn alive() {
 /// How often [`alive`] is to be said: half of what the service manager allows. `None` when it does not ask.
 #[must_use]
 pub fn watchdog() -> Option<Duration> {
-    sd_notify::watchdog_enabled().map(|limit| limit / 2)
+    ::sd_notify::watchdog_enabled().map(|limit| limit / 2)
 }

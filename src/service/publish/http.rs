@@ -1,7 +1,7 @@
 //! The metrics and the probes over HTTP: `/metrics`, `/livez`, `/readyz`, and nothing that changes anything.
 //!
-//! Whoever reaches the address is answered, so nothing here trusts a client: one request a connection, small
-//! headers, few connections, little time. The answers come from the loop itself; a loop that hangs fails them.
+//! Every client that reaches the address is answered, so nothing here trusts one: one request a connection, small
+//! headers, few connections, little time. The answers come from the event loop itself; if it hangs, they fail.
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -16,12 +16,13 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
-use super::control::{self, CONTROL, Call, Command, Reply};
-use super::metrics::{CLASSIC, OPENMETRICS, classic};
+use super::metrics::classic::classic;
+use super::metrics::{CLASSIC, OPENMETRICS};
+use crate::service::call::{Call, ask};
 
 /// Connections at a time; more wait in the listener's queue.
 const CONNECTIONS: usize = 16;
@@ -107,7 +108,7 @@ async fn serve(listener: TcpListener, calls: mpsc::Sender<Call>) {
             Ok((stream, _)) => {
                 let calls = calls.clone();
                 tokio::task::spawn_local(async move {
-                    // A client that is slow, broken or gone is its own business.
+                    // Fails when the client goes away or is too slow; nothing is left to do for it then.
                     let _ = timeout(LIFETIME, converse(stream, calls)).await;
                     drop(slot);
                 });
@@ -134,48 +135,33 @@ async fn converse(stream: TcpStream, calls: mpsc::Sender<Call>) -> hyper::Result
 }
 
 async fn respond<B>(request: &Request<B>, calls: &mpsc::Sender<Call>) -> Response<Full<Bytes>> {
-    let command = match request.uri().path() {
-        "/metrics" => Command::Metrics,
-        "/livez" | "/readyz" => Command::Status,
-        _ => {
-            return answer(
-                StatusCode::NOT_FOUND,
-                TEXT,
-                "there are /metrics, /livez and /readyz\n".to_owned(),
-            );
-        }
-    };
+    let path = request.uri().path();
+    if !matches!(path, "/metrics" | "/livez" | "/readyz") {
+        return answer(StatusCode::NOT_FOUND, TEXT, "there are /metrics, /livez and /readyz\n".to_owned());
+    }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut refusal = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET or HEAD\n".to_owned());
         refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return refusal;
     }
     let unavailable = |why: &str| answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{why}\n"));
-    let Some(reply) = ask(command, calls).await else { return unavailable("the service does not answer") };
-    match (command, reply.metrics, reply.status) {
-        (Command::Metrics, Some(text), _) if wants_classic(request.headers()) => {
-            answer(StatusCode::OK, CLASSIC, classic(&text))
-        }
-        (Command::Metrics, Some(text), _) => answer(StatusCode::OK, OPENMETRICS, text),
-        (Command::Status, _, Some(status)) => {
-            let wrong = if request.uri().path() == "/readyz" { status.not_ready() } else { None };
-            wrong.map_or_else(
-                || answer(StatusCode::OK, TEXT, "ok\n".to_owned()),
-                |wrong| unavailable(&format!("not ready: {wrong}")),
-            )
-        }
-        _ => unavailable(reply.error.as_deref().unwrap_or("no answer")),
+    // `None` when the event loop hangs, or is about to stop.
+    let no_answer = || unavailable("the service does not answer");
+    if path == "/metrics" {
+        return match timeout(PATIENCE, ask(Call::Metrics, calls)).await.ok().flatten() {
+            Some(Ok(text)) if wants_classic(request.headers()) => {
+                answer(StatusCode::OK, CLASSIC, classic(&text))
+            }
+            Some(Ok(text)) => answer(StatusCode::OK, OPENMETRICS, text),
+            Some(Err(error)) => unavailable(&error),
+            None => no_answer(),
+        };
     }
-}
-
-async fn ask(command: Command, calls: &mpsc::Sender<Call>) -> Option<Reply> {
-    let request = control::Request { schema: CONTROL.to_owned(), command, for_s: None };
-    let (answer, answered) = oneshot::channel();
-    let ask = async {
-        calls.send((request, answer)).await.ok()?;
-        answered.await.ok()
-    };
-    timeout(PATIENCE, ask).await.ok().flatten()
+    match timeout(PATIENCE, ask(Call::Readiness, calls)).await.ok().flatten() {
+        Some(Some(why)) if path == "/readyz" => unavailable(&format!("not ready: {why}")),
+        Some(_) => answer(StatusCode::OK, TEXT, "ok\n".to_owned()),
+        None => no_answer(),
+    }
 }
 
 /// Only a client that asks for the older format and not for OpenMetrics gets it.

@@ -1,9 +1,10 @@
 //! What the service counts, in the OpenMetrics text format; `docs/metrics.md` explains each name.
 //!
-//! Labels hold words of our own and names of profiles, never a string of another program: nobody can grow the
-//! number of series, or forge a line, by the name of a process.
+//! Labels hold words of our own and names of profiles, never a string of another program: the name of a process can
+//! neither add a series nor forge a line.
 
-mod classic;
+pub mod classic;
+pub mod memory;
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
@@ -17,9 +18,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-pub use classic::classic;
+use memory::{Memory, Room};
 
-use super::readings::{Readings, Room};
+use crate::service::snapshot::Overview;
 use reaper_engine::terminate::outcome::Ended;
 use reaper_policy::escalation::Outcome;
 use reaper_policy::judgement::Judgement;
@@ -28,13 +29,13 @@ use reaper_policy::verdict::{Gate, Verdict};
 
 /// The media type of [`Metrics::text`].
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// The media type of [`classic()`].
+/// The media type of what [`classic::classic`] makes of it.
 pub const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// In seconds: an idle tick takes tens of microseconds, a walk over a large machine hundreds of milliseconds.
+/// Buckets in seconds: an idle sweep takes tens of microseconds, a walk over a large machine hundreds of milliseconds.
 const BUCKETS: [f64; 14] =
     [50e-6, 100e-6, 250e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
-/// The gates that spare marked agents; what the others spare is of no interest to anybody.
+/// The gates that spare marked agents deliberately. What the others spare is no agent of ours, and is not counted.
 const SPARING: [Gate; 3] = [Gate::Unsupervised, Gate::Unclaimed, Gate::Unprotected];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -213,34 +214,36 @@ impl Metrics {
         }
     }
 
-    /// All of it as OpenMetrics text, together with how things are now.
+    /// All of it as OpenMetrics text, together with how things are now. `zombies` is the number of children of init and
+    /// other adopters that ended and were not collected.
     ///
     /// # Errors
     /// None that could happen: it is written to memory.
-    pub fn text(&self, now: &Readings) -> Result<String, fmt::Error> {
-        self.read(now);
+    pub fn text(&self, now: &Overview, zombies: usize, memory: Memory) -> Result<String, fmt::Error> {
+        self.read(now, zombies, memory);
         let mut out = String::with_capacity(8192);
         text::encode(&mut out, &self.registry)?;
         Ok(out)
     }
 
-    fn read(&self, now: &Readings) {
+    fn read(&self, now: &Overview, zombies: usize, memory: Memory) {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        self.last_success.set(now.last_success.as_secs_f64());
+        let last_success = now.sweeps.last_success.map_or(Duration::ZERO, |clock| clock.realtime);
+        self.last_success.set(last_success.as_secs_f64());
         let v = &now.verdicts;
         for (verdict, n) in [("reap", v.reap), ("wait", v.wait), ("spare", v.spare), ("unknown", v.unknown)] {
             self.processes.get_or_create(&ByVerdict { verdict }).set(count(n));
         }
         self.ending.set(count(now.ending));
-        self.zombies.set(count(now.zombies));
-        self.unreadable.set(count(now.unreadable));
+        self.zombies.set(count(zombies));
+        self.unreadable.set(count(now.visibility.unreadable));
         self.ready.set(i64::from(now.is_ready));
-        self.blind.set(i64::from(now.is_blind));
+        self.blind.set(i64::from(now.visibility.blind));
         self.paused.set(i64::from(now.is_paused));
-        self.config.set(i64::from(now.is_config_taken));
+        self.config.set(i64::from(!now.is_config_refused));
         self.memory.clear();
         self.available.clear();
-        for (of, room) in [("machine", now.machine), ("cgroup", now.cgroup)] {
+        for (of, room) in [("machine", memory.machine), ("cgroup", memory.cgroup)] {
             if let Some(Room { limit, available }) = room {
                 self.memory.get_or_create(&Of { of }).set(limit);
                 self.available.get_or_create(&Of { of }).set(available);
@@ -266,7 +269,8 @@ mod tests {
         metrics.swept(Duration::from_micros(120), true);
         metrics.swept(Duration::from_secs(7), false);
         let room = Room { limit: 100, available: 40 };
-        metrics.text(&Readings { is_ready: true, machine: Some(room), ..Readings::default() }).unwrap()
+        let ready = Overview { is_ready: true, ..Overview::default() };
+        metrics.text(&ready, 0, Memory { machine: Some(room), cgroup: None }).unwrap()
     }
 
     #[test]
@@ -314,7 +318,7 @@ mod tests {
                 image: None,
             });
         }
-        let text = metrics.text(&Readings::default()).unwrap();
+        let text = metrics.text(&Overview::default(), 0, Memory::default()).unwrap();
         for outcome in Outcome::ALL {
             let line =
                 format!("reaper_terminated_total{{outcome=\"{}\",profile=\"mine\"}} 1\n", outcome.name());
@@ -328,10 +332,31 @@ mod tests {
     fn what_is_not_known_any_more_is_not_told() {
         let metrics = Metrics::new(Duration::ZERO);
         let room = Some(Room { limit: 100, available: 40 });
-        let both = Readings { machine: room, cgroup: room, ..Readings::default() };
-        assert!(metrics.text(&both).unwrap().contains("reaper_memory_limit_bytes{of=\"cgroup\"} 100"));
-        let one = Readings { machine: room, ..Readings::default() };
-        let text = metrics.text(&one).unwrap();
+        let text = |memory| metrics.text(&Overview::default(), 0, memory).unwrap();
+        let both = text(Memory { machine: room, cgroup: room });
+        assert!(both.contains("reaper_memory_limit_bytes{of=\"cgroup\"} 100"));
+        let text = text(Memory { machine: room, cgroup: None });
         assert!(text.contains("{of=\"machine\"} 100") && !text.contains("cgroup\"}"), "{text}");
+    }
+
+    #[test]
+    fn the_older_format_has_the_same_samples_and_none_of_the_new_words() {
+        let new = Metrics::new(Duration::ZERO).text(&Overview::default(), 0, Memory::default()).unwrap();
+        let old = classic::classic(&new);
+        let samples =
+            |text: &str| text.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(samples(&new), samples(&old));
+        assert!(samples(&old).len() > 30);
+        for line in [
+            "# HELP reaper_build_info The version that runs.\n# TYPE reaper_build_info gauge",
+            "# HELP reaper_sweep_failures_total Looks around that failed.\n# TYPE reaper_sweep_failures_total counter",
+            "# TYPE reaper_sweep_duration_seconds histogram",
+            "# TYPE reaper_ready gauge",
+        ] {
+            assert!(old.contains(line), "{line}\n{old}");
+        }
+        for word in ["# UNIT", "# EOF", " info\n"] {
+            assert!(new.contains(word) && !old.contains(word), "{word}");
+        }
     }
 }

@@ -154,13 +154,13 @@ fn judged(document: &Value) -> Vec<Value> {
 
 #[test]
 fn the_status_lists_every_judgement_as_a_scan_does() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let agent = |name: &str| troupe.actor(name).env("SPROUT_MANAGED_AGENT", "1");
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let agent = |name: &str| processes.spec(name).env("SPROUT_MANAGED_AGENT", "1");
         let orphan = agent("goose").args(["acp"]).orphan_of_dead_leader();
         let _child = agent("my-tool").under(&orphan);
         let daemon = agent("claude").args(["daemon"]).orphan_in_session();
-        let service = Service::new(&troupe.directory().join("home")).set("grace", "1h").start();
+        let service = Service::new(&processes.directory().join("home")).set("grace", "1h").start();
         let first = service.expect_status("both are judged", |status| {
             status["verdicts"]["wait"] == 1 && status["verdicts"]["spare"] == 1
         });
@@ -193,12 +193,12 @@ fn the_status_lists_every_judgement_as_a_scan_does() {
 
 #[test]
 fn what_is_being_ended_is_listed_below_its_orphan() {
-    play(&Stage::new().systemd(), here!(), || {
-        let troupe = Troupe::new();
-        let agent = |name: &str| troupe.actor(name).env("SPROUT_MANAGED_AGENT", "1");
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let agent = |name: &str| processes.spec(name).env("SPROUT_MANAGED_AGENT", "1");
         let orphan = agent("goose").behave("ignore-term").orphan_of_dead_leader();
         let child = agent("my-tool").behave("ignore-term").under(&orphan);
-        let service = Service::new(&troupe.directory().join("home")).set("term-timeout", "1h").start();
+        let service = Service::new(&processes.directory().join("home")).set("term-timeout", "1h").start();
         let targets = |status: &Value| {
             let judgements = status["judgements"].as_array().unwrap();
             let of = judgements.iter().find(|judgement| judgement["pid"] == orphan.pid);

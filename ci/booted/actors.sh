@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Who is on the stage: stand-ins under an agent's name, started in the ways that agents are. Each is known by its number.
+# Stand-ins under an agent's name, started in the ways that agents are. Each is known by its number.
 # To be sourced, after machine.sh.
 # shellcheck disable=SC2154,SC2016 # variables of the other parts; what is in quotes is for the guest
 

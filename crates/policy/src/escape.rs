@@ -11,7 +11,7 @@ const MAX_CHARS: usize = 256;
 /// Escapes everything that is not plainly visible, and cuts what is too long.
 ///
 /// ```
-/// assert_eq!(reaper::report::escape::escape(b"goose\x1b[2J\n\xff"), r"goose\x1b[2J\n\xff");
+/// assert_eq!(reaper_policy::escape::escape(b"goose\x1b[2J\n\xff"), r"goose\x1b[2J\n\xff");
 /// ```
 #[must_use]
 pub fn escape(bytes: &[u8]) -> String {
@@ -41,7 +41,7 @@ pub fn escape(bytes: &[u8]) -> String {
 /// Escapes what is hidden in a text that was escaped once already: what is visible in it stays as it is.
 ///
 /// ```
-/// assert_eq!(reaper::report::escape::again("goose\\n \u{1b}[2J"), r"goose\n \x1b[2J");
+/// assert_eq!(reaper_policy::escape::again("goose\\n \u{1b}[2J"), r"goose\n \x1b[2J");
 /// ```
 #[must_use]
 pub fn again(text: &str) -> String {

@@ -43,7 +43,7 @@ impl StandIn {
         let env = fs::read("/proc/self/environ")?;
         let env = env.strip_suffix(b"\0").unwrap_or_default().split(|&byte| byte == 0);
         let env = env.map(|entry| OsStr::from_bytes(entry).to_owned()).collect();
-        // Rust starts with SIGPIPE ignored; the processes played here do not.
+        // Rust starts with SIGPIPE ignored; the processes that it stands for do not.
         sys::dispose(libc::SIGPIPE, false);
         let mut signals = vec![libc::SIGCHLD, sys::request_signal()];
         let on_term = behaviour.exit_after_ms.is_some()

@@ -16,13 +16,13 @@ fn w01_other_orphans_are_not_touched() {
             processes.spec(name).env("REAPER_MANAGED", "1").env("REAPER_OWNER", dead_lease(&processes))
         };
         // The nearest of kin: the same profile, the same program, the same kind of lease, long past any grace.
-        let twin = leased("reaper").args(["__stand-in", "wait"]).orphan_of_dead_leader();
+        let lookalike = leased("reaper").args(["__stand-in", "wait"]).orphan_of_dead_leader();
         let others = [
             orphan(&processes),
             marked(&processes, "claude").orphan(),
             leased("goose").orphan_in_session(),
             leased("worker").orphan_double_fork(),
-            twin.clone(),
+            lookalike.clone(),
         ];
         let remembered = Reaper::new(&home, ["scan", "--yes", "--grace", "1h", "--format", "json"]);
         let mut remembered = remembered.command().stdout(std::process::Stdio::null()).spawn().unwrap();
@@ -44,10 +44,10 @@ fn w01_other_orphans_are_not_touched() {
         // They are what a scan would have ended.
         let scan =
             Reaper::new(&home, ["scan", "--yes", "--grace", "0s", "--format", "json"]).run().expect_code(0);
-        for other in others.iter().filter(|other| other.pid != twin.pid) {
+        for other in others.iter().filter(|other| other.pid != lookalike.pid) {
             assert_eq!(scan.outcome(other.pid), "exited", "{}", scan.stdout);
         }
-        assert!(twin.is_alive(), "to every other run this program is protected");
+        assert!(lookalike.is_alive(), "to every other run this program is protected");
     });
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, skip, test_name};
 use rustix::process::Signal;
 
-use super::container::{Pod, children, enter};
+use super::container::{Container, children, enter};
 use crate::common::{ACT, Reaper, home, program, until};
 
 /// `reaper run` as PID 1, with a short grace.
@@ -22,13 +22,13 @@ fn beside_agents_of_another_user_or_group_it_says_which_user_to_run_as() {
         let processes = ProcessSet::new();
         let goose = program(&processes, "goose");
         let pause = format!("exec -a pause {}", program(&processes, "pause").display());
-        let pod = match Pod::start(&processes, &pause, "pause") {
-            Ok(pod) => pod,
+        let container = match Container::start(&processes, &pause, "pause") {
+            Ok(container) => container,
             Err(reason) => return skip(test_name!(), &reason),
         };
         let agents = "setpriv --reuid 1000 --regid 1000 --clear-groups";
-        drop(pod.exec(&format!("{agents} setsid bash -c '{} acp &'", goose.display())));
-        drop(pod.find("goose", |one| one.ppid == 1));
+        drop(container.exec(&format!("{agents} setsid bash -c '{} acp &'", goose.display())));
+        drop(container.find("goose", |one| one.ppid == 1));
         for (uid, gid, words) in [(1000, 1001, "not one environment"), (1234, 1234, "runs as uid 1000")] {
             let mine = home(&processes).join(uid.to_string());
             for line in [&["scan", "--dry-run"][..], &["doctor", "--no-self-test"]] {
@@ -38,7 +38,7 @@ fn beside_agents_of_another_user_or_group_it_says_which_user_to_run_as() {
                 as_user.args(ids).arg(reaper.get_program()).args(line);
                 as_user.envs(reaper.get_envs().filter_map(|(name, value)| Some((name, value?))));
                 let ran: crate::common::Ran =
-                    enter(pod.init(), &["--pid", "--mount"], &as_user).output().unwrap().into();
+                    enter(container.init(), &["--pid", "--mount"], &as_user).output().unwrap().into();
                 let said = format!("{}{}", ran.stdout, ran.stderr);
                 assert_eq!(ran.code, 4, "{said}");
                 for words in [words, "runAsUser and runAsGroup"] {
@@ -50,11 +50,15 @@ fn beside_agents_of_another_user_or_group_it_says_which_user_to_run_as() {
 }
 
 /// Asks, with the words of the service's own command line.
-fn ask(processes: &ProcessSet, pod: &Pod<'_>, args: &[&str]) -> crate::common::Ran {
-    enter(pod.init(), &["--pid", "--mount"], &Reaper::new(&home(processes), args.iter().copied()).command())
-        .output()
-        .unwrap()
-        .into()
+fn ask(processes: &ProcessSet, container: &Container<'_>, args: &[&str]) -> crate::common::Ran {
+    enter(
+        container.init(),
+        &["--pid", "--mount"],
+        &Reaper::new(&home(processes), args.iter().copied()).command(),
+    )
+    .output()
+    .unwrap()
+    .into()
 }
 
 #[test]
@@ -62,36 +66,36 @@ fn as_pid_1_it_ends_orphans_and_leaves_no_zombie() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (goose, claude) = (program(&processes, "goose"), program(&processes, "claude"));
-        let pod = match Pod::start(&processes, &service(&processes), "reaper") {
-            Ok(pod) => pod,
+        let container = match Container::start(&processes, &service(&processes), "reaper") {
+            Ok(container) => container,
             Err(reason) => return skip(test_name!(), &reason),
         };
-        until("it answers", || ask(&processes, &pod, &["status"]).code == 0);
+        until("it answers", || ask(&processes, &container, &["status"]).code == 0);
         // There is no other process yet: that is not taken as full visibility.
-        let alone = ask(&processes, &pod, &["status", "--check", "ready"]);
+        let alone = ask(&processes, &container, &["status", "--check", "ready"]);
         assert!(alone.code == 4 && alone.stderr.contains("alone in its PID namespace"), "{}", alone.stderr);
-        assert_eq!(ask(&processes, &pod, &["status", "--check", "live"]).code, 0);
-        let scan = ask(&processes, &pod, &["scan", "--dry-run"]);
+        assert_eq!(ask(&processes, &container, &["status", "--check", "live"]).code, 0);
+        let scan = ask(&processes, &container, &["scan", "--dry-run"]);
         assert!(scan.code == 4 && scan.stderr.contains("alone in its PID namespace"), "{}", scan.stdout);
         // A stranger whose shell has ended comes to it, and ends by itself.
-        drop(pod.exec("(sleep 0.05 &) ; true"));
+        drop(container.exec("(sleep 0.05 &) ; true"));
         // An agent, started from outside as `docker exec` does, leaves a helper behind.
-        drop(pod.exec(&format!("setsid bash -c '{} acp &'", goose.display())));
-        drop(pod.exec(&format!("exec {} acp", claude.display())));
-        let living = pod.find("claude", |one| one.ppid == 0);
+        drop(container.exec(&format!("setsid bash -c '{} acp &'", goose.display())));
+        drop(container.exec(&format!("exec {} acp", claude.display())));
+        let living = container.find("claude", |one| one.ppid == 0);
         until("the orphan is ended", || {
-            let ran = ask(&processes, &pod, &["history", "--format", "json"]);
+            let ran = ask(&processes, &container, &["history", "--format", "json"]);
             ran.code == 0 && ran.stdout.contains("\"outcome\":\"exited\"")
         });
-        until("nothing is left of it", || children(pod.init()).is_empty());
+        until("nothing is left of it", || children(container.init()).is_empty());
         assert!(living.alive.is_alive());
-        let ready = ask(&processes, &pod, &["status", "--check", "ready"]);
+        let ready = ask(&processes, &container, &["status", "--check", "ready"]);
         assert_eq!(ready.code, 0, "{}", ready.stderr);
-        let doctor = ask(&processes, &pod, &["doctor", "--no-self-test"]);
+        let doctor = ask(&processes, &container, &["doctor", "--no-self-test"]);
         assert!(doctor.stdout.contains("`reaper` (pid 1), an init"), "{}", doctor.stdout);
-        pod.init().signal(Signal::TERM.as_raw()).unwrap();
+        container.init().signal(Signal::TERM.as_raw()).unwrap();
         assert!(
-            pod.init().wait_until(|init| !init.is_alive()),
+            container.init().wait_until(|init| !init.is_alive()),
             "a signal to PID 1 counts only if it is handled"
         );
     });

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, in_namespace, test_name};
 use rustix::process::Signal;
 
-use super::interruption::{acting, interposed, next_tick, signalled, target, twin, what};
+use super::interruption::{acting, interposed, lookalike, next_tick, signalled, target, what};
 use crate::common::{
     Running, action, decided, ended, explain, finding, home, only, orphan, program, untouched,
     wait_for_sighting,
@@ -15,7 +15,7 @@ use crate::common::{
 fn w25_an_exec_between_the_census_and_the_signal() {
     let change = |processes: &ProcessSet| {
         let other = program(processes, "cat");
-        twin(processes).behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader()
+        lookalike(processes).behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader()
     };
     interposed(test_name!(), change, |setup| {
         let ran = setup.act(2, || become_another(&setup.last, Signal::USR1, |one| one.comm() == "cat"));
@@ -31,7 +31,7 @@ fn w25_an_exec_between_the_census_and_the_signal() {
 fn w25_an_exec_while_other_targets_are_judged_slowly() {
     let change = |processes: &ProcessSet| {
         let other = program(processes, "cat");
-        twin(processes).behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader()
+        lookalike(processes).behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader()
     };
     interposed(test_name!(), change, |setup| {
         // The first has been cleared for its signal, and the next one's manager takes its time.
@@ -49,7 +49,7 @@ fn w25_an_exec_while_other_targets_are_judged_slowly() {
 fn w25_a_lost_marker_between_the_census_and_the_signal() {
     interposed(
         test_name!(),
-        |processes| twin(processes).behave("env-on-usr2").orphan_of_dead_leader(),
+        |processes| lookalike(processes).behave("env-on-usr2").orphan_of_dead_leader(),
         |setup| {
             let ran = setup.act(2, || become_another(&setup.last, Signal::USR2, is_unmarked));
             assert_eq!(target(&ran, &setup.last), what("spared", "[]"));
@@ -75,7 +75,7 @@ fn w25_a_change_between_term_and_kill() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let other = program(&processes, "cat");
-        let deaf = twin(&processes).behave("ignore-term");
+        let deaf = lookalike(&processes).behave("ignore-term");
         let execs = deaf.clone().behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader();
         let sheds = deaf.clone().behave("env-on-usr2").orphan_of_dead_leader();
         let stays = deaf.orphan_of_dead_leader();
@@ -97,8 +97,8 @@ fn w25_a_change_during_the_grace() {
         let processes = ProcessSet::new();
         let other = program(&processes, "cat");
         let execs =
-            twin(&processes).behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader();
-        let sheds = twin(&processes).behave("env-on-usr2").orphan_of_dead_leader();
+            lookalike(&processes).behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader();
+        let sheds = lookalike(&processes).behave("env-on-usr2").orphan_of_dead_leader();
         let stays = orphan(&processes);
         next_tick();
         let run = Running::start(acting(&processes, "1s"));

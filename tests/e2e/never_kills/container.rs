@@ -8,12 +8,12 @@ use reaper_testkit::{ProcessRef, ProcessSet};
 use crate::common::{ACT, MARK, Ran, Reaper, home, until};
 
 /// A running container. Its processes are told apart from others by the number of their namespace.
-pub struct Pod<'a> {
+pub struct Container<'a> {
     processes: &'a ProcessSet,
     init: ProcessRef,
 }
 
-impl<'a> Pod<'a> {
+impl<'a> Container<'a> {
     /// Starts `command` in bash as PID 1, leading a session as runtimes make it, with the marker in the image's own
     /// environment; `init` is the name of what it becomes. `Err` with the reason where that is not allowed.
     pub fn start(processes: &'a ProcessSet, command: &str, init: &str) -> Result<Self, String> {
@@ -53,10 +53,10 @@ impl<'a> Pod<'a> {
     }
 
     /// Waits for the process of this name that `is_it`, and gives it with the number that it has inside.
-    pub fn find(&self, name: &str, is_it: impl Fn(&Inmate) -> bool) -> Inmate {
+    pub fn find(&self, name: &str, is_it: impl Fn(&ContainerProcess) -> bool) -> ContainerProcess {
         let mut found = None;
         until(&format!("there is a `{name}`"), || {
-            found = inmates(&self.init)
+            found = container_processes(&self.init)
                 .into_iter()
                 .find(|one| one.alive.comm() == name && one.is_set_up() && is_it(one));
             found.is_some()
@@ -75,24 +75,24 @@ pub fn enter(init: &ProcessRef, namespaces: &[&str], command: &Command) -> Comma
 }
 
 /// Every process in the PID namespace of this one.
-pub fn inmates(of: &ProcessRef) -> Vec<Inmate> {
+pub fn container_processes(of: &ProcessRef) -> Vec<ContainerProcess> {
     let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
     let ours = namespace(&of.pid.to_string());
     let all = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
     let inside = all.filter(|name| name.to_str().and_then(namespace).is_some_and(|ns| Some(ns) == ours));
-    inside.filter_map(|name| Inmate::of(name.to_str()?.parse().ok()?)).collect()
+    inside.filter_map(|name| ContainerProcess::of(name.to_str()?.parse().ok()?)).collect()
 }
 
 /// A process in a container.
 #[derive(Debug)]
-pub struct Inmate {
+pub struct ContainerProcess {
     pub alive: ProcessRef,
     /// Its number and its parent's, as they are seen there; 0 for a parent outside.
     pub pid: i32,
     pub ppid: i32,
 }
 
-impl Inmate {
+impl ContainerProcess {
     fn of(outer: i32) -> Option<Self> {
         let alive = ProcessRef::open(outer).ok()?;
         let pid = inner(outer)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use reaper_testkit::{PidNamespace, ProcessSet, Shape, in_namespace, skip, test_name};
 use serde_json::Value;
 
-use super::container::{Inmate, Pod};
+use super::container::{Container, ContainerProcess};
 use super::interruption::next_tick;
 use crate::common::{
     ACT, Ran, Reaper, act, dead_lease, doubted, ended, home, lease, marked, of_no_namespace, only,
@@ -13,10 +13,10 @@ use crate::common::{
 };
 
 /// Starts a container, or says why not.
-macro_rules! pod {
+macro_rules! container {
     ($processes:expr, $command:expr, $init:expr) => {
-        match Pod::start($processes, $command, $init) {
-            Ok(pod) => pod,
+        match Container::start($processes, $command, $init) {
+            Ok(container) => container,
             Err(reason) => return skip(test_name!(), &reason),
         }
     };
@@ -30,27 +30,27 @@ fn judged(judgement: &Value, verdict: &str, gate: &str, words: &str) {
 
 /// Fails unless this gate spared it.
 #[track_caller]
-fn inside_spared(ran: &Ran, one: &Inmate, verdict: &str, gate: &str, words: &str) {
+fn inside_spared(ran: &Ran, one: &ContainerProcess, verdict: &str, gate: &str, words: &str) {
     let judgement = ran.judgement(one.pid).unwrap_or_else(|| panic!("{one:?} is not listed\n{}", ran.stdout));
     judged(&judgement, verdict, gate, words);
     assert!(one.alive.is_alive() && ran.outcome(one.pid).is_empty(), "{}", ran.stdout);
 }
 
 #[track_caller]
-fn inside_ended(ran: &Ran, one: &Inmate) {
+fn inside_ended(ran: &Ran, one: &ContainerProcess) {
     assert_eq!(ran.outcome(one.pid), "exited", "{one:?}\n{}", ran.stdout);
     assert!(!one.alive.is_alive());
 }
 
-fn of_pid_1(pod: &Pod<'_>) -> Value {
-    pod.reaper(&["explain", "1", "--format", "json"]).expect_code(0).json()["judgement"].clone()
+fn of_pid_1(container: &Container<'_>) -> Value {
+    container.reaper(&["explain", "1", "--format", "json"]).expect_code(0).json()["judgement"].clone()
 }
 
 /// Leaves an agent behind in a container: its shell led a session, and has ended.
-fn leave(pod: &Pod<'_>, env: &str, path: &Path) -> Inmate {
+fn leave(container: &Container<'_>, env: &str, path: &Path) -> ContainerProcess {
     let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-    drop(pod.exec(&format!("{env} setsid bash -c '{} acp &'", path.display())));
-    pod.find(&name, |one| one.ppid == 1)
+    drop(container.exec(&format!("{env} setsid bash -c '{} acp &'", path.display())));
+    container.find(&name, |one| one.ppid == 1)
 }
 
 #[test]
@@ -61,10 +61,10 @@ fn w22_the_only_command_of_a_containers_init_is_no_orphan() {
         for init in ["tini", "dumb-init", "docker-init", "podman-init", "catatonit"] {
             // It forks its command and goes on as the init.
             let exec = format!("exec -a {init} {} -- goose acp", program(&processes, init).display());
-            let pod = pod!(&processes, &format!("{} acp & {exec}", goose.display()), init);
-            let main = pod.find("goose", |one| one.ppid == 1);
-            let orphan = leave(&pod, "", &codex);
-            let ran = pod.act().expect_code(0);
+            let container = container!(&processes, &format!("{} acp & {exec}", goose.display()), init);
+            let main = container.find("goose", |one| one.ppid == 1);
+            let orphan = leave(&container, "", &codex);
+            let ran = container.act().expect_code(0);
             let words = format!("pid {} is the one command of the container's init", main.pid);
             inside_spared(&ran, &main, "spare", "unsupervised", &words);
             inside_ended(&ran, &orphan);
@@ -85,10 +85,10 @@ fn w22_a_child_of_a_shell_as_pid_1_is_no_orphan_for_that_alone() {
             (format!("set -m; {run} acp & wait"), 0, of_leader),
             (format!("setsid {run} acp & wait"), 4, unproven),
         ] {
-            let pod = pod!(&processes, &command, "bash");
-            let main = pod.find("goose", |one| one.ppid == 1);
-            let orphan = leave(&pod, "", &codex);
-            let ran = pod.act().expect_code(code);
+            let container = container!(&processes, &command, "bash");
+            let main = container.find("goose", |one| one.ppid == 1);
+            let orphan = leave(&container, "", &codex);
+            let ran = container.act().expect_code(code);
             inside_spared(&ran, &main, verdict, gate, words);
             inside_ended(&ran, &orphan);
         }
@@ -103,12 +103,14 @@ fn w22_an_agent_that_is_pid_1_is_no_orphan_and_neither_are_its_children() {
         let claude = program(&processes, "claude");
         // The children are there before the shell becomes the agent: a plain one, and one that made a session.
         let children = format!("{0} & setsid {0} apart &", claude.display());
-        let pod = pod!(&processes, &format!("{children} exec -a goose {} acp", goose.display()), "goose");
-        let main = pod.find("goose", |one| one.pid == 1);
-        let child = pod.find("claude", |one| one.ppid == 1 && one.alive.sid() != one.alive.pid);
-        let apart = pod.find("claude", |one| one.ppid == 1 && one.alive.sid() == one.alive.pid);
-        let orphan = leave(&pod, &format!("REAPER_OWNER={}", lease_of_a_dead_owner(&pod)), &codex);
-        let ran = pod.act().expect_code(0);
+        let container =
+            container!(&processes, &format!("{children} exec -a goose {} acp", goose.display()), "goose");
+        let main = container.find("goose", |one| one.pid == 1);
+        let child = container.find("claude", |one| one.ppid == 1 && one.alive.sid() != one.alive.pid);
+        let apart = container.find("claude", |one| one.ppid == 1 && one.alive.sid() == one.alive.pid);
+        let orphan =
+            leave(&container, &format!("REAPER_OWNER={}", lease_of_a_dead_owner(&container)), &codex);
+        let ran = container.act().expect_code(0);
         let words = "the leader of its session, pid 1, is marked and no orphan";
         inside_spared(&ran, &child, "spare", "unclaimed", words);
         inside_spared(
@@ -118,7 +120,7 @@ fn w22_an_agent_that_is_pid_1_is_no_orphan_and_neither_are_its_children() {
             "unclaimed",
             "PID 1, which has it now, is a marked agent and alive",
         );
-        judged(&of_pid_1(&pod), "spare", "orphan", "it is PID 1, which has no parent here");
+        judged(&of_pid_1(&container), "spare", "orphan", "it is PID 1, which has no parent here");
         inside_ended(&ran, &orphan);
         assert!(main.alive.is_alive());
     });
@@ -130,14 +132,18 @@ fn w22_processes_adopted_by_an_agent_as_pid_1_are_spared() {
         let processes = ProcessSet::new();
         let (goose, codex) = (program(&processes, "goose"), program(&processes, "codex"));
         let claude = program(&processes, "claude");
-        let pod = pod!(&processes, &format!("exec -a goose {} acp", goose.display()), "goose");
-        let main = pod.find("goose", |one| one.pid == 1);
+        let container = container!(&processes, &format!("exec -a goose {} acp", goose.display()), "goose");
+        let main = container.find("goose", |one| one.pid == 1);
         // Its session's leader is dead, and nothing but PID 1 can still want it.
-        let helper = leave(&pod, "", &claude);
-        let kept =
-            leave(&pod, &format!("REAPER_OWNER={}", lease_inside(&pod)), &program(&processes, "gemini"));
-        let orphan = leave(&pod, &format!("REAPER_OWNER={}", lease_of_a_dead_owner(&pod)), &codex);
-        let ran = pod.act().expect_code(0);
+        let helper = leave(&container, "", &claude);
+        let kept = leave(
+            &container,
+            &format!("REAPER_OWNER={}", lease_inside(&container)),
+            &program(&processes, "gemini"),
+        );
+        let orphan =
+            leave(&container, &format!("REAPER_OWNER={}", lease_of_a_dead_owner(&container)), &codex);
+        let ran = container.act().expect_code(0);
         inside_spared(
             &ran,
             &helper,
@@ -159,22 +165,23 @@ fn w22_an_agent_without_the_marker_or_of_another_user_owns_nothing_as_pid_1() {
         in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
             let processes = ProcessSet::new();
             let (goose, claude) = (program(&processes, "goose"), program(&processes, "claude"));
-            let pod = pod!(&processes, &format!("exec {runas} {unmarked} {} acp", goose.display()), "goose");
-            let helper = leave(&pod, "", &claude);
-            inside_ended(&pod.act().expect_code(0), &helper);
+            let container =
+                container!(&processes, &format!("exec {runas} {unmarked} {} acp", goose.display()), "goose");
+            let helper = leave(&container, "", &claude);
+            inside_ended(&container.act().expect_code(0), &helper);
         });
     }
 }
 
 /// The lease of PID 1, with its number inside.
-fn lease_inside(pod: &Pod<'_>) -> String {
-    let init = pod.find("goose", |one| one.pid == 1);
+fn lease_inside(container: &Container<'_>) -> String {
+    let init = container.find("goose", |one| one.pid == 1);
     lease(&init.alive).replacen(&init.alive.pid.to_string(), "1", 1)
 }
 
 /// A lease of an owner in the container that has ended.
-fn lease_of_a_dead_owner(pod: &Pod<'_>) -> String {
-    let init = pod.find("goose", |one| one.pid == 1);
+fn lease_of_a_dead_owner(container: &Container<'_>) -> String {
+    let init = container.find("goose", |one| one.pid == 1);
     lease(&init.alive).replacen(&init.alive.pid.to_string(), "30000", 1)
 }
 
@@ -190,11 +197,11 @@ fn w22_an_owner_outside_the_container_cannot_be_called_dead_inside() {
         let lease = of_no_namespace(&lease(&launcher));
         let stamp = format!("export REAPER_MANAGED=1 REAPER_OWNER={lease}");
         let command = format!("{stamp}; setsid {} acp & wait", goose.display());
-        let pod = pod!(&processes, &command, "bash");
-        let main = pod.find("goose", |one| one.ppid == 1);
-        let left = leave(&pod, &format!("REAPER_MANAGED=1 REAPER_OWNER={lease}"), &opencode);
-        let plain = leave(&pod, "", &program(&processes, "codex"));
-        let ran = pod.act().expect_code(4);
+        let container = container!(&processes, &command, "bash");
+        let main = container.find("goose", |one| one.ppid == 1);
+        let left = leave(&container, &format!("REAPER_MANAGED=1 REAPER_OWNER={lease}"), &opencode);
+        let plain = leave(&container, "", &program(&processes, "codex"));
+        let ran = container.act().expect_code(4);
         inside_spared(&ran, &main, "unknown", "orphan", "may have started it");
         inside_spared(&ran, &left, "unknown", "unclaimed", "its lease names no PID namespace");
         inside_ended(&ran, &plain);
@@ -205,18 +212,21 @@ fn w22_an_owner_outside_the_container_cannot_be_called_dead_inside() {
 fn w22_an_owner_that_names_another_pid_namespace_cannot_be_called_dead_inside() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
-        let pod =
-            pod!(&processes, &format!("exec -a pause {}", program(&processes, "pause").display()), "pause");
+        let container = container!(
+            &processes,
+            &format!("exec -a pause {}", program(&processes, "pause").display()),
+            "pause"
+        );
         // Younger than the container, so that only the namespace in the lease tells that it is outside.
         next_tick();
         let launcher = processes.spec("launcher").own_session().child();
         let outside = lease(&launcher);
-        let inside = pod.find("pause", |one| one.pid == 1);
+        let inside = container.find("pause", |one| one.pid == 1);
         let dead = of_no_namespace(&outside).replacen(&launcher.pid.to_string(), "30000", 1);
         let dead = format!("{dead}:{}", pid_namespace(inside.alive.pid));
-        let wanted = leave(&pod, &format!("REAPER_OWNER={outside}"), &program(&processes, "opencode"));
-        let orphan = leave(&pod, &format!("REAPER_OWNER={dead}"), &program(&processes, "codex"));
-        let ran = pod.act().expect_code(4);
+        let wanted = leave(&container, &format!("REAPER_OWNER={outside}"), &program(&processes, "opencode"));
+        let orphan = leave(&container, &format!("REAPER_OWNER={dead}"), &program(&processes, "codex"));
+        let ran = container.act().expect_code(4);
         inside_spared(&ran, &wanted, "unknown", "unclaimed", "it is in another PID namespace");
         inside_ended(&ran, &orphan);
     });
@@ -226,26 +236,27 @@ fn parents_outside() {
     let processes = ProcessSet::new();
     let (goose, codex) = (program(&processes, "goose"), program(&processes, "codex"));
     let claude = program(&processes, "claude");
-    let pod = pod!(&processes, &format!("exec -a pause {}", program(&processes, "pause").display()), "pause");
-    // A pod container's first process, one behind a shell, and one whose `docker exec` client has gone.
-    drop(pod.exec(&format!("exec {} acp", goose.display())));
-    let first = pod.find("goose", |one| one.ppid == 0);
-    drop(pod.exec(&format!("{} acp; exit", claude.display())));
-    let behind_a_shell = pod.find("claude", |one| one.ppid > 1);
-    let client = pod.exec(&format!("exec -a gemini {} acp", program(&processes, "gemini").display()));
-    let disconnected = pod.find("gemini", |one| one.ppid == 0);
+    let container =
+        container!(&processes, &format!("exec -a pause {}", program(&processes, "pause").display()), "pause");
+    // A container container's first process, one behind a shell, and one whose `docker exec` client has gone.
+    drop(container.exec(&format!("exec {} acp", goose.display())));
+    let first = container.find("goose", |one| one.ppid == 0);
+    drop(container.exec(&format!("{} acp; exit", claude.display())));
+    let behind_a_shell = container.find("claude", |one| one.ppid > 1);
+    let client = container.exec(&format!("exec -a gemini {} acp", program(&processes, "gemini").display()));
+    let disconnected = container.find("gemini", |one| one.ppid == 0);
     client.kill();
-    let orphan = leave(&pod, "", &codex);
+    let orphan = leave(&container, "", &codex);
     // Its session and its group are those of its starter outside: in here they have no number.
-    drop(pod.exec(&format!("{} acp & exit", program(&processes, "opencode").display())));
-    let of_no_session = pod.find("opencode", |one| one.ppid == 1);
-    let ran = pod.act().expect_code(0);
+    drop(container.exec(&format!("{} acp & exit", program(&processes, "opencode").display())));
+    let of_no_session = container.find("opencode", |one| one.ppid == 1);
+    let ran = container.act().expect_code(0);
     inside_ended(&ran, &orphan);
     inside_ended(&ran, &of_no_session);
     for one in [&first, &behind_a_shell, &disconnected] {
         assert!(one.alive.is_alive(), "{one:?}\n{}", ran.stdout);
         let args = ["explain", &one.pid.to_string(), "--format", "json"];
-        let judgement = pod.reaper(&args).expect_code(0).json()["judgement"].clone();
+        let judgement = container.reaper(&args).expect_code(0).json()["judgement"].clone();
         judged(&judgement, "spare", "orphan", "outside our PID namespace");
     }
 }
@@ -323,12 +334,12 @@ fn w14_processes_of_a_nested_pid_namespace_are_spared() {
         let goose = program(&processes, "goose");
         // From the host, a container's processes are there to be seen, as a user's who shares the uid.
         let command = format!("exec -a pause {}", program(&processes, "pause").display());
-        let pod = pod!(&processes, &command, "pause");
-        let inside = leave(&pod, "", &goose);
+        let container = container!(&processes, &command, "pause");
+        let inside = leave(&container, "", &goose);
         // The runtime has gone, so the container's first process is with the host's init.
         let detached = program(&processes, "claude");
-        drop(pod.exec(&format!("exec {}", detached.display())));
-        let first = pod.find("claude", |one| one.ppid == 0);
+        drop(container.exec(&format!("exec {}", detached.display())));
+        let first = container.find("claude", |one| one.ppid == 0);
         let client = reaper_testkit::ProcessRef::open(first.alive.ppid()).unwrap();
         client.kill();
         assert!(first.alive.wait_until(|first| first.ppid() == 1));

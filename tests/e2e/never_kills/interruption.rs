@@ -10,7 +10,7 @@ use crate::common::{LONG, Ran, Reaper, Running, act, action, home, marked, orpha
 pub const SHAPE: Shape = Shape::OrphanOfDeadLeader;
 
 /// The most dangerous successor there is: in all but identity the same.
-pub fn twin(processes: &ProcessSet) -> ProcessSpec {
+pub fn lookalike(processes: &ProcessSet) -> ProcessSpec {
     marked(processes, "goose").args(["acp"])
 }
 
@@ -77,7 +77,7 @@ impl Interposed {
     }
 }
 
-/// Plays a setup of that kind. `make` makes the first and the last.
+/// Runs a test of that kind. `make` makes the first and the last.
 pub fn interposed(name: &str, make: impl Fn(&ProcessSet) -> ProcessRef, direct: impl FnOnce(Interposed)) {
     in_namespace(&PidNamespace::new().systemd(), name, || match Interposed::new(make) {
         Ok(setup) => direct(setup),

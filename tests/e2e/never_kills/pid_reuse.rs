@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use reaper_testkit::{IdMap, PidNamespace, ProcessSet, Shape, in_namespace, recycle_pid, test_name};
 use serde_json::Value;
 
-use super::interruption::{SHAPE, acting, interposed, next_tick, signalled, target, twin, what};
+use super::interruption::{SHAPE, acting, interposed, lookalike, next_tick, signalled, target, what};
 use crate::common::{
     LONG, Reaper, Running, act, decided, ended, home, marked, orphan, program, records, untouched,
     wait_for_sighting,
@@ -14,7 +14,7 @@ use crate::common::{
 
 fn reused_between_term_and_kill() {
     let processes = ProcessSet::new();
-    let deaf = twin(&processes).behave("ignore-term").orphan_of_dead_leader();
+    let deaf = lookalike(&processes).behave("ignore-term").orphan_of_dead_leader();
     // Of a program file of its own: the stand-ins of a processes are one file under many names.
     let apart = processes.directory().join("apart");
     fs::create_dir(&apart).unwrap();
@@ -23,7 +23,7 @@ fn reused_between_term_and_kill() {
     let run = signalled(&processes);
     // What starts in the tick in which a target of the same program ends may be what that one became.
     next_tick();
-    let next = recycle_pid(&deaf, &twin(&processes), SHAPE).unwrap();
+    let next = recycle_pid(&deaf, &lookalike(&processes), SHAPE).unwrap();
     assert_eq!(next.pid, deaf.pid);
     let ran = run.finish().expect_code(0);
     assert!(next.is_alive(), "{}", ran.stdout);
@@ -48,12 +48,13 @@ fn w07_pid_reuse_between_term_and_kill_as_an_ordinary_user() {
 fn w07_pid_reuse_between_the_census_and_the_signal() {
     interposed(
         test_name!(),
-        |processes| twin(processes).orphan_of_dead_leader(),
+        |processes| lookalike(processes).orphan_of_dead_leader(),
         |setup| {
             let mut next = None;
             // By now the first has been judged for the last time before it is made a target.
-            let ran = setup
-                .act(1, || next = Some(recycle_pid(&setup.first, &twin(&setup.processes), SHAPE).unwrap()));
+            let ran = setup.act(1, || {
+                next = Some(recycle_pid(&setup.first, &lookalike(&setup.processes), SHAPE).unwrap())
+            });
             let next = next.unwrap();
             assert!(next.is_alive(), "{}", ran.stdout);
             assert_eq!(target(&ran, &setup.first), what("gone", "[]"));
@@ -67,12 +68,12 @@ fn w07_pid_reuse_between_the_census_and_the_signal() {
 fn w07_children_of_a_new_process_with_the_targets_pid_are_spared() {
     interposed(
         test_name!(),
-        |processes| twin(processes).orphan_of_dead_leader(),
+        |processes| lookalike(processes).orphan_of_dead_leader(),
         |setup| {
             // The first has been judged; which children it has is asked by its number. That is now an agent at work.
             let mut work = None;
             let ran = setup.act(1, || {
-                let agent = recycle_pid(&setup.first, &twin(&setup.processes), Shape::Child).unwrap();
+                let agent = recycle_pid(&setup.first, &lookalike(&setup.processes), Shape::Child).unwrap();
                 let tool = marked(&setup.processes, "esbuild").own_session().under(&agent);
                 work = Some((agent, tool));
             });
@@ -90,13 +91,13 @@ fn w07_children_of_a_new_process_with_the_targets_pid_are_spared() {
 fn w07_pid_reuse_between_opening_the_pidfd_and_the_signal() {
     interposed(
         test_name!(),
-        |processes| twin(processes).orphan_of_dead_leader(),
+        |processes| lookalike(processes).orphan_of_dead_leader(),
         |setup| {
             let (mut first, mut last) = (None, None);
             // All targets are pinned; the first is cleared for its signal, the last is still to be judged.
             let ran = setup.act(2, || {
-                first = Some(recycle_pid(&setup.first, &twin(&setup.processes), SHAPE).unwrap());
-                last = Some(recycle_pid(&setup.last, &twin(&setup.processes), SHAPE).unwrap());
+                first = Some(recycle_pid(&setup.first, &lookalike(&setup.processes), SHAPE).unwrap());
+                last = Some(recycle_pid(&setup.last, &lookalike(&setup.processes), SHAPE).unwrap());
             });
             for (next, old) in [(first.unwrap(), &setup.first), (last.unwrap(), &setup.last)] {
                 assert!(next.is_alive(), "{}", ran.stdout);
@@ -108,13 +109,13 @@ fn w07_pid_reuse_between_opening_the_pidfd_and_the_signal() {
 
 fn a_twin_has_a_grace_of_its_own() {
     let processes = ProcessSet::new();
-    let old = twin(&processes).orphan_of_dead_leader();
+    let old = lookalike(&processes).orphan_of_dead_leader();
     let control = orphan(&processes);
     next_tick();
     let run = Running::start(acting(&processes, "2s"));
     wait_for_sighting(&home(&processes), &old);
     wait_for_sighting(&home(&processes), &control);
-    let next = recycle_pid(&old, &twin(&processes), SHAPE).unwrap();
+    let next = recycle_pid(&old, &lookalike(&processes), SHAPE).unwrap();
     assert_eq!(next.cmdline(), b"goose\0acp\0");
     let ran = run.finish().expect_code(0);
     ended(&ran, &control);
@@ -137,7 +138,7 @@ fn w08_a_lookalike_has_its_own_grace_as_an_ordinary_user() {
 fn w08_a_lookalike_does_not_inherit_an_earlier_sighting() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
-        let old = twin(&processes).orphan_of_dead_leader();
+        let old = lookalike(&processes).orphan_of_dead_leader();
         let control = orphan(&processes);
         next_tick();
         let first = Running::start(acting(&processes, "1h"));
@@ -145,7 +146,7 @@ fn w08_a_lookalike_does_not_inherit_an_earlier_sighting() {
         wait_for_sighting(&home(&processes), &control);
         let seen = Instant::now();
         first.kill();
-        let next = recycle_pid(&old, &twin(&processes), SHAPE).unwrap();
+        let next = recycle_pid(&old, &lookalike(&processes), SHAPE).unwrap();
         std::thread::sleep(Duration::from_millis(500).saturating_sub(seen.elapsed()));
         let args = ["scan", "--dry-run", "--all", "--grace", "500ms", "--format", "json"];
         let ran = Reaper::new(&home(&processes), args).run().expect_code(0);
@@ -180,11 +181,11 @@ fn w08_an_orphan_adopted_during_the_wait_is_not_ended_with_the_others() {
 fn w08_an_orphan_not_listed_before_the_question_is_not_ended() {
     interposed(
         test_name!(),
-        |processes| twin(processes).orphan_of_dead_leader(),
+        |processes| lookalike(processes).orphan_of_dead_leader(),
         |setup| {
             // While everything is looked at, one more is left behind. No grace protects it.
             let mut late = None;
-            let ran = setup.act(1, || late = Some(twin(&setup.processes).orphan_of_dead_leader()));
+            let ran = setup.act(1, || late = Some(lookalike(&setup.processes).orphan_of_dead_leader()));
             let late = late.unwrap();
             untouched(&ran, &late);
             ended(&ran, &setup.first);

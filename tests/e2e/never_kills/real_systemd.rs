@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, in_namespace, skip, test_name};
 
-use super::container::{Inmate, children, enter, inmates};
+use super::container::{ContainerProcess, children, container_processes, enter};
 use super::systemd_units::Branch;
 use crate::common::{ACT, APP, MARK, Ran, decided, poll, program, until};
 
@@ -63,13 +63,14 @@ impl Booted {
     }
 
     /// The goose that was started with this word, once it is set up.
-    fn find(&self, word: &str) -> Inmate {
+    fn find(&self, word: &str) -> ContainerProcess {
         let line = format!("\0{word}\0");
-        let is_it = |one: &Inmate| one.is_set_up() && one.alive.cmdline().ends_with(line.as_bytes());
-        let is_goose = |one: &Inmate| one.alive.exe().is_ok_and(|exe| exe.ends_with("goose"));
+        let is_it =
+            |one: &ContainerProcess| one.is_set_up() && one.alive.cmdline().ends_with(line.as_bytes());
+        let is_goose = |one: &ContainerProcess| one.alive.exe().is_ok_and(|exe| exe.ends_with("goose"));
         let mut found = None;
         until(&format!("there is a goose called {word}"), || {
-            found = inmates(&self.init).into_iter().find(|one| is_goose(one) && is_it(one));
+            found = container_processes(&self.init).into_iter().find(|one| is_goose(one) && is_it(one));
             found.is_some()
         });
         found.unwrap()

@@ -35,7 +35,7 @@ const SHAPE: Shape = Shape::OrphanOfDeadLeader;
 
 /// Who gets the number: each is protected by another gate.
 #[derive(Clone, Copy, Debug)]
-enum Innocent {
+enum Bystander {
     AtWork,
     Unmarked,
     Kept,
@@ -58,19 +58,20 @@ enum Moment {
 struct Reuse {
     index: usize,
     is_deaf: bool,
-    innocent: Innocent,
+    bystander: Bystander,
     moment: Moment,
 }
 
 impl Reuse {
-    /// Each innocent in turn, after orphans that obey and such that do not, at moments of each kind.
+    /// Each bystander in turn, after orphans that obey and such that do not, at moments of each kind.
     fn new(index: usize, dice: &mut Dice) -> Self {
         let mut within = |most: Duration| {
             Duration::from_micros(dice.roll(usize::try_from(most.as_micros()).unwrap()).try_into().unwrap())
         };
         Self {
             index,
-            innocent: [Innocent::AtWork, Innocent::Unmarked, Innocent::Kept, Innocent::Leased][index % 4],
+            bystander: [Bystander::AtWork, Bystander::Unmarked, Bystander::Kept, Bystander::Leased]
+                [index % 4],
             is_deaf: index / 4 % 2 == 1,
             moment: match index / 8 % 3 {
                 0 => Moment::Due(within(DUE)),
@@ -85,9 +86,9 @@ impl Reuse {
 enum Outcome {
     /// The number could not be had.
     Missed,
-    /// The innocent got no signal and lives. Whether the service had ended the orphan before.
+    /// The bystander got no signal and lives. Whether the service had ended the orphan before.
     Unharmed { was_ended: bool },
-    /// The innocent got a signal, or is dead.
+    /// The bystander got a signal, or is dead.
     Harmed(String),
 }
 
@@ -165,19 +166,19 @@ impl<'a> Slot<'a> {
         format!("{}:{}:{}", self.app.pid, self.app.start_ticks(), boot.trim())
     }
 
-    fn innocent(&self, who: Innocent) -> (ProcessSpec, Shape) {
+    fn bystander(&self, who: Bystander) -> (ProcessSpec, Shape) {
         match who {
-            Innocent::AtWork => (self.marked().by(&self.app), Shape::Child),
-            Innocent::Unmarked => (self.unmarked(), SHAPE),
-            Innocent::Kept => (self.marked().env("REAPER_KEEP", "1"), SHAPE),
-            Innocent::Leased => (self.marked().env("REAPER_OWNER", self.lease()), SHAPE),
+            Bystander::AtWork => (self.marked().by(&self.app), Shape::Child),
+            Bystander::Unmarked => (self.unmarked(), SHAPE),
+            Bystander::Kept => (self.marked().env("REAPER_KEEP", "1"), SHAPE),
+            Bystander::Leased => (self.marked().env("REAPER_OWNER", self.lease()), SHAPE),
         }
     }
 
     fn in_namespace(&self, reuse: Reuse) -> Outcome {
         let record = self.processes.directory().join(format!("record-{}", reuse.index));
-        let (innocent, shape) = self.innocent(reuse.innocent);
-        let innocent = innocent.behave(format!("record={}", record.display()));
+        let (bystander, shape) = self.bystander(reuse.bystander);
+        let bystander = bystander.behave(format!("record={}", record.display()));
         let log = Tail::new(self.service.log_file());
         let history = Tail::new(&self.service.state().join("history.jsonl"));
         let orphan =
@@ -197,18 +198,18 @@ impl<'a> Slot<'a> {
             }
         };
         let was_ended = !orphan.is_alive();
-        let given = recycle_pid(&orphan, &innocent, shape);
+        let given = recycle_pid(&orphan, &bystander, shape);
         drop(halted);
-        let innocent = match given {
-            Ok(innocent) => innocent,
+        let bystander = match given {
+            Ok(bystander) => bystander,
             Err(error) if error.kind() == ErrorKind::Other => return Outcome::Missed,
             // It had the number, and never got as far as to say so: killed, since SIGTERM waits for it to be recorded.
             Err(error) => return Outcome::Harmed(format!("pid {pid}: {reuse:?}: stillborn: {error}")),
         };
-        assert!(innocent.pid == pid && !orphan.is_alive(), "another process, under the same number");
-        let is_dead = innocent.wait_exit(AFTERWARDS);
+        assert!(bystander.pid == pid && !orphan.is_alive(), "another process, under the same number");
+        let is_dead = bystander.wait_exit(AFTERWARDS);
         let senders = fs::read_to_string(&record).unwrap_or_default();
-        innocent.kill();
+        bystander.kill();
         if is_dead || !senders.is_empty() {
             let senders: Vec<&str> = senders.lines().collect();
             Outcome::Harmed(format!("pid {pid}: {reuse:?}: SIGTERM from {senders:?}, dead: {is_dead}"))

@@ -31,8 +31,8 @@ fn under_process_churn_every_orphan_is_found_within_two_ticks_and_no_other_dies(
         let init = processes.init();
         let marked = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1");
         let app = processes.spec("sprout-app").own_session().by(&init).child();
-        let mut innocents: Vec<ProcessRef> = (0..10).map(|_| marked.under(&app)).collect();
-        innocents.extend((0..10).map(|_| processes.spec("goose").orphan_of_dead_leader()));
+        let mut bystanders: Vec<ProcessRef> = (0..10).map(|_| marked.under(&app)).collect();
+        bystanders.extend((0..10).map(|_| processes.spec("goose").orphan_of_dead_leader()));
         let forkers: Vec<ProcessRef> = (0..FORKERS)
             .map(|_| processes.spec("forker").behave(format!("churn={}", RATE / FORKERS)).by(&init).child())
             .collect();
@@ -62,7 +62,7 @@ fn under_process_churn_every_orphan_is_found_within_two_ticks_and_no_other_dies(
             assert!(orphan.wait_exit(SOON), "{}", service.log_text());
         }
         drop(forkers.iter().map(ProcessRef::kill).collect::<Vec<()>>());
-        assert!(innocents.iter().all(ProcessRef::is_alive), "{}", service.log_text());
+        assert!(bystanders.iter().all(ProcessRef::is_alive), "{}", service.log_text());
         let ours: HashSet<i64> = orphans.iter().map(|orphan| orphan.pid.into()).collect();
         for record in service.history() {
             assert!(ours.contains(&record["pid"].as_i64().unwrap()), "{record}");

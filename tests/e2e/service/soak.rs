@@ -1,7 +1,7 @@
-//! Random forests of processes, in which things die at random, under a service that is killed at random. Every
+//! Random process trees, in which things die at random, under a service that is killed at random. Every
 //! death is recorded by the parent, and must have been right.
 //!
-//! `SOAK_SECONDS=SECONDS` says for how long, `SOAK_SEED=NUMBER` plays the same forest again.
+//! `SOAK_SECONDS=SECONDS` says for how long, `SOAK_SEED=NUMBER` runs the same process trees again.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use reaper_platform::Why;
 use reaper_platform::fake::{FakeHost, Method, Mishap, Script, When};
 
 use super::scenarios;
-use crate::support::sweep::{Ledger, PATIENT, Run, play, scan, sweep};
+use crate::support::sweep::{Ledger, PATIENT, Run, scan, sweep, sweep_with_faults};
 use crate::support::{policy, whereabouts};
 
 fn events(run: &Run) -> Vec<(String, i32)> {
@@ -50,7 +50,8 @@ fn when_waiting_fails_the_outcomes_are_still_written() {
         for nth in 1..=calls {
             let fails = When::Call(method, None, nth);
             let failure = Mishap::Fail(Why::Failed("out of memory".to_owned()));
-            let run = play(&scenarios::tree().machine, Script::new().at(fails, failure), &policy());
+            let run =
+                sweep_with_faults(&scenarios::tree().machine, Script::new().at(fails, failure), &policy());
             assert!(run.trouble.is_some() || run.error.is_some(), "{method:?} {nth}: it is said");
             for sent in &run.log.sent {
                 let pid = sent.to.pid.get();

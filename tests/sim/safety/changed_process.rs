@@ -5,7 +5,7 @@ use reaper_platform::{Pid, Uid};
 
 use super::scenarios::{sprout, world};
 use crate::support::policy;
-use crate::support::sweep::{play, scan};
+use crate::support::sweep::{scan, sweep_with_faults};
 
 /// Lets it happen at every step from the second look up to the last read before the signal, and wants the
 /// process spared.
@@ -23,7 +23,8 @@ fn spared_from_the_second_look_on(machine: &Machine, target: Pid, what: &Mishap)
         .rposition(|c| c.pid == Some(target) && c.method == reaper_platform::fake::Method::Ids)
         .expect("it was judged");
     for step in undisturbed.again + 1..=judged + 1 {
-        let run = play(machine, Script::new().to(When::Step(step), target, what.clone()), &policy());
+        let run =
+            sweep_with_faults(machine, Script::new().to(When::Step(step), target, what.clone()), &policy());
         assert!(!run.signalled().contains(&target.get()), "{what:?} at step {step} of {judged}");
     }
 }

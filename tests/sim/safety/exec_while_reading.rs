@@ -5,7 +5,7 @@ use reaper_platform::fake::{Method, Mishap, Process, Script, When, pid};
 
 use super::scenarios::{sprout, world};
 use crate::support::policy;
-use crate::support::sweep::{play, scan};
+use crate::support::sweep::{scan, sweep_with_faults};
 
 /// A process that executes one program after another, neither of which is a marked agent.
 fn programs() -> [Process; 2] {
@@ -27,7 +27,7 @@ fn b29_a_process_that_executes_while_it_is_read_is_never_a_mixture() {
                     pid(400),
                     exec(&first),
                 );
-                let run = play(&machine, script, &policy());
+                let run = sweep_with_faults(&machine, script, &policy());
                 assert_eq!(run.signalled(), [0; 0], "at {step}, and back {back} later");
                 let verdict = run.verdict(400);
                 assert!(!verdict.starts_with("reap") && !verdict.starts_with("wait"), "at {step}: {verdict}");
@@ -45,7 +45,7 @@ fn b29_a_process_that_keeps_executing_is_a_doubt() {
         let read = When::Call(Method::Environ, Some(pid(400)), nth + 1);
         script = script.to(read, pid(400), Mishap::Exec(Box::new(into.clone())));
     }
-    let run = play(&machine, script, &policy());
+    let run = sweep_with_faults(&machine, script, &policy());
     assert_eq!(run.signalled(), [0; 0]);
     assert!(run.verdict(400).starts_with("unknown"), "{}", run.verdict(400));
 }
@@ -60,5 +60,5 @@ fn b29_one_exec_costs_one_more_read() {
         pid(400),
         Mishap::Exec(Box::new(same)),
     );
-    assert_eq!(play(&machine, script, &policy()).signalled(), [400]);
+    assert_eq!(sweep_with_faults(&machine, script, &policy()).signalled(), [400]);
 }

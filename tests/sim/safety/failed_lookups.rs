@@ -4,7 +4,7 @@ use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, 
 use reaper_platform::{Here, Pid, RuntimeUnit, Why};
 
 use super::scenarios::{self, buzz, sprout, world};
-use crate::support::sweep::{Ledger, PATIENT, play, scan, sweep};
+use crate::support::sweep::{Ledger, PATIENT, scan, sweep, sweep_with_faults};
 use crate::support::{lease, policy, whereabouts};
 
 fn failure() -> Mishap {
@@ -15,7 +15,7 @@ fn failure() -> Mishap {
 fn spares(machine: &Machine, lookup: Method, about: Option<Pid>) {
     assert_eq!(scan(machine, &policy()).signalled(), [400], "undisturbed");
     for mishap in [failure(), Mishap::Fail(Why::Denied)] {
-        let run = play(machine, Script::new().at(When::Every(lookup, about), mishap), &policy());
+        let run = sweep_with_faults(machine, Script::new().at(When::Every(lookup, about), mishap), &policy());
         assert_eq!(run.signalled(), [0; 0], "{lookup:?} about {about:?} fails");
         let (first, verdict) = (run.first.is_none(), run.verdict(400));
         assert!(first || verdict.starts_with("unknown"), "{lookup:?} about {about:?}: {verdict}");
@@ -123,7 +123,7 @@ fn w06_a_service_manager_that_does_not_answer_may_run_it() {
     assert_eq!(scan(&machine, &policy()).signalled(), [400, 399]);
     let unread = Script::new().at(When::Every(Method::Unit, Some(pid(399))), failure());
     assert_eq!(
-        play(&machine, unread, &policy()).signalled(),
+        sweep_with_faults(&machine, unread, &policy()).signalled(),
         [0; 0],
         "nor when a wrapper's service is unknown"
     );
@@ -142,10 +142,11 @@ fn w06_without_a_census_nothing_is_ended() {
     let mut machine = world([sprout(400, "goose")]);
     let both = Script::new().at(When::Every(Method::Children, None), failure());
     let both = both.at(When::Every(Method::Walk, None), failure());
-    let run = play(&machine, both, &policy());
+    let run = sweep_with_faults(&machine, both, &policy());
     assert!(run.error.is_some() && run.first.is_none() && run.signalled().is_empty());
     machine.lists = false;
-    let run = play(&machine, Script::new().at(When::Every(Method::Walk, None), failure()), &policy());
+    let run =
+        sweep_with_faults(&machine, Script::new().at(When::Every(Method::Walk, None), failure()), &policy());
     assert!(run.error.is_some() && run.signalled().is_empty());
 }
 
@@ -153,8 +154,11 @@ fn w06_without_a_census_nothing_is_ended() {
 fn w06_nothing_is_ended_when_no_environment_can_be_read() {
     let scenario = scenarios::tree();
     let script = Script::new().at(When::Every(Method::Environ, None), failure());
-    let run =
-        play(&scenario.machine, script.at(When::Every(Method::GlanceEnviron, None), failure()), &policy());
+    let run = sweep_with_faults(
+        &scenario.machine,
+        script.at(When::Every(Method::GlanceEnviron, None), failure()),
+        &policy(),
+    );
     assert!(run.signalled().is_empty());
     let first = run.first.unwrap();
     assert!(first.blind && first.unreadable > 0, "could not look is not clean");

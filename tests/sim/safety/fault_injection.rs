@@ -10,7 +10,7 @@ use super::faults;
 use super::invariants::broken;
 use super::scenarios::{self, Scenario};
 use crate::support::policy;
-use crate::support::sweep::{play, play_with_hangs, scan};
+use crate::support::sweep::{scan, sweep_with_faults, sweep_with_hangs};
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
@@ -37,8 +37,8 @@ fn replay(scenario: &Scenario) {
     let (mut wrong, mut spared, mut same) = (Vec::new(), 0, 0);
     for trouble in &troubles {
         let played = match trouble.what {
-            Mishap::Hang => play_with_hangs(&scenario.machine, trouble.script(), &policy()),
-            _ => Some(play(&scenario.machine, trouble.script(), &policy())),
+            Mishap::Hang => sweep_with_hangs(&scenario.machine, trouble.script(), &policy()),
+            _ => Some(sweep_with_faults(&scenario.machine, trouble.script(), &policy())),
         };
         let Some(run) = played else {
             wrong.push(format!("{trouble}: the sweep hung"));

@@ -30,7 +30,7 @@ impl std::fmt::Display for Trouble {
 /// Every mishap at every step. `calls` is what an undisturbed sweep did.
 ///
 /// A mishap that changes a process has no effect until the next call that could notice, so of several
-/// steps in a row that would all play out the same, only the last is taken.
+/// steps in a row with the same result, only the last is taken.
 pub fn all(scenario: &Scenario, calls: &[Call]) -> Vec<Trouble> {
     let mut troubles = Vec::new();
     let main = pid(scenario.main);
@@ -90,7 +90,7 @@ fn changes(process: &Process) -> Vec<(&'static str, Mishap)> {
     let marked = |program: &str| Process::new(number, program).block(&process.environ);
     let stranger = Process::new(number, "vim").started(process.start.0);
     // The same in everything that can be read, and new.
-    let twin = process.clone().started(900_000);
+    let lookalike = process.clone().started(900_000);
     let again = |line: &str| Mishap::Environ([&process.environ, line.as_bytes()].concat());
     let child = Process { ppid: None, ..process.clone() };
     let child = Process { pid: pid(number + 5000), ..child }.started(900_000);
@@ -99,7 +99,7 @@ fn changes(process: &Process) -> Vec<(&'static str, Mishap)> {
         ("ends", Mishap::Collected),
         ("on its way out", Mishap::Exiting),
         ("number reused by a stranger", Mishap::Reuse(Box::new(stranger))),
-        ("number reused by its like", Mishap::Reuse(Box::new(twin))),
+        ("number reused by its like", Mishap::Reuse(Box::new(lookalike))),
         ("unreadable from now on", Mishap::Close(Why::Denied)),
         ("executes a program of no profile", exec(marked("vim"))),
         ("executes a protected program", exec(marked("tmux"))),

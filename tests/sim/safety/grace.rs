@@ -10,7 +10,7 @@ use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Script, When, pid
 use reaper_platform::{Host as _, Scope, Uid};
 
 use super::scenarios::{buzz, sprout, world};
-use crate::support::sweep::{PATIENT, play, scan};
+use crate::support::sweep::{PATIENT, scan, sweep_with_faults};
 use crate::support::{GRACE, policy, whereabouts};
 
 /// Looks as runs of `reaper scan` do, one after another, with one file of sightings.
@@ -77,7 +77,8 @@ fn r11_neither_sleep_nor_a_set_clock_shortens_the_grace() {
     let day = Duration::from_secs(86_400);
     for what in [Mishap::Suspend(day), Mishap::SetWall(Duration::ZERO), Mishap::SetWall(day * 40_000)] {
         for step in 1..=undisturbed.log.calls.len() {
-            let run = play(&machine, Script::new().at(When::Step(step), what.clone()), &policy());
+            let run =
+                sweep_with_faults(&machine, Script::new().at(When::Step(step), what.clone()), &policy());
             assert_eq!(run.signalled(), [400], "{what:?} at step {step}");
             let waited = run.log.sent[0].clock.monotonic - run.seen.1;
             assert!(waited >= GRACE, "{what:?} at step {step}: {waited:?}");
@@ -85,5 +86,8 @@ fn r11_neither_sleep_nor_a_set_clock_shortens_the_grace() {
     }
     // Suspended while we wait: the wait ends early by the wall, and the orphan is spared.
     let slept = When::Call(Method::Sleep, None, 1);
-    assert_eq!(play(&machine, Script::new().at(slept, Mishap::Suspend(day)), &policy()).signalled(), [400]);
+    assert_eq!(
+        sweep_with_faults(&machine, Script::new().at(slept, Mishap::Suspend(day)), &policy()).signalled(),
+        [400]
+    );
 }

@@ -4,7 +4,7 @@ use reaper_platform::fake::{Method, Mishap, Process, Script, When, pid};
 
 use super::scenarios::{sprout, world};
 use crate::support::policy;
-use crate::support::sweep::{play, scan};
+use crate::support::sweep::{scan, sweep_with_faults};
 
 /// A launcher starts the same agent anew, with the number of the one that is being ended.
 #[test]
@@ -17,7 +17,7 @@ fn w08_a_lookalike_that_has_just_started_waits_for_its_grace() {
             machine.generations = generations;
             let again = sprout(400, "goose").started(370_000);
             let script = Script::new().to(When::Step(step), pid(400), Mishap::Reuse(Box::new(again)));
-            let run = play(&machine, script, &policy());
+            let run = sweep_with_faults(&machine, script, &policy());
             let young = run.log.sent.iter().find(|s| s.to.start.0 == 370_000);
             assert!(young.is_none(), "at step {step}: ended {:?}", young.map(|s| s.clock.monotonic));
         }
@@ -35,7 +35,7 @@ fn w08_a_group_number_that_is_reused_names_another_group() {
     let term = steps.sent[0].step;
     for step in term..=steps.calls.len() {
         let script = Script::new().to(When::Step(step + 1), pid(400), Mishap::Start(Box::new(fresh())));
-        let run = play(&world([orphan()]), script, &policy());
+        let run = sweep_with_faults(&world([orphan()]), script, &policy());
         assert_eq!(
             run.signalled(),
             [400],
@@ -46,7 +46,7 @@ fn w08_a_group_number_that_is_reused_names_another_group() {
     let child = sprout(401, "goose").group(395).session(0).started(370_000);
     let forked =
         Script::new().to(When::Call(Method::Signal, None, 1), pid(400), Mishap::Fork(Box::new(child)));
-    assert_eq!(play(&world([orphan()]), forked, &policy()).signalled(), [400, 401]);
+    assert_eq!(sweep_with_faults(&world([orphan()]), forked, &policy()).signalled(), [400, 401]);
 }
 
 /// The same with a session: the number of a target that led one is led by another.
@@ -60,7 +60,7 @@ fn w08_a_session_number_that_is_reused_names_another_session() {
         let script = Script::new()
             .to(When::Step(step), pid(400), Mishap::Reuse(Box::new(leader.clone())))
             .to(When::Step(step), pid(400), Mishap::Start(Box::new(helper.clone())));
-        let run = play(&machine, script, &policy());
+        let run = sweep_with_faults(&machine, script, &policy());
         assert!(!run.signalled().contains(&405), "at step {step}");
     }
 }

@@ -49,12 +49,12 @@ fn play_by(policy: &Arc<Policy>, machine: &Machine, script: Script) -> Run {
     sweep(&host, policy, PATIENT, &mut Ledger::new(&host))
 }
 
-fn play(machine: &Machine, script: Script) -> Run {
+fn sweep_with_faults(machine: &Machine, script: Script) -> Run {
     play_by(&policy(), machine, script)
 }
 
 fn scan(machine: &Machine) -> Run {
-    play(machine, Script::new())
+    sweep_with_faults(machine, Script::new())
 }
 
 /// The orphan's verdict in a run that signals nothing.
@@ -136,14 +136,14 @@ fn w06_a_launchd_that_does_not_answer_may_run_it() {
         assert_eq!(spared(&scan(&machine)), "unknown unsupervised");
     }
     let unknown = Script::new().at(When::Every(Method::StartedByParent, Some(pid(ORPHAN))), failure());
-    assert_eq!(spared(&play(&desktop([orphan()]), unknown)), "unknown unsupervised");
+    assert_eq!(spared(&sweep_with_faults(&desktop([orphan()]), unknown)), "unknown unsupervised");
     // It answers while we look, and no more when it is judged for the last time.
     let machine = desktop([orphan()]);
     let asked = scan(&machine).log.calls.iter().filter(|c| c.method == Method::Jobs).count();
     assert!(asked >= 3, "asked {asked} times: at each look and before the signal");
     for nth in 1..=asked {
         let script = Script::new().at(When::Call(Method::Jobs, None, nth), failure());
-        assert_eq!(play(&machine, script).signalled(), [0; 0], "the {nth}th answer is missing");
+        assert_eq!(sweep_with_faults(&machine, script).signalled(), [0; 0], "the {nth}th answer is missing");
     }
 }
 
@@ -167,7 +167,7 @@ fn w07_a_pid_reused_within_a_second_is_never_signalled() {
     for newcomer in newcomers {
         for step in undisturbed.seen.0 + 1..=undisturbed.log.calls.len() {
             let reuse = Mishap::Reuse(Box::new(newcomer.clone()));
-            let run = play(&machine, Script::new().to(When::Step(step), pid(ORPHAN), reuse));
+            let run = sweep_with_faults(&machine, Script::new().to(When::Step(step), pid(ORPHAN), reuse));
             let old = machine.get(pid(ORPHAN)).unwrap().serial;
             assert!(run.log.sent.iter().all(|s| s.to.serial == old), "at step {step}: {:?}", newcomer.comm);
         }
@@ -183,7 +183,7 @@ fn w08_setting_the_clock_ends_nothing() {
     for day in [Duration::ZERO, realtime - Duration::from_secs(7_200), realtime + Duration::from_secs(86_400)]
     {
         for step in 1..=steps {
-            let run = play(&machine, Script::new().at(When::Step(step), Mishap::SetWall(day)));
+            let run = sweep_with_faults(&machine, Script::new().at(When::Step(step), Mishap::SetWall(day)));
             let early =
                 |s: &reaper_platform::fake::Sent| s.clock.monotonic < run.seen.1 + crate::support::GRACE;
             assert!(!run.log.sent.iter().any(early), "set to {day:?} at step {step}");
@@ -207,7 +207,7 @@ fn m07_an_environment_that_is_withheld_is_unknown() {
 #[test]
 fn m07_an_environment_that_was_overwritten_is_unknown() {
     let machine = desktop([orphan()]);
-    let run = play(&machine, Script::new().to(When::Step(1), pid(ORPHAN), Mishap::Wipe));
+    let run = sweep_with_faults(&machine, Script::new().to(When::Step(1), pid(ORPHAN), Mishap::Wipe));
     assert_eq!(spared(&run), "unknown marker");
 }
 
@@ -215,13 +215,13 @@ fn m07_an_environment_that_was_overwritten_is_unknown() {
 fn m12_a_mac_that_cannot_be_read_is_not_reported_clean() {
     let machine = desktop([orphan()]);
     let lists = Script::new().at(When::Every(Method::Children, None), failure());
-    let run = play(&machine, lists.clone());
+    let run = sweep_with_faults(&machine, lists.clone());
     assert_eq!(run.signalled(), [ORPHAN], "without the list of children there is the list of all");
-    let run = play(&machine, lists.at(When::Every(Method::Walk, None), failure()));
+    let run = sweep_with_faults(&machine, lists.at(When::Every(Method::Walk, None), failure()));
     assert!(run.error.is_some() && run.first.is_none() && run.signalled().is_empty());
     // Nothing of any environment: blind. Nothing but of the system's own programs: that is how a Mac is.
     let denied = Mishap::Fail(Why::Denied);
-    let run = play(
+    let run = sweep_with_faults(
         &machine,
         Script::new()
             .at(When::Every(Method::GlanceEnviron, None), denied.clone())
@@ -260,7 +260,7 @@ fn w24_a_marker_after_empty_arguments_does_not_count() {
 fn r01_a_zombie_is_reported_and_never_signalled() {
     let mut machine = desktop([orphan()]);
     machine.processes.get_mut(&pid(1)).unwrap().collects = false;
-    let run = play(&machine, Script::new().to(When::Step(1), pid(ORPHAN), Mishap::Zombie));
+    let run = sweep_with_faults(&machine, Script::new().to(When::Step(1), pid(ORPHAN), Mishap::Zombie));
     assert_eq!(run.signalled(), [0; 0]);
     assert_eq!(run.first.unwrap().zombies, 1);
     let run = scan(&machine);
@@ -278,7 +278,8 @@ fn w25_an_orphan_that_executes_another_program_is_spared() {
     ];
     for what in changes {
         for step in undisturbed.seen.0 + 1..=undisturbed.ending {
-            let run = play(&machine, Script::new().to(When::Step(step), pid(ORPHAN), what.clone()));
+            let run =
+                sweep_with_faults(&machine, Script::new().to(When::Step(step), pid(ORPHAN), what.clone()));
             assert!(run.signalled().is_empty(), "{what:?} at step {step}");
         }
     }

@@ -6,7 +6,7 @@ use reaper_platform::fake::{Machine, Method, Mishap, Process, Reaction, Script, 
 
 use super::scenarios::{sprout, world};
 use crate::support::policy;
-use crate::support::sweep::{play, scan};
+use crate::support::sweep::{scan, sweep_with_faults};
 
 /// At every step from when the orphan was seen on, a newcomer gets its number and its start tick.
 fn reused_at_every_step(machine: &Machine, newcomer: &Process) {
@@ -14,7 +14,7 @@ fn reused_at_every_step(machine: &Machine, newcomer: &Process) {
     let star = newcomer.pid;
     for step in undisturbed.seen.0 + 1..=undisturbed.log.calls.len() {
         let reuse = Mishap::Reuse(Box::new(newcomer.clone()));
-        let run = play(machine, Script::new().to(When::Step(step), star, reuse), &policy());
+        let run = sweep_with_faults(machine, Script::new().to(When::Step(step), star, reuse), &policy());
         for sent in run.log.sent.iter().filter(|s| s.to.pid == star) {
             let old = machine.get(star).unwrap().serial;
             assert_eq!(sent.to.serial, old, "at step {step}, SIG{} reached the next holder", sent.signal);
@@ -64,5 +64,5 @@ fn w07_a_zombie_is_not_signalled_again() {
     assert_eq!((run.signalled(), run.outcome(400)), (vec![400], "exited"));
     assert!(run.ended[0].zombie);
     let early = Script::new().to(When::Call(Method::Sleep, None, 1), pid(400), Mishap::Zombie);
-    assert_eq!(play(&machine, early, &policy()).signalled(), [0; 0]);
+    assert_eq!(sweep_with_faults(&machine, early, &policy()).signalled(), [0; 0]);
 }

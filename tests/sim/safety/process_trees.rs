@@ -4,7 +4,7 @@ use reaper_platform::Why;
 use reaper_platform::fake::{Process, Script, pid};
 
 use super::scenarios::{buzz, sprout, world};
-use crate::support::sweep::{play, scan};
+use crate::support::sweep::{scan, sweep_with_faults};
 use crate::support::{lease, policy};
 
 fn planned(run: &crate::support::sweep::Run) -> Vec<i32> {
@@ -62,7 +62,7 @@ fn a_process_owned_until_now_is_not_ended_as_a_group_member() {
             pid(510),
             reaper_platform::fake::Mishap::Collected,
         );
-        let run = play(&machine, dies, &policy());
+        let run = sweep_with_faults(&machine, dies, &policy());
         if run.verdict(410) == "spare unclaimed" {
             assert!(!run.signalled().contains(&410), "at step {step}");
         }
@@ -93,7 +93,7 @@ fn below_a_process_that_cannot_be_read_nothing_is_ended() {
     let machine = world([sprout(400, "goose"), sprout(401, "bash").child_of(400).leader(), pane]);
     for method in [Method::Pin, Method::Stat, Method::Environ] {
         let unread = When::Every(method, Some(pid(401)));
-        let run = play(&machine, Script::new().at(unread, Mishap::Fail(Why::Denied)), &policy());
+        let run = sweep_with_faults(&machine, Script::new().at(unread, Mishap::Fail(Why::Denied)), &policy());
         assert_eq!(run.signalled(), [400], "{method:?}");
     }
     let mut machine = machine;
@@ -117,7 +117,11 @@ fn the_command_of_a_container_is_in_no_plan() {
     let lists =
         undisturbed.log.calls.iter().filter(|c| c.method == Method::Children && c.pid == Some(pid(1)));
     for call in lists {
-        let run = play(&machine, Script::new().at(When::Step(call.step), Mishap::Miss(pid(7))), &policy());
+        let run = sweep_with_faults(
+            &machine,
+            Script::new().at(When::Step(call.step), Mishap::Miss(pid(7))),
+            &policy(),
+        );
         for survey in run.first.iter().chain(&run.last) {
             assert!(survey.orphans().all(|j| j.id.pid != pid(7)), "missed at step {}", call.step);
         }

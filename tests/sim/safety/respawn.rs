@@ -7,7 +7,7 @@ use reaper_platform::{Signal, State};
 
 use super::invariants::broken;
 use super::scenarios::{sprout, world};
-use crate::support::sweep::{play, scan};
+use crate::support::sweep::{scan, sweep_with_faults};
 use crate::support::{TERM_TIMEOUT, policy, whereabouts};
 
 /// When the first SIGTERM is sent on these machines, in ticks: nothing that a process does after it changes that.
@@ -63,7 +63,7 @@ fn b34_an_orphan_started_meanwhile_is_not_taken_for_a_respawn() {
     let slow = sprout(400, "goose").on_term(Reaction::ExitAfter(Duration::from_secs(2)));
     let during = When::Call(Method::Wait, None, 1);
     let script = Script::new().at(during, Mishap::Start(Box::new(again(401, start + 10))));
-    let run = play(&world([slow]), script, &policy());
+    let run = sweep_with_faults(&world([slow]), script, &policy());
     let sent: Vec<_> = run.log.sent.iter().map(|s| (s.to.pid.get(), s.signal)).collect();
     assert_eq!(sent, [(400, Signal::Term)], "{:?}", run.outcome(401));
 }

@@ -90,7 +90,7 @@ impl Run {
 }
 
 /// Sweeps a machine while a script goes wrong on it.
-pub fn play(machine: &Machine, script: Script, policy: &Arc<Policy>) -> Run {
+pub fn sweep_with_faults(machine: &Machine, script: Script, policy: &Arc<Policy>) -> Run {
     let host = FakeHost::new(whereabouts(), machine.clone(), script);
     sweep(&host, policy, PATIENT, &mut Ledger::new(&host))
 }
@@ -99,7 +99,7 @@ pub fn play(machine: &Machine, script: Script, policy: &Arc<Policy>) -> Run {
 const HUNG: Duration = Duration::from_secs(60);
 
 /// The same where a read may hang. `None` when the sweep hung with it.
-pub fn play_with_hangs(machine: &Machine, script: Script, policy: &Arc<Policy>) -> Option<Run> {
+pub fn sweep_with_hangs(machine: &Machine, script: Script, policy: &Arc<Policy>) -> Option<Run> {
     const IMPATIENT: Duration = Duration::from_millis(10);
     let host = FakeHost::new(whereabouts(), machine.clone(), script);
     let (tell, told) = std::sync::mpsc::channel();
@@ -118,7 +118,7 @@ pub fn play_with_hangs(machine: &Machine, script: Script, policy: &Arc<Policy>) 
 
 /// Sweeps a machine on which nothing goes wrong but what its processes do.
 pub fn scan(machine: &Machine, policy: &Arc<Policy>) -> Run {
-    play(machine, Script::new(), policy)
+    sweep_with_faults(machine, Script::new(), policy)
 }
 
 /// Sweeps as `reaper scan --yes` does.

@@ -19,7 +19,8 @@ use crate::config;
 use crate::config::{Overrides, Settings, Sources};
 use crate::doctor::self_test;
 use crate::doctor::self_test::SelfTest;
-use crate::doctor::{Check, linger, namespace, places, quick, service, settings, stand_in as life};
+use crate::doctor::{agents, linger, places, quick, service, settings, stand_in as life};
+use crate::report::check::Check;
 use crate::report::doctor::{About, CheckReport, Doctor, SelfTestReport, document};
 use crate::service::control::{CONTROL, Command, Request};
 use reaper_engine::context::Ground;
@@ -48,8 +49,8 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
     let mut checks = quick(&ground, context.var("MANAGERPID"));
     // What a scan would say.
     if let Ok(survey) = sweep::survey(&ground, &Sightings::default(), false, deadline::LIMIT) {
-        checks.extend(namespace::check(here.pid, survey.lonely.as_ref()));
-        checks.extend(namespace::sight(&survey));
+        checks.extend(Check::namespace(here.pid, survey.lonely.as_ref()));
+        checks.extend(agents::check(&survey));
     }
     checks.push(settings::check(&loaded));
     let mut self_tested = None;
@@ -82,7 +83,12 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
         uid: Some(here.uid.0),
         all_users: args.all_users,
     };
-    conclude(&document(about, &checks, self_tested.as_ref()), args, context.verbose, out)
+    conclude(
+        &document(about, &checks, self_tested.as_ref().map(SelfTest::report)),
+        args,
+        context.verbose,
+        out,
+    )
 }
 
 /// Without `/proc` nothing can be asked; that is an answer, too.

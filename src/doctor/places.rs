@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use reaper_platform::{NativeHost, Room, Uid, Why};
 
-use super::Check;
+use crate::report::check::Check;
 use reaper_engine::format;
 use reaper_engine::state_dir::{StateDir, StateError};
 use reaper_policy::escape::escape;
@@ -66,8 +66,8 @@ pub fn check(name: &'static str, facts: &Facts) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::report::check::Level;
     use reaper_platform::Host as _;
     use std::os::unix::fs::PermissionsExt as _;
 

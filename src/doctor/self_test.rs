@@ -18,9 +18,11 @@ use std::time::{Duration, Instant};
 use reaper_platform::{Host, Pid, Pinned as _, ProcId, Scope, Why};
 
 use super::stand_in::Launched;
-use super::{Check, Level};
 use crate::config;
 use crate::config::ConfigError;
+use crate::report::check::{Check, Level};
+use crate::report::doctor::{SelfTestReport, StepReport};
+use reaper_engine::audit::record::findings;
 use reaper_engine::audit::{History, SELF_TEST};
 use reaper_engine::context::Ground;
 use reaper_engine::format;
@@ -63,6 +65,23 @@ pub struct SelfTest {
     pub findings: Vec<Finding>,
     /// How it came out.
     pub check: Check,
+}
+
+impl SelfTest {
+    /// The public JSON of it.
+    #[must_use]
+    pub fn report(&self) -> SelfTestReport {
+        let step = |step: &Step| StepReport {
+            name: step.name.to_owned(),
+            took_us: u64::try_from(step.took.as_micros()).unwrap_or(u64::MAX),
+            what: step.what.clone(),
+        };
+        SelfTestReport {
+            pid: self.pid.map(Pid::get),
+            steps: self.steps.iter().map(step).collect(),
+            findings: findings(&self.findings),
+        }
+    }
 }
 
 /// The ground to test on: the machine and the scope as they are, the adopters of the config, and of all profiles

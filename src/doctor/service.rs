@@ -1,6 +1,6 @@
 //! Another instance: whether a service runs for this user, and how it says it is.
 
-use super::{Check, Level};
+use crate::report::check::{Check, Level};
 use crate::report::status::Status;
 use reaper_engine::format;
 use reaper_policy::escape::again;

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::doctor::self_test::SelfTest;
-use crate::doctor::{Check, Level};
-use reaper_engine::audit::record::{FindingReport, findings};
+use super::check::{Check, Level};
+use reaper_engine::audit::record::FindingReport;
 
 /// The schema of [`Doctor`].
 pub const DOCTOR: &str = "reaper.doctor/1";
@@ -92,7 +91,7 @@ pub struct About {
 
 /// Makes the document.
 #[must_use]
-pub fn document(about: About, checks: &[Check], self_test: Option<&SelfTest>) -> Doctor {
+pub fn document(about: About, checks: &[Check], self_test: Option<SelfTestReport>) -> Doctor {
     let count = |level: Level| checks.iter().filter(|check| check.level == level).count();
     Doctor {
         schema: DOCTOR.to_owned(),
@@ -109,19 +108,7 @@ pub fn document(about: About, checks: &[Check], self_test: Option<&SelfTest>) ->
                 hint: check.hint.clone(),
             })
             .collect(),
-        self_test: self_test.map(|test| SelfTestReport {
-            pid: test.pid.map(reaper_platform::Pid::get),
-            steps: test
-                .steps
-                .iter()
-                .map(|step| StepReport {
-                    name: step.name.to_owned(),
-                    took_us: u64::try_from(step.took.as_micros()).unwrap_or(u64::MAX),
-                    what: step.what.clone(),
-                })
-                .collect(),
-            findings: findings(&test.findings),
-        }),
+        self_test,
         summary: CheckSummary {
             ok: count(Level::Ok),
             warn: count(Level::Warn),

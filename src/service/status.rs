@@ -6,8 +6,8 @@ use reaper_platform::{Clock, Host, Scope};
 
 use super::pause::Pause;
 use super::warden::Warden;
-use crate::doctor::{Check, Level};
 use crate::report::build::seconds;
+use crate::report::check::{Check, Level};
 use crate::report::status::{
     ConfigStatus, Impaired, MetricsStatus, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting,
 };

@@ -12,7 +12,7 @@ use super::pause::Pause;
 use super::troubles::Troubles;
 use super::{logs, notify, status};
 use crate::config::{ConfigError, Settings};
-use crate::doctor::{Check, Level, namespace};
+use crate::report::check::{Check, Level};
 use crate::report::status::Totals;
 use reaper_engine::context::Ground;
 use reaper_engine::sightings::Sightings;
@@ -106,7 +106,7 @@ impl<H: Host> Warden<H> {
         let pause = setup.runtime.as_ref().and_then(|runtime| Pause::load(runtime, here, &started));
         let ground = Ground::new(host, setup.settings.policy(), setup.scope);
         let keeper = Keeper::new(ground, sightings.clone(), setup.limit)?;
-        if let Some(check) = namespace::check(here.pid, keeper.view().lonely.as_ref()) {
+        if let Some(check) = Check::namespace(here.pid, keeper.view().lonely.as_ref()) {
             complain(&check);
         }
         let now = setup.host.clock();

@@ -2,7 +2,7 @@
 
 use reaper_platform::Why;
 
-use crate::doctor::{Check, Level};
+use crate::report::check::{Check, Level};
 use reaper_engine::state_dir::StateError;
 use reaper_engine::terminate::outcome::Ended;
 use reaper_engine::terminate::trouble::Trouble;

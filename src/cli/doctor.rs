@@ -93,11 +93,9 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
 
 /// Without `/proc` nothing can be asked; that is an answer, too.
 fn without_a_host(e: &CommandError, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
-    let text = e.to_string();
-    let what = text.split("\nhint: ").next().unwrap_or_default();
     let check = Check::fail(
         "proc",
-        format!("{what}: nothing can be known about any process"),
+        format!("{}: nothing can be known about any process", e.failure.message()),
         "mount /proc, of the PID namespace that reaper runs in, without subset=pid (ProcSubset=all in a unit)",
     );
     let about = About { checked_at: format::now(), uid: None, all_users: args.all_users };

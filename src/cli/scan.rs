@@ -21,9 +21,10 @@ use crate::report::{build, table};
 use reaper_engine::audit::History;
 use reaper_engine::context::Ground;
 use reaper_engine::deadline;
+use reaper_engine::failure::Failure;
 use reaper_engine::format;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::state_dir::{StateDir, StateError};
+use reaper_engine::state_dir::StateDir;
 use reaper_engine::sweep;
 use reaper_engine::sweep::Survey;
 use reaper_engine::terminate::outcome::Ended;
@@ -123,7 +124,7 @@ fn act(
             remember(ground, &survey, &mut sightings, &state)?;
         }
         if !survey.plan.targets.is_empty() {
-            let _lock = state.lock_to_act()?;
+            let _lock = state.lock_to_act(Duration::ZERO)?.ok_or_else(|| state.busy())?;
             let mut history = History::open(&state)?;
             let mut line = live::Line::new(out.is_live());
             (ended, trouble) = sweep::end(
@@ -158,7 +159,7 @@ fn remember(
     survey: &Survey,
     sightings: &mut Sightings,
     state: &StateDir,
-) -> Result<(), StateError> {
+) -> Result<(), Failure> {
     sweep::remember(ground, survey, sightings);
     sightings.save(state, ground.host.here(), &ground.host.clock())
 }

@@ -14,7 +14,6 @@ pub mod error;
 pub mod example;
 mod file;
 mod generic;
-mod guard;
 mod layers;
 pub mod outputs;
 pub mod paths;

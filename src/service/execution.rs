@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use reaper_platform::Host;
 use tokio::sync::mpsc::UnboundedSender;
@@ -13,8 +14,9 @@ use reaper_engine::audit::record::Record;
 use reaper_engine::audit::{Account, History};
 use reaper_engine::context::Ground;
 use reaper_engine::deadline;
+use reaper_engine::failure::Failure;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::state_dir::{ActLock, StateDir, StateError};
+use reaper_engine::state_dir::{ActLock, StateDir};
 use reaper_engine::sweep;
 use reaper_engine::terminate::Watcher;
 use reaper_engine::terminate::outcome::Ended;
@@ -58,7 +60,7 @@ impl Executions {
         plan: &Arc<Plan>,
         judged: Vec<Judgement>,
         sightings: Sightings,
-    ) -> Result<(), StateError> {
+    ) -> Result<(), Failure> {
         // Somebody may have removed the directory.
         self.state.restore()?;
         let lock = self.lock()?;
@@ -82,19 +84,19 @@ impl Executions {
                 self.running += 1;
                 Ok(())
             }
-            Err(source) => {
-                let path = self.state.file("");
-                let hint = "raise the limit of tasks";
-                Err(StateError::Io { what: "start a thread to write in", path, source, hint })
+            Err(e) => {
+                let what = Failure::new("cannot start a thread to write in").at(self.state.file(""));
+                Err(what.because(e).hint("raise the limit of tasks"))
             }
         }
     }
 
-    fn lock(&mut self) -> Result<Arc<ActLock>, StateError> {
+    fn lock(&mut self) -> Result<Arc<ActLock>, Failure> {
         if let Some(lock) = self.lock.upgrade() {
             return Ok(lock);
         }
-        let lock = Arc::new(self.state.lock_to_act()?);
+        let lock = self.state.lock_to_act(Duration::ZERO)?.ok_or_else(|| self.state.busy())?;
+        let lock = Arc::new(lock);
         self.lock = Arc::downgrade(&lock);
         Ok(lock)
     }
@@ -145,7 +147,7 @@ struct Journal {
 }
 
 impl Account for Journal {
-    fn write(&mut self, records: &[Record]) -> Result<(), StateError> {
+    fn write(&mut self, records: &[Record]) -> Result<(), Failure> {
         self.history.write(records)?;
         for record in records {
             let key = (record.pid, record.start_ticks);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reaper_engine::audit::Account;
 use reaper_engine::audit::record::Record;
-use reaper_engine::state_dir::StateError;
+use reaper_engine::failure::Failure;
 use reaper_platform::fake::{FakeHost, Machine, Process, Script, pid};
 
 use crate::paper::sweep::{Ledger, PATIENT, Run, sweep_with};
@@ -20,7 +20,7 @@ struct Slow<F> {
 }
 
 impl<F: FnOnce(&mut Machine)> Account for Slow<F> {
-    fn write(&mut self, records: &[Record]) -> Result<(), StateError> {
+    fn write(&mut self, records: &[Record]) -> Result<(), Failure> {
         self.ledger.write(records)?;
         if records.iter().any(|r| r.event == "intent")
             && let Some(happen) = self.meanwhile.take()

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use super::lines::{self, Dated};
 use super::{Entry, FILE, HISTORY_REPORT, HistoryReport, SELF_TEST, SentSignal, Skipped, Totals};
 use crate::audit::record::{FindingReport, Record};
+use crate::failure::Failure;
 use crate::format;
-use crate::state_dir::{StateDir, StateError};
+use crate::state_dir::StateDir;
 use reaper_policy::escape::again;
 
 /// Which part of the history is wanted.
@@ -27,7 +28,7 @@ pub struct Wanted {
 ///
 /// # Errors
 /// When a file cannot be read, or others could have written it.
-pub fn read(state: Option<&StateDir>, wanted: &Wanted, now: Duration) -> Result<HistoryReport, StateError> {
+pub fn read(state: Option<&StateDir>, wanted: &Wanted, now: Duration) -> Result<HistoryReport, Failure> {
     let mut skipped = Skipped::default();
     let mut joiner = Joiner::new(*wanted);
     if let Some(state) = state {

@@ -7,20 +7,22 @@ use std::os::unix::fs::MetadataExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{FILE, OLD_FILE, Skipped, trust};
+use super::{FILE, OLD_FILE, Skipped};
 use crate::audit::record::{HISTORY, Record};
-use crate::state_dir::{StateDir, StateError};
+use crate::failure::Failure;
+use crate::state_dir::StateDir;
 
 /// A record takes some kilobytes; a longer line is none of ours.
 const MAX_LINE: u64 = 256 << 10;
 /// How often the files may be rotated while we open them.
 const MAX_TRIES: usize = 8;
+const WHAT: &str = "cannot read the history";
 
 /// Opens the files that are there, the older one first.
 ///
 /// # Errors
 /// When one cannot be read, or others could have written it.
-pub fn open(state: &StateDir) -> Result<Vec<File>, StateError> {
+pub fn open(state: &StateDir) -> Result<Vec<File>, Failure> {
     for _ in 0..MAX_TRIES {
         // The newer one first: when they are rotated in between it is met again under the older name.
         let new = open_one(state, FILE)?;
@@ -38,20 +40,17 @@ pub fn open(state: &StateDir) -> Result<Vec<File>, StateError> {
 
 type Inode = (u64, u64);
 
-fn open_one(state: &StateDir, name: &str) -> Result<Option<(File, Inode)>, StateError> {
-    let file = match File::open(state.file(name)) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(error(state, name, e)),
-    };
+fn open_one(state: &StateDir, name: &str) -> Result<Option<(File, Inode)>, Failure> {
+    let Some(file) = state.open_to_read(name, WHAT)? else { return Ok(None) };
     let meta = file.metadata().map_err(|e| error(state, name, e))?;
-    trust(state, name, &meta)?;
     Ok(Some((file, (meta.dev(), meta.ino()))))
 }
 
-pub fn error(state: &StateDir, name: &str, source: io::Error) -> StateError {
-    let hint = "check the permissions of the state directory";
-    StateError::Io { what: "read the history", path: state.file(name), source, hint }
+pub fn error(state: &StateDir, name: &str, source: io::Error) -> Failure {
+    Failure::new(WHAT)
+        .at(state.file(name))
+        .because(source)
+        .hint("check the permissions of the state directory")
 }
 
 /// A record, and when it was written.

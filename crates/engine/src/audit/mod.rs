@@ -15,10 +15,13 @@ pub mod record;
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::time::{Duration, Instant};
 
 use crate::audit::record::Record;
-use crate::state_dir::{StateDir, StateError};
+use crate::failure::Failure;
+use crate::state_dir::StateDir;
+use crate::trusted_file;
 
 pub use entries::{Entry, HISTORY_REPORT, HistoryReport, ProfileTotals, SentSignal, Skipped, Totals};
 pub use join::{Wanted, read};
@@ -33,6 +36,12 @@ const MAX_BYTES: u64 = 8 << 20;
 pub const SELF_TEST: &str = "doctor-";
 /// How often a file may be replaced under our hands before we give up.
 const MAX_REOPENS: usize = 16;
+/// How long another may keep the file locked: a write takes milliseconds, and a lock that a stopped process or a backup
+/// holds may never come free.
+const PATIENCE: Duration = Duration::from_secs(2);
+const WHAT: &str = "cannot write the history";
+const HINT: &str =
+    "no process was signalled: an account must be written first. Free some space, or make it writable";
 
 /// Takes the account of what is about to happen. A signal is sent only after this has succeeded.
 pub trait Account {
@@ -40,7 +49,7 @@ pub trait Account {
     ///
     /// # Errors
     /// When they could not be written: then nothing may be done.
-    fn write(&mut self, records: &[Record]) -> Result<(), StateError>;
+    fn write(&mut self, records: &[Record]) -> Result<(), Failure>;
 }
 
 /// The history file, open for appending.
@@ -55,7 +64,7 @@ impl History {
     ///
     /// # Errors
     /// When it cannot be written, or others can write it.
-    pub fn open(state: &StateDir) -> Result<Self, StateError> {
+    pub fn open(state: &StateDir) -> Result<Self, Failure> {
         let mut history = Self { file: open(state)?, state: state.clone() };
         history.lock()?;
         let prepared = history.prepare();
@@ -64,7 +73,7 @@ impl History {
     }
 
     /// Under the lock: rotates, and ends a cut line.
-    fn prepare(&mut self) -> Result<(), StateError> {
+    fn prepare(&mut self) -> Result<(), Failure> {
         let io = |source| error(&self.state, source);
         if self.file.metadata().map_err(io)?.len() >= MAX_BYTES {
             fs::rename(self.state.file(FILE), self.state.file(OLD_FILE)).map_err(io)?;
@@ -75,10 +84,14 @@ impl History {
         end_cut_line(&mut self.file).map(drop).map_err(|source| error(&self.state, source))
     }
 
-    /// Locks the file that has the name now. Who was faster may have rotated it away, or somebody removed it.
-    fn lock(&mut self) -> Result<(), StateError> {
+    /// Locks the file that has the name now: another process may have rotated or removed the one that is open.
+    fn lock(&mut self) -> Result<(), Failure> {
+        let end = Instant::now() + PATIENCE;
         for _ in 0..MAX_REOPENS {
-            lock(&self.file).map_err(|source| error(&self.state, source))?;
+            let patience = end.saturating_duration_since(Instant::now());
+            if !trusted_file::lock(&self.file, patience).map_err(|source| error(&self.state, source))? {
+                return Err(self.locked());
+            }
             let named = fs::metadata(self.state.file(FILE));
             let ours = self.file.metadata().map_err(|source| error(&self.state, source))?;
             if named.is_ok_and(|named| is_same(&named, &ours)) {
@@ -88,6 +101,15 @@ impl History {
             self.file = open(&self.state)?;
         }
         Err(error(&self.state, io::Error::other("it is replaced again and again")))
+    }
+
+    fn locked(&self) -> Failure {
+        let path = self.state.file(FILE);
+        let hint = format!(
+            "no process was signalled: an account must be written first. `fuser {}` tells which process holds it",
+            path.display()
+        );
+        Failure::new(WHAT).at(path).because("another process keeps it locked").hint(hint)
     }
 
     /// The lock also ends with the descriptor, so that it cannot be let go of is nothing to act on.
@@ -111,7 +133,7 @@ impl History {
 }
 
 impl Account for History {
-    fn write(&mut self, records: &[Record]) -> Result<(), StateError> {
+    fn write(&mut self, records: &[Record]) -> Result<(), Failure> {
         let mut lines = Vec::new();
         for record in records {
             serde_json::to_writer(&mut lines, record).map_err(|e| error(&self.state, e.into()))?;
@@ -125,37 +147,14 @@ impl Account for History {
 }
 
 /// Opens the file, or begins it.
-fn open(state: &StateDir) -> Result<File, StateError> {
-    let io = |source| error(state, source);
-    let path = state.file(FILE);
-    let is_new = !path.exists();
-    let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&path).map_err(io)?;
-    trust(state, FILE, &file.metadata().map_err(io)?)?;
+fn open(state: &StateDir) -> Result<File, Failure> {
+    let is_new = !state.file(FILE).exists();
+    let file = state.open_to_write(FILE, OpenOptions::new().append(true), WHAT, HINT)?;
     if is_new {
         // Not every file system can do it, and the others write names down before long anyway.
         let _ = File::open(state.file(".")).and_then(|dir| dir.sync_all());
     }
     Ok(file)
-}
-
-/// Refuses a file that somebody else could have written.
-fn trust(state: &StateDir, name: &str, meta: &Metadata) -> Result<(), StateError> {
-    let dir = fs::metadata(state.file(".")).map_err(|source| error(state, source))?;
-    if meta.is_file() && meta.uid() == dir.uid() && meta.permissions().mode() & 0o022 == 0 {
-        return Ok(());
-    }
-    let why = "others could have written it".to_owned();
-    let hint = "move it away; a new one will be begun".into();
-    Err(StateError::Refused { path: state.file(name), why, hint })
-}
-
-fn lock(file: &File) -> io::Result<()> {
-    loop {
-        match file.lock() {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            locked => return locked,
-        }
-    }
 }
 
 fn is_same(one: &Metadata, other: &Metadata) -> bool {
@@ -177,16 +176,15 @@ fn end_cut_line(file: &mut File) -> io::Result<u64> {
     file.write_all(b"\n").map(|()| len + 1)
 }
 
-fn error(state: &StateDir, source: io::Error) -> StateError {
-    let hint =
-        "no process was signalled: an account must be written first. Free some space, or make it writable";
-    StateError::Io { what: "write the history", path: state.file(FILE), source, hint }
+fn error(state: &StateDir, source: io::Error) -> Failure {
+    Failure::new(WHAT).at(state.file(FILE)).because(source).hint(HINT)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use reaper_platform::Uid;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn record(pid: i32) -> Record {
         Record {
@@ -214,7 +212,7 @@ mod tests {
     }
 
     fn pids(state: &StateDir) -> (Vec<i32>, u64) {
-        let report = read(Some(state), &Wanted::default(), std::time::Duration::ZERO).unwrap();
+        let report = read(Some(state), &Wanted::default(), Duration::ZERO).unwrap();
         (report.entries.iter().map(|e| e.pid).collect(), report.skipped.damaged)
     }
 
@@ -324,9 +322,45 @@ mod tests {
         let state = state(&dir);
         History::open(&state).unwrap();
         fs::set_permissions(state.file(FILE), fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(matches!(History::open(&state), Err(StateError::Refused { .. })));
-        let reading = read(Some(&state), &Wanted::default(), std::time::Duration::ZERO);
-        assert!(matches!(reading, Err(StateError::Refused { .. })));
+        let refusal = "others could have written it\nhint: move it away; a new one will be begun";
+        assert!(History::open(&state).unwrap_err().to_string().ends_with(refusal));
+        let reading = read(Some(&state), &Wanted::default(), Duration::ZERO);
+        assert!(reading.unwrap_err().to_string().ends_with(refusal));
+    }
+
+    #[test]
+    fn a_history_that_another_process_keeps_locked_is_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = state(&dir);
+        let mut history = History::open(&state).unwrap();
+        let other = File::open(state.file(FILE)).unwrap();
+        other.lock().unwrap();
+        let begun = Instant::now();
+        let refused = history.write(&[record(1)]).unwrap_err().to_string();
+        assert!(begun.elapsed() >= PATIENCE && begun.elapsed() < 10 * PATIENCE);
+        assert!(
+            refused.contains("another process keeps it locked\nhint: no process was signalled"),
+            "{refused}"
+        );
+        drop(other);
+        history.write(&[record(1)]).unwrap();
+        assert_eq!(pids(&state), (vec![1], 0));
+    }
+
+    #[test]
+    fn a_history_that_is_another_file_too_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = state(&dir);
+        let victim = dir.path().join("victim");
+        fs::write(&victim, "mine\n").unwrap();
+        fs::hard_link(&victim, state.file(FILE)).unwrap();
+        let refused = History::open(&state).unwrap_err().to_string();
+        assert!(refused.contains("it has other names, too (hard links)\nhint: move it away"), "{refused}");
+        fs::remove_file(state.file(FILE)).unwrap();
+        std::os::unix::fs::symlink(&victim, state.file(FILE)).unwrap();
+        let refused = History::open(&state).unwrap_err().to_string();
+        assert!(refused.contains("it is a symbolic link\nhint: move it away"), "{refused}");
+        assert_eq!(fs::read(&victim).unwrap(), b"mine\n");
     }
 
     #[test]
@@ -341,7 +375,7 @@ mod tests {
             .unwrap()
             .write(&[Record { outcome: Some("exited".into()), event: "outcome".into(), ..record(1) }])
             .unwrap();
-        let report = read(Some(&state), &Wanted::default(), std::time::Duration::ZERO).unwrap();
+        let report = read(Some(&state), &Wanted::default(), Duration::ZERO).unwrap();
         assert_eq!(report.entries.len(), 1);
         assert_eq!((report.entries[0].outcome.as_str(), report.entries[0].signals.len()), ("exited", 1));
     }

@@ -20,7 +20,7 @@ use crate::config::{Overrides, Settings, Sources};
 use crate::doctor::self_test;
 use crate::doctor::self_test::SelfTest;
 use crate::doctor::{agents, linger, places, quick, service, settings, stand_in as life};
-use crate::report::check::Check;
+use crate::report::check::{Check, Level};
 use crate::report::doctor::{About, CheckReport, Doctor, SelfTestReport, document};
 use crate::service::control::{CONTROL, Command, Request};
 use reaper_engine::context::Ground;
@@ -161,11 +161,11 @@ fn render(report: &Doctor, verbose: bool) -> String {
 }
 
 fn line(text: &mut String, check: &CheckReport) {
-    let (word, colour) = match check.level.as_str() {
-        "ok" => ("ok", Some(AnsiColor::Green)),
-        "warn" => ("warn", Some(AnsiColor::Yellow)),
-        "fail" => ("FAIL", Some(AnsiColor::Red)),
-        _ => ("skip", None),
+    let (word, colour) = match check.level {
+        Level::Ok => ("ok", Some(AnsiColor::Green)),
+        Level::Warn => ("warn", Some(AnsiColor::Yellow)),
+        Level::Fail => ("FAIL", Some(AnsiColor::Red)),
+        Level::Skipped => ("skip", None),
     };
     let style = Style::new().fg_color(colour.map(Into::into));
     // A place in a config file takes several lines.

@@ -18,7 +18,8 @@ use crate::report::check::Check;
 use crate::report::types;
 use crate::report::types::{CensusReport, JudgementReport};
 use crate::report::{build, table};
-use reaper_engine::audit::History;
+use reaper_engine::audit::history::History;
+use reaper_engine::audit::words::Outcome;
 use reaper_engine::context::Ground;
 use reaper_engine::deadline;
 use reaper_engine::failure::Failure;
@@ -190,7 +191,7 @@ fn report(
         duration_us: u64::try_from(clock.monotonic.saturating_sub(started.monotonic).as_micros())
             .unwrap_or(u64::MAX),
         census: CensusReport {
-            method: survey.census.method.name().to_owned(),
+            method: survey.census.method,
             examined: survey.census.examined,
             unreadable: survey.unreadable,
             complete: survey.is_complete(),
@@ -250,8 +251,9 @@ fn left_alone(report: &types::Scan) -> String {
 fn done(report: &types::Scan, verbose: bool) -> String {
     let mut text = String::new();
     for action in &report.actions {
-        if verbose || !matches!(action.outcome.as_str(), "exited" | "gone") {
-            let signals = action.signals.join(", ");
+        if verbose || !matches!(action.outcome, Outcome::Exited | Outcome::Gone) {
+            let signals: Vec<String> = action.signals.iter().map(ToString::to_string).collect();
+            let signals = signals.join(", ");
             let took = format::span(Duration::from_millis(action.took_ms));
             let why = action.why.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
             let after =

@@ -22,8 +22,8 @@ use crate::config;
 use crate::config::ConfigError;
 use crate::report::check::{Check, Level};
 use crate::report::doctor::{SelfTestReport, StepReport};
-use reaper_engine::audit::record::findings;
-use reaper_engine::audit::{History, SELF_TEST};
+use reaper_engine::audit::history::History;
+use reaper_engine::audit::record::{SELF_TEST, findings};
 use reaper_engine::context::Ground;
 use reaper_engine::format;
 use reaper_engine::inspect::Looker;
@@ -204,7 +204,7 @@ impl<H: Host> Test<'_, H> {
             looked,
             format!(
                 "by {}, among {}",
-                survey.census.method.name(),
+                survey.census.method,
                 format::count(survey.census.examined, "process")
             ),
         );

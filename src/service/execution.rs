@@ -10,8 +10,8 @@ use reaper_platform::Host;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::logs;
-use reaper_engine::audit::record::Record;
-use reaper_engine::audit::{Account, History};
+use reaper_engine::audit::history::History;
+use reaper_engine::audit::record::{Account, Record};
 use reaper_engine::context::Ground;
 use reaper_engine::deadline;
 use reaper_engine::failure::Failure;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reaper_platform::{Clock, Host, Scope};
+use reaper_platform::{Clock, Host};
 
 use super::pause::Pause;
 use super::warden::Warden;
@@ -11,6 +11,7 @@ use crate::report::check::{Check, Level};
 use crate::report::status::{
     ConfigStatus, Impaired, MetricsStatus, Paused, STATUS, SightStatus, Status, Sweeps, Verdicts, Waiting,
 };
+use reaper_engine::audit::words::Word;
 use reaper_engine::format;
 use reaper_engine::tracker::View;
 use reaper_engine::visibility::Lonely;
@@ -66,7 +67,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
         schema: STATUS.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: warden.setup.host.here().pid.get(),
-        scope: if warden.setup.scope == Scope::Everyone { "all-users" } else { "user" }.to_owned(),
+        scope: Word::Known(warden.setup.scope.into()),
         started_at: time(&warden.started),
         uptime_s: seconds(since(&warden.started)),
         ready: is_ready(warden, &sight),
@@ -97,7 +98,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
             term_timeout_s: seconds(policy.term_timeout),
         },
         sight: SightStatus {
-            method: sight.method.map_or("none", reaper_engine::discover::Method::name).to_owned(),
+            method: sight.method.map_or_else(|| Word::Other("none".to_owned()), Word::Known),
             examined: sight.examined,
             unreadable: sight.unreadable,
             blind: sight.blind,
@@ -144,7 +145,7 @@ fn impaired(checks: &[Check]) -> Vec<Impaired> {
     checks
         .map(|check| Impaired {
             check: check.name.to_owned(),
-            level: check.level.name().to_owned(),
+            level: check.level.into(),
             what: check.what.clone(),
             hint: check.hint.clone(),
         })

@@ -4,8 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_engine::audit::Account;
-use reaper_engine::audit::record::Record;
+use reaper_engine::audit::record::{Account, Record};
 use reaper_engine::context::Ground;
 use reaper_engine::failure::Failure;
 use reaper_engine::sightings::Sightings;

@@ -7,8 +7,10 @@ use std::os::unix::fs::MetadataExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{FILE, OLD_FILE, Skipped};
-use crate::audit::record::{HISTORY, Record};
+use super::entries::Skipped;
+use super::history::{FILE, OLD_FILE};
+use super::record::{HISTORY, Record};
+use super::words::{Event, Word};
 use crate::failure::Failure;
 use crate::state_dir::StateDir;
 
@@ -98,12 +100,12 @@ enum No {
 #[derive(Deserialize)]
 struct Head {
     schema: String,
-    event: String,
+    event: Word<Event>,
 }
 
 fn parse(line: &[u8]) -> Result<Box<Dated>, No> {
     let Ok(record) = serde_json::from_slice::<Record>(line) else { return Err(stranger(line)) };
-    if record.schema != HISTORY || !matches!(record.event.as_str(), "intent" | "outcome") {
+    if record.schema != HISTORY {
         return Err(stranger(line));
     }
     let at = record.at.parse().map_err(|_| No::Damaged)?;
@@ -113,9 +115,7 @@ fn parse(line: &[u8]) -> Result<Box<Dated>, No> {
 /// What a line is that is no record of ours.
 fn stranger(line: &[u8]) -> No {
     match serde_json::from_slice::<Head>(line) {
-        Ok(head) if head.schema == HISTORY && matches!(head.event.as_str(), "intent" | "outcome") => {
-            No::Damaged
-        }
+        Ok(head) if head.schema == HISTORY && matches!(head.event, Word::Known(_)) => No::Damaged,
         Ok(head) if head.schema.starts_with("reaper.history/") => No::Newer,
         _ => No::Damaged,
     }
@@ -148,6 +148,22 @@ mod tests {
         let not_text =
             [line(1, "").as_bytes(), b"\xff\xfe\n\n\n", line(2, "").trim_end().as_bytes()].concat();
         assert_eq!(pids(&not_text), (vec![1, 2], Skipped { damaged: 1, newer: 0 }));
+    }
+
+    #[test]
+    fn words_of_another_version_are_read_as_they_are() {
+        let strange = line(1, r#","findings":[{"gate":"mood","answer":"maybe","evidence":"e"}]"#)
+            .replace(r#""role":"root""#, r#""role":"cousin""#)
+            .replace(r#""outcome":"exited""#, r#""outcome":"vanished","signal":"HUP""#);
+        let mut seen = Vec::new();
+        each(strange.as_bytes(), &mut Skipped::default(), |dated| seen.push(dated.record)).unwrap();
+        let [record] = seen.as_slice() else { panic!("{seen:?}") };
+        assert_eq!(
+            (record.role.to_string().as_str(), record.signal.as_ref().unwrap().to_string().as_str()),
+            ("cousin", "HUP")
+        );
+        let written = serde_json::to_value(record).unwrap();
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(&strange).unwrap());
     }
 
     #[test]

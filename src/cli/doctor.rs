@@ -20,7 +20,7 @@ use crate::config::Overrides;
 use crate::doctor::self_test;
 use crate::doctor::self_test::SelfTest;
 use crate::doctor::{agents, linger, places, quick, service, settings, stand_in as life};
-use crate::report::check::Check;
+use crate::report::check::{Check, Level};
 use crate::report::doctor::{About, CheckReport, Doctor, SelfTestReport, document};
 use crate::service::protocol::{CONTROL, Command, Request};
 use reaper_engine::context::Ground;
@@ -94,11 +94,9 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
 
 /// Without `/proc` nothing can be asked; that is an answer, too.
 fn without_a_host(e: &CommandError, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
-    let text = e.to_string();
-    let what = text.split("\nhint: ").next().unwrap_or_default();
     let check = Check::fail(
         "proc",
-        format!("{what}: nothing can be known about any process"),
+        format!("{}: nothing can be known about any process", e.failure.message()),
         "mount /proc, of the PID namespace that reaper runs in, without subset=pid (ProcSubset=all in a unit)",
     );
     let about = About { checked_at: format::now(), uid: None, all_users: args.all_users };
@@ -160,11 +158,11 @@ fn render(report: &Doctor, verbose: bool) -> String {
 }
 
 fn line(text: &mut String, check: &CheckReport) {
-    let (word, colour) = match check.level.as_str() {
-        "ok" => ("ok", Some(AnsiColor::Green)),
-        "warn" => ("warn", Some(AnsiColor::Yellow)),
-        "fail" => ("FAIL", Some(AnsiColor::Red)),
-        _ => ("skip", None),
+    let (word, colour) = match check.level {
+        Level::Ok => ("ok", Some(AnsiColor::Green)),
+        Level::Warn => ("warn", Some(AnsiColor::Yellow)),
+        Level::Fail => ("FAIL", Some(AnsiColor::Red)),
+        Level::Skipped => ("skip", None),
     };
     let style = Style::new().fg_color(colour.map(Into::into));
     // A place in a config file takes several lines.

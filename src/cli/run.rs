@@ -32,8 +32,9 @@ pub fn run(context: &Context, args: &Run) -> Result<Exit, CommandError> {
             return Err(CommandError::new(Exit::Failed, what, "`reaper run --dry-run` still works here"));
         }
         let paths = context.paths()?;
-        runtime = Some(StateDir::create(&paths.runtime, here.uid)?);
-        held = Some(lock::take(&paths.lock())?);
+        let private = StateDir::create(&paths.runtime, here.uid)?;
+        held = Some(lock::take(&private)?);
+        runtime = Some(private);
         state = Some(StateDir::create(&paths.state, here.uid)?);
         socket = Some(paths.socket());
     }

@@ -18,12 +18,14 @@ use crate::report::check::Check;
 use crate::report::types;
 use crate::report::types::{CensusReport, JudgementReport};
 use crate::report::{build, table};
-use reaper_engine::audit::History;
+use reaper_engine::audit::history::History;
+use reaper_engine::audit::words::Outcome;
 use reaper_engine::context::Ground;
 use reaper_engine::deadline;
+use reaper_engine::failure::Failure;
 use reaper_engine::format;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::state_dir::{StateDir, StateError};
+use reaper_engine::state_dir::StateDir;
 use reaper_engine::sweep;
 use reaper_engine::sweep::Survey;
 use reaper_engine::terminate::outcome::Ended;
@@ -123,7 +125,7 @@ fn act(
             remember(ground, &survey, &mut sightings, &state)?;
         }
         if !survey.plan.targets.is_empty() {
-            let _lock = state.lock_to_act()?;
+            let _lock = state.lock_to_act(Duration::ZERO)?.ok_or_else(|| state.busy())?;
             let mut history = History::open(&state)?;
             let mut line = live::Line::new(out.is_live());
             (ended, trouble) = sweep::end(
@@ -158,7 +160,7 @@ fn remember(
     survey: &Survey,
     sightings: &mut Sightings,
     state: &StateDir,
-) -> Result<(), StateError> {
+) -> Result<(), Failure> {
     sweep::remember(ground, survey, sightings);
     sightings.save(state, ground.host.here(), &ground.host.clock())
 }
@@ -190,7 +192,7 @@ fn report(
         duration_us: u64::try_from(clock.monotonic.saturating_sub(started.monotonic).as_micros())
             .unwrap_or(u64::MAX),
         census: CensusReport {
-            method: survey.census.method.name().to_owned(),
+            method: survey.census.method,
             examined: survey.census.examined,
             unreadable: survey.unreadable,
             complete: survey.is_complete(),
@@ -250,8 +252,9 @@ fn left_alone(report: &types::Scan) -> String {
 fn done(report: &types::Scan, verbose: bool) -> String {
     let mut text = String::new();
     for action in &report.actions {
-        if verbose || !matches!(action.outcome.as_str(), "exited" | "gone") {
-            let signals = action.signals.join(", ");
+        if verbose || !matches!(action.outcome, Outcome::Exited | Outcome::Gone) {
+            let signals: Vec<String> = action.signals.iter().map(ToString::to_string).collect();
+            let signals = signals.join(", ");
             let took = format::span(Duration::from_millis(action.took_ms));
             let why = action.why.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
             let after =

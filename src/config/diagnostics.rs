@@ -3,8 +3,8 @@
 //! An error in a file points at its line with a caret, because a service that refuses to start at night should be
 //! mended in one look.
 
+use reaper_engine::failure::Failure;
 use std::fmt;
-use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -16,25 +16,11 @@ const SNIPPET: usize = 100;
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// A file exists and could not be read, or was named and does not exist.
-    #[error("could not read config file `{}`: {source}{}", shown(path), hint_line(hint.as_ref()))]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-        /// What to do.
-        hint: Option<String>,
-    },
+    #[error(transparent)]
+    Read(Failure),
     /// A file that cannot be trusted or is none of ours.
-    #[error("refused config file `{}`: {why}{}", shown(path), hint_line(Some(hint)))]
-    Refused {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-        /// What to do.
-        hint: String,
-    },
+    #[error(transparent)]
+    Refused(Failure),
     /// Something in a file is wrong.
     #[error("{0}")]
     Invalid(Box<Location>),

@@ -12,7 +12,6 @@ mod document;
 pub mod example;
 mod generic;
 mod given;
-mod guard;
 pub(crate) mod keys;
 pub mod outputs;
 pub mod paths;

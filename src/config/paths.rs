@@ -103,12 +103,6 @@ impl Paths {
         self.runtime.join("control.sock")
     }
 
-    /// The lock that lets one of us act at a time.
-    #[must_use]
-    pub fn lock(&self) -> PathBuf {
-        self.runtime.join("lock")
-    }
-
     /// A file of the state folder.
     #[must_use]
     pub fn state_file(&self, name: impl AsRef<Path>) -> PathBuf {

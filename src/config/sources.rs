@@ -4,15 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reaper_engine::failure::Failure;
+use reaper_engine::trusted_file::{self, Distrust, NotOpened, Writers};
 use reaper_lease::{KEEP, MANAGED, OWNER};
+use reaper_platform::{Gid, Uid};
 
 use super::diagnostics::{ConfigError, Diagnostic, Location, Warning, nearest};
 use super::document::Fault;
-use super::guard::{self, Trust};
 use super::keys::KEYS;
 
 /// The variable that names a config file to read instead of the usual ones, as `--config`.
@@ -22,6 +23,9 @@ pub(crate) const MARKERS: [&str; 3] = [MANAGED, OWNER, KEEP];
 
 /// The system's config file.
 pub const SYSTEM: &str = "/etc/reaper/config.toml";
+/// No config is longer; a larger file is a mistake.
+const LARGEST: u64 = 1024 * 1024;
+const CANNOT_READ: &str = "could not read config file";
 
 /// Everything outside the program that has a say in its settings.
 #[derive(Clone, Debug, Default)]
@@ -102,20 +106,53 @@ pub(super) struct Layers {
 pub(super) fn read(sources: &Sources) -> Result<Layers, ConfigError> {
     let mut layers = Layers::default();
     read_variables(&sources.env, &mut layers)?;
-    let trust = Trust { uid: sources.uid, gid: sources.primary_gid };
+    let writers = Writers::UserAndRoot(Uid(sources.uid), Gid(sources.primary_gid));
     let must_exist = sources.named().is_some();
     for path in sources.files() {
-        match guard::read(&path, trust)? {
+        match read_text(&path, writers)? {
             Some(text) => layers.files.push(FileText { path, text }),
             None if must_exist => {
-                let hint = "`reaper config example` writes one to start from".to_owned();
-                let source = io::Error::new(io::ErrorKind::NotFound, "there is no such file");
-                return Err(ConfigError::Read { path, source, hint: Some(hint) });
+                let hint = "`reaper config example` writes one to start from";
+                let missing = Failure::new(CANNOT_READ).at(path).because("there is no such file");
+                return Err(ConfigError::Read(missing.hint(hint)));
             }
             None => {}
         }
     }
     Ok(layers)
+}
+
+/// Reads a file that only `writers` could have written; `None` when there is no such file.
+fn read_text(path: &Path, writers: Writers) -> Result<Option<String>, ConfigError> {
+    let refused = |why: String, hint: String| {
+        ConfigError::Refused(Failure::new("refused config file").at(path).because(why).hint(hint))
+    };
+    let bytes = match trusted_file::read_settings(path, writers, LARGEST) {
+        Ok(None) => return Ok(None),
+        Ok(Some(bytes)) => bytes,
+        Err(NotOpened::Failed(e)) => {
+            return Err(ConfigError::Read(Failure::new(CANNOT_READ).at(path).because(e)));
+        }
+        Err(NotOpened::Distrusted(why)) => return Err(refused(why.to_string(), remedy(&why, path))),
+    };
+    String::from_utf8(bytes).map(Some).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        refused(format!("not valid UTF-8 at byte {at}"), "save the file as UTF-8".to_owned())
+    })
+}
+
+fn remedy(why: &Distrust, path: &Path) -> String {
+    match why {
+        Distrust::NotAFile | Distrust::Link | Distrust::Names => "name a TOML file".to_owned(),
+        Distrust::Owner { .. } => "copy it, then check it".to_owned(),
+        Distrust::Anyone(_) => format!("run `chmod o-w '{}'`", path.display()),
+        Distrust::Group(..) => format!("run `chmod g-w '{}'`", path.display()),
+        Distrust::Directory(..) => {
+            "move the file to a folder that only you can write; in a pod, mount the file alone (`subPath`)"
+                .to_owned()
+        }
+        Distrust::LargerThan(_) => "name a config file; `reaper config example` shows one".to_owned(),
+    }
 }
 
 /// Picks our variables out of an environment. The first of two with the same name counts, as for `getenv`.

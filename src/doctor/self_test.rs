@@ -20,13 +20,13 @@ use reaper_platform::{Host, Pid, Pinned as _, ProcId, Scope, Why};
 use super::stand_in::Launched;
 use crate::report::check::{Check, Level};
 use crate::report::doctor::{SelfTestReport, StepReport};
-use reaper_engine::audit::record::findings;
-use reaper_engine::audit::{History, SELF_TEST};
+use reaper_engine::audit::history::History;
+use reaper_engine::audit::record::{SELF_TEST, findings};
 use reaper_engine::context::Ground;
 use reaper_engine::format;
 use reaper_engine::inspect::Looker;
 use reaper_engine::sightings::{Sightings, is_newborn};
-use reaper_engine::state_dir::{ActLock, StateDir, StateError};
+use reaper_engine::state_dir::StateDir;
 use reaper_engine::sweep;
 use reaper_engine::terminate::Terminator;
 use reaper_engine::terminate::outcome::Ended;
@@ -217,7 +217,7 @@ impl<H: Host> Test<'_, H> {
             looked,
             format!(
                 "by {}, among {}",
-                survey.census.method.name(),
+                survey.census.method,
                 format::count(survey.census.examined, "process")
             ),
         );
@@ -289,7 +289,7 @@ impl<H: Host> Test<'_, H> {
             return Err(Stop::fail(format!("it cannot be ended: {why}"), hint));
         }
         let state = StateDir::create(state, here.uid)?;
-        let _lock = self.lock(&state)?;
+        let _lock = state.lock_to_act(BUSY)?.ok_or_else(|| Stop::busy(state.busy()))?;
         let mut history = History::open(&state)?;
         let begun = Instant::now();
         let (seen, ours) = (sightings.clone(), Arc::clone(&self.ground.host));
@@ -317,16 +317,6 @@ impl<H: Host> Test<'_, H> {
             format!("{signals}, {} after {}", ended.outcome.name(), format::fine(ended.took)),
         );
         Ok(ended)
-    }
-
-    fn lock(&self, state: &StateDir) -> Result<ActLock, Stop> {
-        let begun = Instant::now();
-        loop {
-            match state.lock_to_act() {
-                Err(StateError::Busy { .. }) if begun.elapsed() < BUSY => self.ground.host.sleep(STEP * 20),
-                locked => return Ok(locked?),
-            }
-        }
     }
 
     /// Whether its new parent collects it; some look for dead children every second only.

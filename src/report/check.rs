@@ -2,11 +2,14 @@
 
 use reaper_engine::visibility::Lonely;
 use reaper_platform::Pid;
+use serde::{Deserialize, Serialize};
 
 /// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// It could not or need not be asked.
+    #[serde(rename = "skip")]
     Skipped,
     /// As it should be.
     Ok,
@@ -14,19 +17,6 @@ pub enum Level {
     Warn,
     /// The job, or a part of it, cannot be done.
     Fail,
-}
-
-impl Level {
-    /// The public name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Skipped => "skip",
-            Self::Ok => "ok",
-            Self::Warn => "warn",
-            Self::Fail => "fail",
-        }
-    }
 }
 
 /// One question and its answer.

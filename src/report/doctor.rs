@@ -35,8 +35,8 @@ pub struct CheckReport {
     /// `kernel`, `proc`, `sandbox`, `rights`, `adopters`, `limits`, `clock`, `config`, `state`, `runtime`, `service`,
     /// `linger` or `self-test`. One that means nothing here is left out.
     pub name: String,
-    /// `ok`, `warn`, `fail` or `skip`.
-    pub level: String,
+    /// How it came out.
+    pub level: Level,
     /// What was found.
     pub what: String,
     /// The remedy.
@@ -78,7 +78,7 @@ pub struct CheckSummary {
     pub skip: usize,
 }
 
-/// Who checked, when, for whom.
+/// The circumstances of a check-up.
 #[derive(Debug, Clone)]
 pub struct About {
     /// RFC 3339, UTC.
@@ -103,7 +103,7 @@ pub fn document(about: About, checks: &[Check], self_test: Option<SelfTestReport
             .iter()
             .map(|check| CheckReport {
                 name: check.name.to_owned(),
-                level: check.level.name().to_owned(),
+                level: check.level,
                 what: check.what.clone(),
                 hint: check.hint.clone(),
             })

@@ -1,5 +1,8 @@
 //! What the service says of itself: the public JSON of `reaper status`, versioned, additions only.
 
+use super::check::Level;
+use reaper_engine::audit::words::Word;
+use reaper_engine::discover::method::Method;
 use serde::{Deserialize, Serialize};
 
 use super::types::JudgementReport;
@@ -17,8 +20,8 @@ pub struct Status {
     pub version: String,
     /// Its process.
     pub pid: i32,
-    /// Whose processes it looks after: `user` or `all-users`.
-    pub scope: String,
+    /// Whose processes it looks after.
+    pub scope: Word<Scope>,
     /// RFC 3339, UTC.
     pub started_at: String,
     /// Since then.
@@ -58,6 +61,25 @@ pub struct Status {
     pub metrics: MetricsStatus,
 }
 
+/// Whose processes a service looks after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Those of the user that it runs as.
+    User,
+    /// Those of every user.
+    AllUsers,
+}
+
+impl From<reaper_platform::Scope> for Scope {
+    fn from(scope: reaper_platform::Scope) -> Self {
+        match scope {
+            reaper_platform::Scope::User(_) => Self::User,
+            reaper_platform::Scope::Everyone => Self::AllUsers,
+        }
+    }
+}
+
 impl Status {
     /// Why it is not ready, in words for a probe.
     #[must_use]
@@ -68,7 +90,7 @@ impl Status {
     /// Whether a check at its start failed.
     #[must_use]
     pub fn is_impaired(&self) -> bool {
-        self.impaired.iter().any(|impaired| impaired.level == "fail")
+        self.impaired.iter().any(|impaired| impaired.level.is(Level::Fail))
     }
 }
 
@@ -139,8 +161,8 @@ pub struct ConfigStatus {
 /// How well it sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SightStatus {
-    /// `children` or `walk`.
-    pub method: String,
+    /// How the last look was made; `none` before the first one.
+    pub method: Word<Method>,
     /// How many processes the last look looked at.
     pub examined: usize,
     /// How many of ours could not be read.
@@ -157,8 +179,8 @@ pub struct SightStatus {
 pub struct Impaired {
     /// Which one, as in `reaper doctor`.
     pub check: String,
-    /// `warn`: a limit; `fail`: the job, or a part of it, cannot be done.
-    pub level: String,
+    /// Whether it is a limit, or keeps the service from its job.
+    pub level: Word<Level>,
     /// What was found.
     pub what: String,
     /// The remedy.
@@ -259,4 +281,22 @@ pub struct ErrorReport {
     pub at: String,
     /// What, on what, why.
     pub what: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_another_version_are_read_and_mean_nothing_more_than_they_say() {
+        let sight = r#"{"method":"netlink","examined":1,"unreadable":0,"blind":false,"lonely":null}"#;
+        let read: SightStatus = serde_json::from_str(sight).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), sight);
+        let impaired = r#"{"check":"kernel","level":"grave","what":"x","hint":null}"#;
+        let read: Impaired = serde_json::from_str(impaired).unwrap();
+        assert!(!read.level.is(Level::Fail));
+        assert_eq!(serde_json::to_string(&read).unwrap(), impaired);
+        let words: Vec<Word<Scope>> = serde_json::from_str(r#"["user","all-users","group"]"#).unwrap();
+        assert_eq!(words, [Scope::User.into(), Scope::AllUsers.into(), Word::Other("group".to_owned())]);
+    }
 }

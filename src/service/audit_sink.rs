@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use super::publish::log;
-use reaper_engine::audit::record::Record;
-use reaper_engine::audit::{Account, History};
-use reaper_engine::state_dir::{StateDir, StateError};
+use reaper_engine::audit::history::History;
+use reaper_engine::audit::record::{Account, Record};
+use reaper_engine::failure::Failure;
+use reaper_engine::state_dir::StateDir;
 
 /// The account of one plan.
 pub struct AuditSink {
@@ -19,13 +20,13 @@ impl AuditSink {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn open(state: &StateDir) -> Result<Self, StateError> {
+    pub fn open(state: &StateDir) -> Result<Self, Failure> {
         Ok(Self { history: History::open(state)?, intents: HashMap::new() })
     }
 }
 
 impl Account for AuditSink {
-    fn write(&mut self, records: &[Record]) -> Result<(), StateError> {
+    fn write(&mut self, records: &[Record]) -> Result<(), Failure> {
         self.history.write(records)?;
         for record in records {
             let key = (record.pid, record.start_ticks);

@@ -20,13 +20,13 @@ pub mod snapshot;
 mod worker;
 mod zombies;
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
-use reaper_platform::{Host, HostError};
+use reaper_engine::failure::Failure;
+use reaper_platform::Host;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -45,41 +45,22 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// How long handing back may take.
 const HAND_BACK_LIMIT: Duration = Duration::from_secs(5);
 
-/// Why the service could not run.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// Processes cannot be listed or waited for.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// The system refused.
-    #[error("cannot {what}: {source}\nhint: {hint}")]
-    Io {
-        /// The attempt, on what.
-        what: String,
-        /// Why not.
-        source: io::Error,
-        /// The way out.
-        hint: &'static str,
-    },
-}
+const RAISE: &str = "raise the limit of open files";
 
 /// Runs until SIGTERM or SIGINT. `socket` is where the control socket is to be; `None` for none. Call it under
 /// the service's lock.
 ///
 /// # Errors
 /// When it cannot begin. Once it runs, it complains and goes on.
-pub fn run<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), ServiceError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|source| {
-        ServiceError::Io {
-            what: "start the event loop".into(),
-            source,
-            hint: "raise the limit of open files",
-        }
-    })?;
+pub fn run<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new("cannot start the event loop").because(e).hint(RAISE))?;
     tokio::task::LocalSet::new().block_on(&runtime, serve(setup, socket))
 }
 
-async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), ServiceError> {
+async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), Failure> {
     // Signals first: one that comes during the first sweep must not be lost.
     let mut signals = Signals::new()?;
     let (done_tx, mut done) = mpsc::unbounded_channel();
@@ -87,10 +68,10 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
     let uid = setup.host.here().uid.0;
     let mut http = Http::new(calls_tx.clone());
     if let Some(path) = socket {
-        let bound = Socket::bind(&path).map_err(|source| ServiceError::Io {
-            what: format!("bind the control socket `{}`", path.display()),
-            source,
-            hint: "remove what is there, or set XDG_RUNTIME_DIR to a directory of yours with a short path",
+        let bound = Socket::bind(&path).map_err(|e| {
+            let hint =
+                "remove what is there, or set XDG_RUNTIME_DIR to a directory of yours with a short path";
+            Failure::new("cannot bind the control socket").at(path).because(e).hint(hint)
         })?;
         drop(tokio::task::spawn_local(bound.serve(uid, calls_tx)));
     }
@@ -165,13 +146,12 @@ async fn at(moment: Option<Instant>) {
     }
 }
 
-fn exit_descriptor<H: Host>(controller: &Controller<H>) -> Result<Option<AsyncFd<OwnedFd>>, ServiceError> {
+fn exit_descriptor<H: Host>(controller: &Controller<H>) -> Result<Option<AsyncFd<OwnedFd>>, Failure> {
     let Some(fd) = controller.exit_descriptor() else { return Ok(None) };
     #[expect(deprecated, reason = "for an `OwnedFd` it is as sound as the one that succeeds it")]
     // For reading only: a kqueue can be watched for nothing else.
     let watched = fd.try_clone_to_owned().and_then(|fd| AsyncFd::with_interest(fd, Interest::READABLE));
-    let hint = "raise the limit of open files";
-    watched.map(Some).map_err(|source| ServiceError::Io { what: "wait for processes".into(), source, hint })
+    watched.map(Some).map_err(|e| Failure::new("cannot wait for processes").because(e).hint(RAISE))
 }
 
 /// Resolves when a watched process has exited, or it is time to wake. Readiness is cleared before the exits are taken in, so that none
@@ -202,14 +182,9 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> Result<Self, ServiceError> {
-        let take = |kind| {
-            signal(kind).map_err(|source| ServiceError::Io {
-                what: "take signals".into(),
-                source,
-                hint: "raise the limit of open files",
-            })
-        };
+    fn new() -> Result<Self, Failure> {
+        let take =
+            |kind| signal(kind).map_err(|e| Failure::new("cannot take signals").because(e).hint(RAISE));
         Ok(Self {
             term: take(SignalKind::terminate())?,
             int: take(SignalKind::interrupt())?,

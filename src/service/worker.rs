@@ -3,15 +3,17 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use reaper_platform::Host;
 use tokio::sync::mpsc::UnboundedSender;
 
-use reaper_engine::audit::Account;
+use reaper_engine::audit::record::Account;
 use reaper_engine::context::Ground;
 use reaper_engine::deadline;
+use reaper_engine::failure::Failure;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::state_dir::{ActLock, StateDir, StateError};
+use reaper_engine::state_dir::{ActLock, StateDir};
 use reaper_engine::sweep;
 use reaper_engine::terminate::Watcher;
 use reaper_engine::terminate::outcome::Ended;
@@ -68,13 +70,14 @@ impl Worker {
     ///
     /// # Errors
     /// When another reaper is ending processes, or the state directory cannot be used.
-    pub fn lock(&mut self) -> Result<Arc<ActLock>, StateError> {
+    pub fn lock(&mut self) -> Result<Arc<ActLock>, Failure> {
         // The directory may have been removed meanwhile.
         self.state.restore()?;
         if let Some(lock) = self.lock.upgrade() {
             return Ok(lock);
         }
-        let lock = Arc::new(self.state.lock_to_act()?);
+        let lock = self.state.lock_to_act(Duration::ZERO)?.ok_or_else(|| self.state.busy())?;
+        let lock = Arc::new(lock);
         self.lock = Arc::downgrade(&lock);
         Ok(lock)
     }
@@ -88,7 +91,7 @@ impl Worker {
         job: Job<H>,
         lock: Arc<ActLock>,
         mut account: impl Account + Send + 'static,
-    ) -> Result<(), StateError> {
+    ) -> Result<(), Failure> {
         let plan = Arc::clone(&job.plan);
         let mut progress = Progress { stop: Arc::clone(&self.stop), left: Arc::clone(&self.left), mine: 0 };
         let done = self.done.clone();
@@ -108,10 +111,9 @@ impl Worker {
                 self.running.push(plan);
                 Ok(())
             }
-            Err(source) => {
-                let path = self.state.file("");
-                let hint = "raise the limit of tasks";
-                Err(StateError::Io { what: "start a thread to write in", path, source, hint })
+            Err(e) => {
+                let what = Failure::new("cannot start a thread to write in").at(self.state.file(""));
+                Err(what.because(e).hint("raise the limit of tasks"))
             }
         }
     }

@@ -13,7 +13,8 @@ use reaper_platform::{Clock, Generation, Here, Pid, ProcId, StartClock, StartTim
 use reaper_policy::past::{Past, Ties};
 use serde::{Deserialize, Serialize};
 
-use crate::state_dir::{StateDir, StateError};
+use crate::failure::Failure;
+use crate::state_dir::StateDir;
 
 /// The file in the state directory.
 pub const FILE: &str = "sightings.json";
@@ -271,7 +272,7 @@ impl Sightings {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn save(&self, state: &StateDir, here: &Here, clock: &Clock) -> Result<(), StateError> {
+    pub fn save(&self, state: &StateDir, here: &Here, clock: &Clock) -> Result<(), Failure> {
         let mut all = self.clone();
         match state.read(FILE) {
             Ok(None) if self.is_empty() => return Ok(()),

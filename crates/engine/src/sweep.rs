@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reaper_platform::{Condition, Host, HostError, Pid, ProcId, StartTime, Why};
 
-use crate::audit::Account;
+use crate::audit::record::Account;
 use crate::context::Ground;
 use crate::deadline;
 use crate::discover;

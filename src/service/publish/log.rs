@@ -22,6 +22,7 @@ use tracing_subscriber::{Registry, reload};
 use crate::config::{LogFormat, Settings};
 use crate::report::check::{Check, Level};
 use reaper_engine::audit::record::Record;
+use reaper_engine::audit::words::{Outcome, Word};
 use reaper_policy::escape::escape;
 use reaper_policy::judgement::Judgement;
 
@@ -190,13 +191,14 @@ pub fn judged(j: &Judgement) {
 
 /// A target's outcome, with the account of the signals before it.
 pub fn ended(outcome: &Record, intent: Option<&Record>) {
-    let became = outcome.outcome.as_deref().unwrap_or_default();
+    let became = outcome.outcome.as_ref().map(Word::to_string).unwrap_or_default();
     let findings = intent.map(|i| i.findings.as_slice()).unwrap_or_default();
     let mut account = String::new();
     for finding in findings {
         let _ = writeln!(account, "{} {}: {}", finding.gate, finding.answer, finding.evidence);
     }
-    let signal = intent.and_then(|i| i.signal.as_deref()).unwrap_or("none");
+    let signal = intent.and_then(|i| i.signal.as_ref()).map_or_else(|| "none".to_owned(), Word::to_string);
+    let role = outcome.role.to_string();
     let (pid, program) = (outcome.pid, outcome.program.as_str());
     let why = outcome.why.as_deref().unwrap_or_default();
     let profile = outcome.profiles.first().map(String::as_str).unwrap_or_default();
@@ -207,12 +209,12 @@ pub fn ended(outcome: &Record, intent: Option<&Record>) {
                 target: ENDED_TARGET,
                 pid,
                 program,
-                outcome = became,
-                signal,
+                outcome = became.as_str(),
+                signal = signal.as_str(),
                 took_ms,
                 rss_bytes = outcome.rss_bytes,
                 root = outcome.root,
-                role = outcome.role.as_str(),
+                role = role.as_str(),
                 profile,
                 sweep = outcome.sweep.as_str(),
                 why,
@@ -221,5 +223,6 @@ pub fn ended(outcome: &Record, intent: Option<&Record>) {
             )
         };
     }
-    if matches!(became, "denied" | "survived") { say!(warn) } else { say!(info) }
+    let is_ill = matches!(outcome.outcome, Some(Word::Known(Outcome::Denied | Outcome::Survived)));
+    if is_ill { say!(warn) } else { say!(info) }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use reaper_platform::{Clock, Scope};
+use reaper_platform::Clock;
 
 use crate::report::build::{judgement, seconds};
 use crate::report::check::{Check, Level};
@@ -11,7 +11,7 @@ use crate::report::status::{
 };
 use crate::service::pause::Pause;
 use crate::service::snapshot::{Overview, Snapshot};
-use reaper_engine::discover::Method;
+use reaper_engine::audit::words::Word;
 use reaper_engine::format;
 use reaper_engine::visibility::Lonely;
 use reaper_policy::escape::escape;
@@ -61,7 +61,7 @@ pub fn document(snapshot: &Snapshot) -> Status {
         schema: STATUS.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: instance.pid.get(),
-        scope: if instance.scope == Scope::Everyone { "all-users" } else { "user" }.to_owned(),
+        scope: Word::Known(instance.scope.into()),
         started_at: time(&instance.started),
         uptime_s: seconds(at.monotonic.saturating_sub(instance.started.monotonic)),
         ready: overview.is_ready,
@@ -77,7 +77,7 @@ pub fn document(snapshot: &Snapshot) -> Status {
             term_timeout_s: seconds(config.term_timeout),
         },
         sight: SightStatus {
-            method: visibility.method.map_or("none", Method::name).to_owned(),
+            method: visibility.method.map_or_else(|| Word::Other("none".to_owned()), Word::Known),
             examined: visibility.examined,
             unreadable: visibility.unreadable,
             blind: visibility.blind,
@@ -142,7 +142,7 @@ fn paused(pause: Pause, now: &Clock) -> Paused {
 fn impaired(check: &Check) -> Impaired {
     Impaired {
         check: check.name.to_owned(),
-        level: check.level.name().to_owned(),
+        level: check.level.into(),
         what: check.what.clone(),
         hint: check.hint.clone(),
     }

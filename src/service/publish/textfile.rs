@@ -1,11 +1,13 @@
 //! The metrics as a file for node_exporter, replaced as a whole: a reader sees the old one or the new one.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reaper_engine::trusted_file::{self, Lasting};
+
+/// node_exporter runs as another user.
+const MODE: u32 = 0o644;
 /// Between two writings, however much happens.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -27,6 +29,9 @@ impl Textfile {
     pub fn follow(&mut self, path: Option<&Path>) {
         if self.path.as_deref() != path {
             self.remove();
+            if let Some((directory, name)) = path.and_then(|path| path.parent().zip(path.file_name())) {
+                trusted_file::sweep_drafts(directory, Some(name));
+            }
             *self = Self { path: path.map(Path::to_owned), is_stale: true, ..Self::default() };
         }
     }
@@ -46,7 +51,8 @@ impl Textfile {
     pub fn write(&mut self, text: &str, now: Duration) -> Option<String> {
         let path = self.path.as_deref()?;
         (self.is_stale, self.next) = (false, now + PAUSE);
-        let error = match replace(path, text.as_bytes()) {
+        // The draft has a name that node_exporter does not read.
+        let error = match trusted_file::replace(path, text.as_bytes(), MODE, Lasting::NotSynced) {
             Ok(()) => {
                 self.is_there = true;
                 self.error = None;
@@ -65,7 +71,7 @@ impl Textfile {
     /// Removes it: numbers of a service that does not run any more only mislead.
     pub fn remove(&mut self) {
         if let Some(path) = self.path.as_deref().filter(|_| self.is_there) {
-            // Somebody else removed it, or nobody can: either way nothing is left to do.
+            // Whether it was gone already or cannot be removed: nothing is left to do.
             let _ = fs::remove_file(path);
         }
         self.is_there = false;
@@ -84,36 +90,11 @@ impl Textfile {
     }
 }
 
-/// The draft has a name that node_exporter does not read, and is made anew: in a directory that others can
-/// write, what already bears that name may be a link to anywhere.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = path.with_file_name(format!(".{name}.{}.draft", std::process::id()));
-    let make = || OpenOptions::new().write(true).create_new(true).mode(0o644).open(&draft);
-    let mut file = match make() {
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(&draft)?;
-            make()?
-        }
-        made => made?,
-    };
-    let written = (|| {
-        file.write_all(bytes)?;
-        // Whatever the umask says: node_exporter runs as another user.
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-        fs::rename(&draft, path)
-    })();
-    if written.is_err() {
-        // The draft is of no use to anybody; that it could not be removed changes nothing.
-        let _ = fs::remove_file(&draft);
-    }
-    written
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::io;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     const NOW: Duration = Duration::from_secs(100);
 
@@ -123,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_replaced_whole_and_readable_for_everybody() {
+    fn it_is_replaced_whole_and_readable_for_all_users() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("reaper.prom");
         let mut file = Textfile::default();
@@ -144,6 +125,12 @@ mod tests {
         assert_eq!(names(dir.path()), ["other.prom"], "the file of the old config is gone");
         file.remove();
         assert!(names(dir.path()).is_empty());
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(24 * 3600);
+        for name in [".reaper.prom.1.draft", ".foreign.prom.1.draft"] {
+            fs::File::create(dir.path().join(name)).unwrap().set_modified(long_ago).unwrap();
+        }
+        file.follow(Some(&path));
+        assert_eq!(names(dir.path()), [".foreign.prom.1.draft"], "a killed service left a draft of it");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::FileFailurePersistence;
 use reaper_engine::context::Ground;
-use reaper_engine::discover::Method;
+use reaper_engine::discover::method::Method;
 use reaper_engine::inspect::Looker;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::sweep::{Survey, survey};

@@ -4,11 +4,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_engine::audit::Account;
-use reaper_engine::audit::record::Record;
+use reaper_engine::audit::record::{Account, Record};
 use reaper_engine::context::Ground;
+use reaper_engine::failure::Failure;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::state_dir::StateError;
 use reaper_engine::sweep;
 use reaper_engine::sweep::Survey;
 use reaper_engine::terminate::outcome::Ended;
@@ -39,11 +38,10 @@ impl Ledger {
 }
 
 impl Account for Ledger {
-    fn write(&mut self, records: &[Record]) -> Result<(), StateError> {
+    fn write(&mut self, records: &[Record]) -> Result<(), Failure> {
         self.attempts += 1;
         if self.fails_from.is_some_and(|first| self.attempts > first) {
-            let why = "the disk is full".to_owned();
-            return Err(StateError::Refused { path: "history".into(), why, hint: String::new() });
+            return Err(Failure::new("cannot write").at("history").because("the disk is full"));
         }
         let step = self.host.steps();
         self.records.extend(records.iter().map(|record| (step, record.clone())));

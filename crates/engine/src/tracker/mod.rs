@@ -13,7 +13,8 @@ use reaper_platform::{Clock, Host, HostError, Pid, ProcId, StartTime};
 
 use crate::context::Ground;
 use crate::discover;
-use crate::discover::{Census, Known, Method};
+use crate::discover::method::Method;
+use crate::discover::{Census, Known};
 use crate::sightings::Sightings;
 use crate::visibility::Lonely;
 use cross_check::Differences;

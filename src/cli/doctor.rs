@@ -16,7 +16,7 @@ use super::control;
 use super::exit::{CommandError, Exit};
 use super::out::{self, Out};
 use crate::config;
-use crate::config::{Overrides, Settings, Sources};
+use crate::config::Overrides;
 use crate::doctor::self_test;
 use crate::doctor::self_test::SelfTest;
 use crate::doctor::{Check, linger, namespace, places, quick, service, settings, stand_in as life};
@@ -27,6 +27,7 @@ use reaper_engine::deadline;
 use reaper_engine::format;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::sweep;
+use reaper_policy::policy::Policy;
 
 /// How long a running service may take to answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -42,7 +43,7 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
     // A broken config is one finding; the others are still worth knowing.
     let policy = match &loaded {
         Ok(settings) => settings.policy(),
-        Err(_) => defaults()?.policy(),
+        Err(_) => Arc::new(Policy::default()),
     };
     let ground = Ground::new(Arc::clone(&context.host), policy, scope);
     let mut checks = quick(&ground, context.var("MANAGERPID"));
@@ -98,13 +99,9 @@ fn without_a_host(e: &CommandError, args: &Args, out: &mut Out) -> Result<Exit, 
     conclude(&document(about, &[check], None), args, false, out)
 }
 
-fn defaults() -> Result<Settings, CommandError> {
-    Ok(config::load(&Sources::default(), &Overrides::default())?)
-}
-
 fn test(ground: &Ground<NativeHost>, state: &Path) -> Result<SelfTest, CommandError> {
     let host = Arc::clone(&ground.host);
-    let own = self_test::ground(host, ground.us.scope, &ground.policy.adopters)?;
+    let own = self_test::ground(host, ground.us.scope, &ground.policy.adopters);
     let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
     Ok(self_test::run(&own, &program, state, deadline::LIMIT))
 }

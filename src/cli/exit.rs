@@ -78,7 +78,6 @@ impl From<ConfigError> for CommandError {
     fn from(e: ConfigError) -> Self {
         let exit = match e {
             ConfigError::Flag { .. } => Exit::Usage,
-            ConfigError::BuiltIn { .. } => Exit::Bug,
             _ => Exit::Config,
         };
         Self { exit, text: e.to_string() }

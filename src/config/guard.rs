@@ -3,7 +3,7 @@
 //! Checked on the opened file, so that what was judged is what is read, and on its folder, because whoever owns
 //! that can put another file in its place.
 
-use super::error::ConfigError;
+use super::diagnostics::ConfigError;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;

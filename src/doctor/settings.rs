@@ -28,7 +28,7 @@ pub fn check(loaded: &Result<Settings, ConfigError>) -> Check {
         names.join(", ")
     };
     let policy = settings.policy();
-    let profiles: Vec<&str> = policy.profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let profiles: Vec<&str> = policy.profiles.iter().map(|profile| &*profile.name).collect();
     let sound = format!("{from}; profiles {}", profiles.join(", "));
     match settings.warnings() {
         [] => Check::ok(NAME, sound),

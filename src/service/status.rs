@@ -91,7 +91,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
             loaded_at: time(&warden.loaded),
             error: warden.config_error.clone(),
             warnings: warden.setup.settings.warnings().iter().map(ToString::to_string).collect(),
-            profiles: policy.profiles.iter().map(|profile| profile.name.clone()).collect(),
+            profiles: policy.profiles.iter().map(|profile| profile.name.to_string()).collect(),
             interval_s: seconds(policy.interval),
             grace_s: seconds(policy.grace),
             term_timeout_s: seconds(policy.term_timeout),

@@ -34,7 +34,9 @@ fuzz_target!(|text: &str| {
         let sources =
             Sources { explicit: Some(path.clone()), uid: *uid, primary_gid: *gid, ..Sources::default() };
         match load(&sources, &Overrides::default()) {
-            Ok(policy) => assert!(policy.protect().any(|p| p == "tmux"), "protection only grows"),
+            Ok(settings) => {
+                assert!(settings.policy().protect.iter().any(|name| name == "tmux"), "protection only grows");
+            }
             Err(error) => {
                 let shown = error.to_string();
                 assert!(!shown.is_empty());

@@ -37,30 +37,22 @@ pub enum ConfigError {
     },
     /// Something in a file is wrong.
     #[error("{0}")]
-    Invalid(Box<Place>),
+    Invalid(Box<Location>),
     /// An environment variable holds something wrong.
-    #[error("environment variable `{variable}`: {}{}", complaint.why, hint_line(complaint.hint.as_ref()))]
+    #[error("environment variable `{variable}`: {}{}", diagnostic.why, hint_line(diagnostic.hint.as_ref()))]
     Env {
         /// The variable.
         variable: String,
         /// What is wrong.
-        complaint: Complaint,
+        diagnostic: Diagnostic,
     },
     /// A flag asks for something that does not exist.
-    #[error("`{flag}`: {}{}", complaint.why, hint_line(complaint.hint.as_ref()))]
+    #[error("`{flag}`: {}{}", diagnostic.why, hint_line(diagnostic.hint.as_ref()))]
     Flag {
         /// The flag.
         flag: &'static str,
         /// What is wrong.
-        complaint: Complaint,
-    },
-    /// A profile in the program itself does not hold: a bug.
-    #[error("built-in profile `{name}`: {why}{}", hint_line(Some(&"this is a bug in reaper, please report it".to_owned())))]
-    BuiltIn {
-        /// The profile.
-        name: String,
-        /// What is wrong.
-        why: String,
+        diagnostic: Diagnostic,
     },
 }
 
@@ -79,15 +71,15 @@ fn printable(text: &str) -> String {
 
 /// What is wrong with a value, before it is known where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
+pub struct Diagnostic {
     /// What is wrong.
     pub why: String,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
-impl Complaint {
-    /// A complaint with a way out.
+impl Diagnostic {
+    /// A diagnostic with a way out.
     pub fn new(why: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { why: why.into(), hint: Some(hint.into()) }
     }
@@ -102,9 +94,14 @@ impl Complaint {
         };
         Self::new(format!("unknown {kind} `{}`", name.escape_debug()), hint)
     }
+
+    /// The error when it is about an environment variable.
+    pub(super) fn about(self, variable: &str) -> ConfigError {
+        ConfigError::Env { variable: variable.to_owned(), diagnostic: self }
+    }
 }
 
-impl From<reaper_policy::duration::DurationError> for Complaint {
+impl From<reaper_policy::duration::DurationError> for Diagnostic {
     fn from(error: reaper_policy::duration::DurationError) -> Self {
         Self::new(error.to_string(), error.hint)
     }
@@ -121,21 +118,21 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(candidate, _)| candidate)
 }
 
-/// A complaint about a place in a file.
+/// A diagnostic about a place in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     path: PathBuf,
     line: usize,
     column: usize,
     source_line: String,
     width: usize,
-    complaint: Complaint,
+    diagnostic: Diagnostic,
 }
 
-impl Place {
+impl Location {
     /// Finds the line and column of a byte range in a file's text.
     #[must_use]
-    pub fn new(path: &Path, text: &str, span: Range<usize>, complaint: Complaint) -> Self {
+    pub fn new(path: &Path, text: &str, span: Range<usize>, diagnostic: Diagnostic) -> Self {
         let start = (0..=span.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         let (before, after) = text.split_at_checked(start).unwrap_or((text, ""));
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -150,7 +147,7 @@ impl Place {
             column,
             source_line: printable(&format!("{head}{tail}").replace('\t', " ")),
             width: marked.chars().count().max(1),
-            complaint,
+            diagnostic,
         }
     }
 
@@ -167,9 +164,9 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Complaint { why, hint } = &self.complaint;
+        let Diagnostic { why, hint } = &self.diagnostic;
         writeln!(f, "{}:{}:{}: {}", shown(&self.path), self.line, self.column, printable(why))?;
         // A long line is shown from a little before the place.
         let skipped = if self.column > SNIPPET / 2 { self.column - SNIPPET / 4 } else { 0 };
@@ -208,19 +205,20 @@ impl fmt::Display for Warning {
 
 #[cfg(test)]
 mod tests {
-    use super::{Complaint, Place, nearest};
+    use super::{Diagnostic, Location, nearest};
     use proptest::prelude::*;
     use std::path::Path;
 
     #[test]
     fn a_place_shows_its_line_and_a_caret() {
         let text = "a = 1\n\tgrce = \"30s\"\n";
-        let place = Place::new(Path::new("/c.toml"), text, 7..11, Complaint::new("unknown", "mend it"));
+        let location =
+            Location::new(Path::new("/c.toml"), text, 7..11, Diagnostic::new("unknown", "mend it"));
         assert_eq!(
-            place.to_string(),
+            location.to_string(),
             "/c.toml:2:2: unknown\n  |\n2 |  grce = \"30s\"\n  |  ^^^^\nhint: mend it"
         );
-        assert_eq!((place.line(), place.column()), (2, 2));
+        assert_eq!((location.line(), location.column()), (2, 2));
     }
 
     #[test]
@@ -232,8 +230,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_span_in_any_text_is_shown(text in "(.|\n|\r|\t){0,300}", start in 0..400_usize, length in 0..400_usize) {
-            let complaint = Complaint { why: "why".to_owned(), hint: None };
-            let shown = Place::new(Path::new("c"), &text, start..start + length, complaint).to_string();
+            let diagnostic = Diagnostic { why: "why".to_owned(), hint: None };
+            let shown = Location::new(Path::new("c"), &text, start..start + length, diagnostic).to_string();
             prop_assert!(shown.contains('^') && shown.lines().count() == 4, "{shown}");
         }
     }

@@ -3,78 +3,36 @@
 //! Every rule here stands between a slip of the pen and somebody's work: a marker that everything carries, or a
 //! program name that everything has, would make every process a candidate.
 
-use super::env;
-use super::error::Complaint;
+use super::diagnostics::Diagnostic;
 use super::generic::{COMMON_NAMES, GENERIC_BEGINNINGS, GENERIC_VARIABLES, LAUNCHERS, SHELLS};
+use reaper_lease::KEEP;
 use reaper_policy::profile::Marker;
 use reaper_policy::program;
 use reaper_policy::protected::PROTECTED;
-use std::num::NonZeroUsize;
-use std::ops::RangeInclusive;
-use std::time::Duration;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
-/// Shorter sweeps would cost more than the orphans they find.
-const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
-/// A shorter drain is no drain, and a pause of nothing cannot be waited for.
-const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 /// A shorter beginning is shared by programs that have nothing to do with each other.
 const SHORTEST_STEM: usize = 4;
-/// More than any process table holds is a slip of the pen.
-const MOST_TARGETS: usize = 4_194_304;
-
-/// Checks a duration against what its key can mean.
-pub(super) fn duration(key: &str, value: Duration) -> Result<Duration, Complaint> {
-    let (range, default): (RangeInclusive<Duration>, &str) = match key {
-        "interval" => (SHORTEST_INTERVAL..=DAY, "30s"),
-        "term-timeout" => (SHORTEST_TIMEOUT..=HOUR, "10s"),
-        "kill-timeout" => (SHORTEST_TIMEOUT..=HOUR, "5s"),
-        _ => (Duration::ZERO..=DAY * 365, "30s"),
-    };
-    let format = reaper_policy::duration::format;
-    let hint = || format!("the default is \"{default}\"");
-    if value < *range.start() {
-        Err(Complaint::new(format!("`{key}` must be at least {}", format(*range.start())), hint()))
-    } else if value > *range.end() {
-        Err(Complaint::new(format!("`{key}` must be at most {}", format(*range.end())), hint()))
-    } else {
-        Ok(value)
-    }
-}
-
-/// Checks the most processes a sweep may end.
-pub(super) fn max_targets(value: i64) -> Result<NonZeroUsize, Complaint> {
-    usize::try_from(value).ok().filter(|count| *count <= MOST_TARGETS).and_then(NonZeroUsize::new).ok_or_else(
-        || {
-            Complaint::new(
-                format!("`max-targets` must be between 1 and {MOST_TARGETS}"),
-                "the default is 256; to end nothing, stop the service or use `reaper scan --dry-run`",
-            )
-        },
-    )
-}
 
 /// Checks the shape of any program name: a base name, not a path or a pattern.
-pub(super) fn shape(name: &str) -> Result<(), Complaint> {
+pub(super) fn shape(name: &str) -> Result<(), Diagnostic> {
     let shown = name.escape_debug();
     if name.trim().is_empty() {
-        Err(Complaint::new("a program name cannot be empty", "remove it, or write the program's name"))
+        Err(Diagnostic::new("a program name cannot be empty", "remove it, or write the program's name"))
     } else if name.contains(['*', '?', '[']) {
-        Err(Complaint::new(
+        Err(Diagnostic::new(
             format!("`{shown}` is a pattern, and program names are compared as they are"),
             "a protected name also covers itself followed by `-`, `_` or `.`: `goose` covers `goose-acp`",
         ))
     } else if name.contains('/') {
         let base = name.rsplit('/').next().unwrap_or_default();
-        Err(Complaint::new(
+        Err(Diagnostic::new(
             format!("`{shown}` is a path"),
             format!("write the base name, `{}`", base.escape_debug()),
         ))
     } else if name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        Err(Complaint::new(format!("`{shown}` holds blanks"), "write one program name a string"))
+        Err(Diagnostic::new(format!("`{shown}` holds blanks"), "write one program name a string"))
     } else if name.chars().count() < 2 || name.len() > 255 {
-        Err(Complaint::new(
+        Err(Diagnostic::new(
             format!("`{shown}` is too short or too long for a program name"),
             "write it in full",
         ))
@@ -85,10 +43,10 @@ pub(super) fn shape(name: &str) -> Result<(), Complaint> {
 
 /// Checks the shape of a program that may be ended, and returns it without the `*` that stands for any ending. That may
 /// only stand behind a separator: `my-agent-*` is a family of programs, `my*` is anything.
-fn stem(name: &str) -> Result<&str, Complaint> {
+fn stem(name: &str) -> Result<&str, Diagnostic> {
     let stem = name.strip_suffix('*').and_then(|stem| stem.strip_suffix(['-', '_', '.'])).unwrap_or(name);
     if stem.contains(['*', '?', '[']) {
-        return Err(Complaint::new(
+        return Err(Diagnostic::new(
             format!("`{}` is a pattern, and program names are compared as they are", name.escape_debug()),
             "a name also covers itself with a version or a target behind it: `goose` covers `goose-1.9.0`; to cover \
              whatever begins so, write `my-agent-*`",
@@ -96,7 +54,7 @@ fn stem(name: &str) -> Result<&str, Complaint> {
     }
     shape(stem)?;
     if stem.len() < name.len() && stem.len() < SHORTEST_STEM {
-        return Err(Complaint::new(
+        return Err(Diagnostic::new(
             format!("`{}` would cover whatever begins so", name.escape_debug()),
             format!("write at least {SHORTEST_STEM} letters of the name before the `-*`"),
         ));
@@ -109,7 +67,7 @@ pub(super) fn program<'a>(
     name: &str,
     with_arg: Option<&str>,
     protect: impl IntoIterator<Item = &'a str>,
-) -> Result<(), Complaint> {
+) -> Result<(), Diagnostic> {
     let stem = stem(name)?;
     interpreter(stem)?;
     if let Some((protected, reason)) = built_in_protection(stem) {
@@ -122,13 +80,13 @@ pub(super) fn program<'a>(
     }
     let common = SHELLS.contains(&stem) || COMMON_NAMES.contains(&stem);
     if common && with_arg.is_none_or(|arg| arg.len() < 4) {
-        return Err(Complaint::new(
+        return Err(Diagnostic::new(
             format!("`{name}` tells no program from another"),
             format!("say which one by an argument: {{ name = \"{name}\", with-arg = \"/my-agent/\" }}"),
         ));
     }
     if with_arg.is_some_and(str::is_empty) {
-        return Err(Complaint::new(
+        return Err(Diagnostic::new(
             "`with-arg` cannot be empty",
             "remove it, or write a piece of an argument",
         ));
@@ -141,18 +99,18 @@ pub(super) fn built_in_protection(name: &str) -> Option<(&'static str, &'static 
     PROTECTED.iter().find(|(protected, _)| program::names_widely(protected, name.as_bytes())).copied()
 }
 
-fn protected_program(name: &str, protected: &str, reason: Option<&str>) -> Complaint {
+fn protected_program(name: &str, protected: &str, reason: Option<&str>) -> Diagnostic {
     let rule = if name == protected { String::new() } else { format!(" (by `{protected}`)") };
     let because = reason.map(|reason| format!(": it {reason}")).unwrap_or_default();
-    Complaint::new(
+    Diagnostic::new(
         format!("`{name}` is a protected program{rule}{because}"),
         "a protected program is never ended; remove it here",
     )
 }
 
-fn interpreter(name: &str) -> Result<(), Complaint> {
+fn interpreter(name: &str) -> Result<(), Diagnostic> {
     if program::is_interpreter(name.as_bytes()) {
-        return Err(Complaint::new(
+        return Err(Diagnostic::new(
             format!("`{name}` is an interpreter, which says nothing about what it runs"),
             "write the name of the script, module or package it runs",
         ));
@@ -161,11 +119,11 @@ fn interpreter(name: &str) -> Result<(), Complaint> {
 }
 
 /// Checks a program whose children count as orphans.
-pub(super) fn adopter(name: &str) -> Result<(), Complaint> {
+pub(super) fn adopter(name: &str) -> Result<(), Diagnostic> {
     shape(name)?;
     interpreter(name)?;
     if SHELLS.contains(&name) || LAUNCHERS.contains(&name) {
-        return Err(Complaint::new(
+        return Err(Diagnostic::new(
             format!("`{name}` starts what runs beneath it, so a child of it is no orphan"),
             "name a program that adopts processes it did not start, such as `conmon`",
         ));
@@ -174,7 +132,7 @@ pub(super) fn adopter(name: &str) -> Result<(), Complaint> {
 }
 
 /// Checks a program that only starts another.
-pub(super) fn wrapper(name: &str) -> Result<(), Complaint> {
+pub(super) fn wrapper(name: &str) -> Result<(), Diagnostic> {
     shape(name)?;
     if !matches!(name, "bun" | "bunx" | "deno") {
         interpreter(name)?;
@@ -186,30 +144,30 @@ pub(super) fn wrapper(name: &str) -> Result<(), Complaint> {
 }
 
 /// Checks a variable's name: one that says whose the process is.
-pub(super) fn variable(name: &str) -> Result<(), Complaint> {
+pub(super) fn variable(name: &str) -> Result<(), Diagnostic> {
     let shown = name.escape_debug();
     if name.is_empty() {
-        Err(Complaint::new("a variable needs a name", "write NAME or NAME=VALUE"))
+        Err(Diagnostic::new("a variable needs a name", "write NAME or NAME=VALUE"))
     } else if name.contains('=') {
-        Err(Complaint::new(format!("`{shown}` holds `=`"), "write the variable's name only"))
+        Err(Diagnostic::new(format!("`{shown}` holds `=`"), "write the variable's name only"))
     } else if name.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        Err(Complaint::new(format!("`{shown}` is not a variable's name"), "write NAME or NAME=VALUE"))
+        Err(Diagnostic::new(format!("`{shown}` is not a variable's name"), "write NAME or NAME=VALUE"))
     } else if GENERIC_VARIABLES.contains(&name)
         || GENERIC_BEGINNINGS.iter().any(|head| name.starts_with(head))
     {
-        Err(Complaint::new(
+        Err(Diagnostic::new(
             format!("`{name}` proves nothing: people, shells or several tools set it"),
             "use a variable that only your launcher sets",
         ))
-    } else if name == env::KEEP {
-        Err(Complaint::new(format!("`{name}` keeps a process from being touched"), "use another variable"))
+    } else if name == KEEP {
+        Err(Diagnostic::new(format!("`{name}` keeps a process from being touched"), "use another variable"))
     } else {
         Ok(())
     }
 }
 
 /// Reads `NAME` or `NAME=VALUE`. A required variable only narrows, so there a common one will do.
-pub(super) fn marker(text: &str, narrows: bool) -> Result<Marker, Complaint> {
+pub(super) fn marker(text: &str, narrows: bool) -> Result<Marker, Diagnostic> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (text, None),
@@ -219,10 +177,11 @@ pub(super) fn marker(text: &str, narrows: bool) -> Result<Marker, Complaint> {
         other => other?,
     }
     if value.is_some_and(|value| value.is_empty() || value.contains('\0')) {
-        return Err(Complaint::new(
+        return Err(Diagnostic::new(
             format!("`{}` asks for a value that cannot be told from none", text.escape_debug()),
             format!("write `{name}` for any value, or `{name}=VALUE`"),
         ));
     }
-    Ok(Marker { name: name.to_owned(), value: value.map(|value| value.as_bytes().to_vec()), evidence: None })
+    let value = value.map(|value| value.as_bytes().to_vec().into());
+    Ok(Marker { name: name.to_owned().into(), value, evidence: None })
 }

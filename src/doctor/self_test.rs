@@ -42,7 +42,7 @@ const BUSY: Duration = Duration::from_secs(3);
 /// How long the kernel may take to hand the stand-in over, or PID 1 to collect it.
 const LIMIT: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_millis(1);
-/// One tick of the clock by which the kernel counts starts: nobody is remembered as an orphan in its first.
+/// One tick of the clock by which the kernel counts starts: no process is remembered as an orphan in its first.
 const GRACE: Duration = Duration::from_millis(10);
 
 /// One step of the way.
@@ -100,8 +100,8 @@ pub fn ground<H: Host>(host: Arc<H>, scope: Scope, adopters: &[String]) -> Groun
         adopters: adopters.to_vec(),
         ..Policy::default()
     };
-    // The stand-in is this very program, which everybody else spares. No other process has a sighting in the
-    // self-test, so that none can come so far as to need this protection; and we and our ancestors are spared anyway.
+    // The stand-in is this very program, which is protected elsewhere. No other process has a sighting in the self-test,
+    // so that none comes so far as to need this protection; and we and our ancestors are spared anyway.
     policy.protect.retain(|name| name != "reaper");
     Ground::new(host, Arc::new(policy), scope)
 }

@@ -116,14 +116,14 @@ fn r11_a_history_that_cannot_be_trusted_is_not_written() {
 fn a_lock_that_another_process_keeps_on_the_history_spares_all_and_hangs_nothing() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
-        act(&troupe).run().expect_code(0);
-        let goose = agent(&troupe, "goose").orphan_of_dead_leader();
-        let path = state_dir(&home(&troupe)).join("history.jsonl");
+        act(&processes).run().expect_code(0);
+        let goose = agent(&processes, "goose").orphan_of_dead_leader();
+        let path = state_dir(&home(&processes)).join("history.jsonl");
         let held = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&path).unwrap();
         held.lock().unwrap();
-        refused(&act(&troupe).run(), &goose, "another process keeps it locked");
+        refused(&act(&processes).run(), &goose, "another process keeps it locked");
         drop(held);
-        assert_eq!(act(&troupe).run().expect_code(0).outcome(goose.pid), "exited");
+        assert_eq!(act(&processes).run().expect_code(0).outcome(goose.pid), "exited");
     });
 }
 
@@ -131,9 +131,9 @@ fn a_lock_that_another_process_keeps_on_the_history_spares_all_and_hangs_nothing
 fn fifos_and_links_in_the_state_directory_are_refused_at_once() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
-        act(&troupe).run().expect_code(0);
-        let goose = agent(&troupe, "goose").orphan_of_dead_leader();
-        let state = state_dir(&home(&troupe));
+        act(&processes).run().expect_code(0);
+        let goose = agent(&processes, "goose").orphan_of_dead_leader();
+        let state = state_dir(&home(&processes));
         let victim = processes.directory().join("victim");
         fs::write(&victim, "mine\n").unwrap();
         set_mode(&victim, 0o600);
@@ -141,17 +141,17 @@ fn fifos_and_links_in_the_state_directory_are_refused_at_once() {
             let path = state.join(name);
             let _ = fs::remove_file(&path);
             assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&path).status().unwrap().success());
-            refused(&act(&troupe).run(), &goose, "others could have written it");
+            refused(&act(&processes).run(), &goose, "others could have written it");
             fs::remove_file(&path).unwrap();
             symlink(&victim, &path).unwrap();
-            refused(&act(&troupe).run(), &goose, "it is a symbolic link");
+            refused(&act(&processes).run(), &goose, "it is a symbolic link");
             fs::remove_file(&path).unwrap();
             fs::hard_link(&victim, &path).unwrap();
-            refused(&act(&troupe).run(), &goose, "it has other names, too");
+            refused(&act(&processes).run(), &goose, "it has other names, too");
             fs::remove_file(&path).unwrap();
         }
         assert_eq!(fs::read_to_string(&victim).unwrap(), "mine\n");
-        assert_eq!(act(&troupe).run().expect_code(0).outcome(goose.pid), "exited");
+        assert_eq!(act(&processes).run().expect_code(0).outcome(goose.pid), "exited");
     });
 }
 

@@ -25,7 +25,7 @@ use reaper_engine::context::Ground;
 use reaper_engine::deadline;
 use reaper_engine::format;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::sweep;
+use reaper_engine::tracker::Tracker;
 
 /// How long a running service may take to answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -46,7 +46,7 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
     let ground = Ground::new(Arc::clone(&context.host), policy, scope);
     let mut checks = quick(&ground, context.var("MANAGERPID"));
     // What a scan would say.
-    if let Ok(survey) = sweep::survey(&ground, &Sightings::default(), false, deadline::LIMIT) {
+    if let Ok(survey) = Tracker::survey(&ground, &Sightings::default(), false, deadline::LIMIT) {
         checks.extend(namespace::check(here.pid, survey.lonely.as_ref()));
         checks.extend(namespace::sight(&survey));
     }

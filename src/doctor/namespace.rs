@@ -7,7 +7,7 @@
 use reaper_platform::Pid;
 
 use super::Check;
-use reaper_engine::sweep::Survey;
+use reaper_engine::tracker::Survey;
 use reaper_engine::visibility::{AS_THE_AGENTS, Lonely};
 
 /// Checks who is there; where others can be seen there is nothing to say, unless we are their init.

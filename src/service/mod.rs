@@ -1,7 +1,7 @@
 //! The service: sees orphans the moment they become orphans, and ends them when their grace is over.
 //!
 //! One thread waits for everything at once: the next tick, the end of a grace, the exit of a watched process, a
-//! request on the socket, a signal. [`warden`] says what each of them leads to, [`keeper`] what is known;
+//! request on the socket, a signal. [`warden`] says what each of them leads to, [`reaper_engine::tracker`] what is known;
 //! `execution` ends processes on threads of its own.
 
 pub mod control;
@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
-use reaper_platform::{Host, HostError, Waiter as _};
+use reaper_platform::{Host, HostError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -99,7 +99,7 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
     watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
     warden.settle();
     notify::ready(&status::line(&warden));
-    info!("watching {} of interest", warden.keeper.judgements().count());
+    info!("watching {} of interest", warden.tracker.judgements().count());
     loop {
         if let Some(served) = http.follow(warden.listen()) {
             warden.served(served);
@@ -172,7 +172,7 @@ fn instant<H: Host>(warden: &Warden<H>, at: Duration) -> Instant {
 }
 
 fn exit_descriptor<H: Host>(warden: &Warden<H>) -> Result<Option<AsyncFd<OwnedFd>>, ServiceError> {
-    let Some(fd) = warden.keeper.waiter().descriptor() else { return Ok(None) };
+    let Some(fd) = warden.tracker.exit_descriptor() else { return Ok(None) };
     #[expect(deprecated, reason = "for an `OwnedFd` it is as sound as the one that succeeds it")]
     // For reading only: a kqueue can be watched for nothing else.
     let watched = fd.try_clone_to_owned().and_then(|fd| AsyncFd::with_interest(fd, Interest::READABLE));

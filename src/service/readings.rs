@@ -60,11 +60,11 @@ pub(super) struct Zombies {
 
 /// Looks things up.
 pub fn take<H: Host>(warden: &mut Warden<H>) -> Readings {
-    let sight = warden.keeper.view();
+    let sight = warden.tracker.view();
     let (machine, cgroup) = memory();
     Readings {
         last_success: warden.looks.last_success.map_or(Duration::ZERO, |clock| clock.realtime),
-        verdicts: status::verdicts(warden.keeper.judgements()),
+        verdicts: status::verdicts(warden.tracker.judgements()),
         ending: warden.executions.as_ref().map_or(0, super::execution::Executions::left),
         zombies: zombies(warden),
         unreadable: sight.unreadable,
@@ -82,9 +82,9 @@ pub fn take<H: Host>(warden: &mut Warden<H>) -> Readings {
 fn zombies<H: Host>(warden: &mut Warden<H>) -> usize {
     let before = warden.clock().monotonic;
     if before >= warden.outputs.zombies.next {
-        let host = &warden.keeper.ground().host;
+        let host = &warden.tracker.ground().host;
         let is_zombie = |pid: &&Pid| host.glance(**pid).is_ok_and(|stat| stat.is_dead());
-        let count = warden.keeper.adopted().iter().take(MAX_CHILDREN).filter(is_zombie).count();
+        let count = warden.tracker.adopted().iter().take(MAX_CHILDREN).filter(is_zombie).count();
         let after = warden.clock().monotonic;
         let pause = after.saturating_sub(before) * ZOMBIE_SHARE;
         warden.outputs.zombies = Zombies { count, next: after + pause };

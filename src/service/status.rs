@@ -20,8 +20,8 @@ use reaper_policy::verdict::Verdict;
 
 /// One honest line, for `systemctl status`.
 pub fn line<H: Host>(warden: &Warden<H>) -> String {
-    let verdicts = verdicts(warden.keeper.judgements());
-    let sight = warden.keeper.view();
+    let verdicts = verdicts(warden.tracker.judgements());
+    let sight = warden.tracker.view();
     let mut parts = Vec::new();
     if warden.looks.failing {
         parts.push("processes cannot be listed".to_owned());
@@ -59,8 +59,8 @@ pub fn line<H: Host>(warden: &Warden<H>) -> String {
 pub fn document<H: Host>(warden: &Warden<H>) -> Status {
     let clock = warden.clock();
     let since = |then: &Clock| clock.monotonic.saturating_sub(then.monotonic);
-    let sight = warden.keeper.view();
-    let policy = &warden.keeper.ground().policy;
+    let sight = warden.tracker.view();
+    let policy = &warden.tracker.ground().policy;
     let time = |clock: &Clock| format::time(clock.realtime);
     Status {
         schema: STATUS.to_owned(),
@@ -112,7 +112,7 @@ pub fn document<H: Host>(warden: &Warden<H>) -> Status {
             last_took_us: u64::try_from(warden.looks.last_took.as_micros()).unwrap_or(u64::MAX),
             next_in_s: seconds(warden.next_tick.saturating_sub(clock.monotonic)),
         },
-        verdicts: verdicts(warden.keeper.judgements()),
+        verdicts: verdicts(warden.tracker.judgements()),
         waiting: waiting(warden, &clock),
         ending: warden.executions.as_ref().map_or(0, super::execution::Executions::left),
         totals: warden.totals,
@@ -165,13 +165,13 @@ pub(super) fn verdicts<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> V
 }
 
 fn waiting<H: Host>(warden: &Warden<H>, clock: &Clock) -> Vec<Waiting> {
-    let grace = warden.keeper.ground().policy.grace;
+    let grace = warden.tracker.ground().policy.grace;
     let mut all: Vec<(Duration, Waiting)> = warden
-        .keeper
+        .tracker
         .judgements()
         .filter(|j| matches!(j.verdict, Verdict::Wait(_)))
         .map(|j| {
-            let seen = warden.keeper.sightings.seen_for(&j.id, clock);
+            let seen = warden.tracker.sightings.seen_for(&j.id, clock);
             let left = grace.saturating_sub(seen);
             let waiting = Waiting {
                 pid: j.id.pid.get(),

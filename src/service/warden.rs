@@ -17,7 +17,7 @@ use crate::report::status::Totals;
 use reaper_engine::context::Ground;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::state_dir::StateDir;
-use reaper_engine::tracker::{Event, Keeper};
+use reaper_engine::tracker::{Event, Tracker};
 
 mod answers;
 mod deeds;
@@ -42,7 +42,7 @@ pub struct Setup<H> {
     pub state: Option<StateDir>,
     /// Where the pause is; `None` in a dry run.
     pub runtime: Option<StateDir>,
-    /// Whether each tick is compared with a stateless look.
+    /// Whether each tick is compared with the first tick of a fresh tracker.
     pub is_paranoid: bool,
     /// How long one process may take to be read.
     pub limit: Duration,
@@ -65,7 +65,7 @@ pub(super) struct Looks {
 /// The service without its event loop.
 pub struct Warden<H: Host> {
     pub(super) setup: Setup<H>,
-    pub(super) keeper: Keeper<H>,
+    pub(super) tracker: Tracker<H>,
     pub(super) executions: Option<Executions>,
     pub(super) started: Clock,
     pub(super) loaded: Clock,
@@ -105,8 +105,8 @@ impl<H: Host> Warden<H> {
         }
         let pause = setup.runtime.as_ref().and_then(|runtime| Pause::load(runtime, here, &started));
         let ground = Ground::new(host, setup.settings.policy(), setup.scope);
-        let keeper = Keeper::new(ground, sightings.clone(), setup.limit)?;
-        if let Some(check) = namespace::check(here.pid, keeper.view().lonely.as_ref()) {
+        let tracker = Tracker::start(&ground, sightings.clone(), setup.limit)?;
+        if let Some(check) = namespace::check(here.pid, tracker.view().lonely.as_ref()) {
             complain(&check);
         }
         let now = setup.host.clock();
@@ -122,7 +122,7 @@ impl<H: Host> Warden<H> {
         outputs.metrics.swept(looks.last_took, true);
         Ok(Self {
             outputs,
-            next_tick: now.monotonic + keeper.ground().policy.interval,
+            next_tick: now.monotonic + tracker.ground().policy.interval,
             loaded: started,
             config_error: None,
             looks,
@@ -135,7 +135,7 @@ impl<H: Host> Warden<H> {
             save_again_at: Duration::ZERO,
             status: String::new(),
             executions,
-            keeper,
+            tracker,
             started,
             setup,
         })
@@ -144,7 +144,7 @@ impl<H: Host> Warden<H> {
     /// When something is to be done without being asked, on the monotonic clock.
     pub fn next_wake(&self) -> Duration {
         let mut wake = self.next_tick;
-        if let Some(next) = self.keeper.next() {
+        if let Some(next) = self.tracker.next() {
             wake = wake.min(next);
         }
         if let Some(Pause::Until(end)) = self.pause {
@@ -156,9 +156,9 @@ impl<H: Host> Warden<H> {
         wake
     }
 
-    /// Lets the descriptor of the keeper's waiter tell when it is time to wake; says whether it will.
+    /// Lets the descriptor of the tracker's waiter tell when it is time to wake; says whether it will.
     pub fn wake_at(&mut self, at: Duration) -> bool {
-        self.keeper.wake_at(at)
+        self.tracker.wake_at(at)
     }
 
     /// Does what is due.
@@ -171,16 +171,16 @@ impl<H: Host> Warden<H> {
         if clock.monotonic >= self.next_tick {
             self.tick();
         }
-        self.keeper.look_again();
+        self.tracker.look_again();
         self.settle();
     }
 
     /// Looks around, at once.
     pub fn tick(&mut self) {
         let before = self.clock();
-        let result = self.keeper.tick();
+        let result = self.tracker.tick();
         let after = self.clock();
-        self.next_tick = after.monotonic + self.keeper.ground().policy.interval;
+        self.next_tick = after.monotonic + self.tracker.ground().policy.interval;
         self.looks.count += 1;
         self.looks.last = Some(after);
         self.looks.last_took = after.monotonic.saturating_sub(before.monotonic);
@@ -206,7 +206,7 @@ impl<H: Host> Warden<H> {
     }
 
     fn compare(&mut self) {
-        match self.keeper.differences() {
+        match self.tracker.differences() {
             Ok(differences) => {
                 for difference in differences {
                     self.trouble(&format!("a stateless look comes to another verdict: {difference}"));
@@ -218,7 +218,7 @@ impl<H: Host> Warden<H> {
 
     /// Takes in that watched processes have ended, or that it is time to wake.
     pub fn exits(&mut self) {
-        if let Err(e) = self.keeper.exits() {
+        if let Err(e) = self.tracker.exits() {
             self.trouble(&e.to_string());
         }
         if self.next_wake() <= self.clock().monotonic {
@@ -230,7 +230,7 @@ impl<H: Host> Warden<H> {
 
     /// After every event: tells what happened, remembers it, and ends whoever is to be ended.
     pub fn settle(&mut self) {
-        for event in self.keeper.events() {
+        for event in self.tracker.events() {
             self.outputs.textfile.changed();
             match event {
                 Event::Judged(judgement) => {
@@ -261,7 +261,7 @@ impl<H: Host> Warden<H> {
 
     /// Whether the last look succeeded, and was not too long ago.
     pub fn is_well(&self) -> bool {
-        let allowed = self.keeper.ground().policy.interval * 2 + LATE;
+        let allowed = self.tracker.ground().policy.interval * 2 + LATE;
         let age = |last: Clock| self.clock().monotonic.saturating_sub(last.monotonic);
         !self.looks.failing && self.looks.last_success.is_some_and(|last| age(last) <= allowed)
     }

@@ -54,7 +54,7 @@ impl<H: Host> Warden<H> {
     /// Looks around at once, as `reaper sweep` and SIGUSR1 ask.
     pub fn sweep(&mut self) {
         self.tick();
-        self.keeper.look_again();
+        self.tracker.look_again();
         self.settle();
     }
 
@@ -63,8 +63,8 @@ impl<H: Host> Warden<H> {
         self.pause = pause;
         self.outputs.textfile.changed();
         let now = self.clock().monotonic;
-        self.keeper.due_at(now);
-        self.keeper.look_again();
+        self.tracker.due_at(now);
+        self.tracker.look_again();
         let runtime = self.setup.runtime.as_ref()?;
         Pause::save(pause, runtime, self.setup.host.here()).err().map(|e| e.to_string())
     }
@@ -75,7 +75,7 @@ impl<H: Host> Warden<H> {
         let loaded = (self.setup.load)().map_err(|e| e.to_string()).and_then(|settings| {
             let host = Arc::clone(&self.setup.host);
             let ground = Ground::new(host, settings.policy(), self.setup.scope);
-            self.keeper.reload(ground).map_err(|e| e.to_string())?;
+            self.tracker.reload(ground).map_err(|e| e.to_string())?;
             self.setup.settings = settings;
             Ok(())
         });
@@ -84,7 +84,7 @@ impl<H: Host> Warden<H> {
         match &self.config_error {
             None => {
                 self.loaded = self.clock();
-                self.next_tick = self.loaded.monotonic + self.keeper.ground().policy.interval;
+                self.next_tick = self.loaded.monotonic + self.tracker.ground().policy.interval;
                 let settings = Arc::clone(&self.setup.settings);
                 logs::set_levels(&settings.outputs().log_level().filter());
                 self.outputs.follow(&settings);

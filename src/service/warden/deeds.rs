@@ -19,12 +19,12 @@ impl<H: Host> Warden<H> {
     pub(super) fn save(&mut self) {
         let Some(state) = &self.setup.state else { return };
         let (clock, here) = (self.clock(), self.setup.host.here());
-        let sightings = &self.keeper.sightings;
+        let sightings = &self.tracker.sightings;
         let is_due = sightings.has_more_than(&self.saved) || clock.monotonic >= self.save_again_at;
         if *sightings == self.saved || !is_due {
             return;
         }
-        self.save_again_at = clock.monotonic + self.keeper.ground().policy.interval;
+        self.save_again_at = clock.monotonic + self.tracker.ground().policy.interval;
         // Somebody may have removed the directory.
         let saved = sightings.save(state, here, &clock).or_else(|e| {
             state.restore().map_err(|_| e)?;
@@ -45,28 +45,28 @@ impl<H: Host> Warden<H> {
         let now = self.clock().monotonic;
         let is_held = self.pause.is_some() || self.is_stopping || self.looks.failing;
         if self.executions.is_none() || is_held || self.setup.host.here().cannot_signal.is_some() {
-            self.keeper.put_off(now + self.keeper.ground().policy.interval);
+            self.tracker.put_off(now + self.tracker.ground().policy.interval);
             return;
         }
         if now < self.retry_at {
-            self.keeper.put_off(self.retry_at);
+            self.tracker.put_off(self.retry_at);
             return;
         }
-        let plan = Arc::new(self.keeper.plan());
+        let plan = Arc::new(self.tracker.plan());
         if plan.targets.is_empty() {
             return;
         }
-        let waiting = self.keeper.deferred();
+        let waiting = self.tracker.deferred();
         if waiting > 0 {
             info!("ending {} now; {waiting} wait for them (max-targets)", plan.targets.len());
         }
-        let (ground, sightings) = (self.keeper.ground().clone(), self.keeper.sightings.clone());
-        let judged = self.keeper.judged();
+        let (ground, sightings) = (self.tracker.ground().clone(), self.tracker.sightings.clone());
+        let judged = self.tracker.judged();
         let Some(executions) = &mut self.executions else { return };
         if let Err(e) = executions.start(ground, &plan, judged, sightings) {
-            self.keeper.ended(&plan, &[]);
+            self.tracker.ended(&plan, &[]);
             self.retry_at = now + RETRY;
-            self.keeper.put_off(self.retry_at);
+            self.tracker.put_off(self.retry_at);
             self.trouble(&e.to_string());
         }
     }
@@ -96,11 +96,11 @@ impl<H: Host> Warden<H> {
             self.trouble(what);
             self.retry_at = self.clock().monotonic + RETRY;
         }
-        self.keeper.ended(&done.plan, &done.ended);
+        self.tracker.ended(&done.plan, &done.ended);
         if done.trouble.is_some() {
-            self.keeper.put_off(self.retry_at);
+            self.tracker.put_off(self.retry_at);
         }
-        self.keeper.look_again();
+        self.tracker.look_again();
         self.settle();
     }
 

@@ -208,9 +208,7 @@ mod config {
         put(sources.user.as_ref().unwrap(), "protect = [\"postgres\"]\n");
         let policy = load(&sources, &Overrides::default()).unwrap();
         assert!(
-            policy.warnings()[0]
-                .message
-                .contains("`postgres` of profile `mine` is protected by `postgres`")
+            policy.warnings()[0].message.contains("`postgres` of profile `mine` is protected by `postgres`")
         );
     }
 

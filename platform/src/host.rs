@@ -11,7 +11,7 @@ use crate::environ::{EnvironScan, Wanted};
 use crate::machine::Capabilities;
 use crate::sockets::{Folder, Listener, SocketTables};
 use crate::types::{
-    Clock, Generation, Here, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, Why,
+    Clock, Generation, Here, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, UnitMain, Why,
 };
 
 /// Why the host as a whole could not answer.
@@ -42,17 +42,6 @@ pub struct Walk {
     pub examined: usize,
     /// How many in scope exist but could not be read.
     pub unreadable: usize,
-}
-
-/// The processes that a service manager calls a unit's own.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnitMain {
-    /// Which unit.
-    pub unit: RuntimeUnit,
-    /// `MainPID=`, `None` when the unit has none.
-    pub main: Option<Pid>,
-    /// `ControlPID=`, `None` when the unit has none.
-    pub control: Option<Pid>,
 }
 
 /// The operating system, as far as `reaper` needs it.

@@ -25,12 +25,12 @@ pub mod sockets;
 pub mod types;
 
 pub use environ::{Condition, EnvironScan, Found, Secret, Wanted};
-pub use host::{Host, HostError, Pinned, UnitMain, Waiter, Walk, Walked};
+pub use host::{Host, HostError, Pinned, Waiter, Walk, Walked};
 pub use machine::{Capabilities, Machine, Room};
 pub use sockets::{Folder, Listener, SocketTables};
 pub use types::{
     Clock, Generation, Gid, Here, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, StartClock, StartTime,
-    Stat, State, Uid, Why,
+    Stat, State, Uid, UnitMain, Why,
 };
 
 /// The host of the machine that this program was built for.

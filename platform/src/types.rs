@@ -329,6 +329,17 @@ pub struct RuntimeUnit {
     pub user: Option<Uid>,
 }
 
+/// The processes that a service manager calls a unit's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitMain {
+    /// Which unit.
+    pub unit: RuntimeUnit,
+    /// `MainPID=`, `None` when the unit has none.
+    pub main: Option<Pid>,
+    /// `ControlPID=`, `None` when the unit has none.
+    pub control: Option<Pid>,
+}
+
 /// Why a fact could not be had. Never to be read as "no".
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Why {

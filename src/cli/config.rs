@@ -1,7 +1,7 @@
 //! `reaper config`: what is in force, whether it is sound, and where it stands.
 
-use super::Context;
 use super::args::Config;
+use super::context::Context;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config::{Overrides, example, show};

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use reaper_platform::Host as _;
 
-use super::Context;
 use super::args::{Check, Pause, Status as Args, StatusFormat};
+use super::context::Context;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config::paths::Paths;

@@ -11,9 +11,10 @@ use anstyle::{AnsiColor, Style};
 use reaper_platform::{Host as _, NativeHost};
 
 use super::args::{Color, Doctor as Args, Format};
+use super::context::Context;
+use super::control;
 use super::exit::{CommandError, Exit};
 use super::out::{self, Out};
-use super::{Context, control};
 use crate::config;
 use crate::config::{Overrides, Settings, Sources};
 use crate::doctor::self_test;

@@ -9,7 +9,7 @@ use crate::config::ConfigError;
 use crate::service::ServiceError;
 use crate::service::lock::LockError;
 use reaper_engine::state_dir::StateError;
-use reaper_engine::terminate::outcome::Trouble;
+use reaper_engine::terminate::trouble::Trouble;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

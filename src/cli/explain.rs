@@ -8,9 +8,9 @@ use anstyle::{AnsiColor, Style};
 use reaper_platform::{Host as _, Scope, Why};
 
 use super::args::{Explain, Format};
+use super::context::Context;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
-use super::{Context, scan};
 use crate::config::Overrides;
 use crate::report::build;
 use crate::report::types;
@@ -27,12 +27,12 @@ pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, Com
     let scope = if here.uid.0 == 0 { Scope::Everyone } else { Scope::User(here.uid) };
     let ground = Ground::new(Arc::clone(&context.host), policy, scope);
     let clock = context.host.clock();
-    let sightings = scan::sightings_for_reading(context, &clock, out);
+    let sightings = context.sightings(&clock, out);
     let (looker, pid) = (Arc::new(Looker::new(&ground)), args.pid);
     let judged = {
         let looker = Arc::clone(&looker);
         deadline::map(vec![pid], deadline::LIMIT, move |pid| {
-            let process = looker.host.pin(*pid)?;
+            let process = looker.ground.host.pin(*pid)?;
             looker.judge(&process, How::Explained, |id| sightings.past(id, &clock))
         })
     };

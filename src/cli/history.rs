@@ -6,8 +6,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use reaper_platform::{Host as _, Pid};
 
-use super::Context;
 use super::args::{Format, History as Args};
+use super::context::Context;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config::paths::Paths;

@@ -3,6 +3,7 @@
 pub mod args;
 mod ask;
 mod config;
+mod context;
 mod control;
 mod doctor;
 mod exit;
@@ -17,18 +18,15 @@ mod run;
 mod scan;
 mod service;
 
-use std::ffi::{OsStr, OsString};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::CommandFactory as _;
-use reaper_platform::{Host as _, NativeHost, Scope};
 
 pub use exit::{CommandError, Exit};
 
-use crate::config::{ConfigError, Overrides, SYSTEM_FILE, Settings, Sources, paths};
 use crate::service::control::Command as Request;
-use args::{App, Command, Global};
+use args::{App, Command};
+use context::Context;
 use out::Out;
 
 /// Runs the program.
@@ -94,60 +92,4 @@ fn report_bugs() {
         )]
         std::process::exit(i32::from(Exit::Bug.code()));
     }));
-}
-
-/// What every command starts from.
-struct Context {
-    host: Arc<NativeHost>,
-    env: Vec<(OsString, OsString)>,
-    sources: Sources,
-    verbose: bool,
-}
-
-impl Context {
-    fn new(global: &Global) -> Result<Self, CommandError> {
-        let host = Arc::new(NativeHost::new()?);
-        let env: Vec<_> = std::env::vars_os().collect();
-        let here = host.here();
-        let paths = paths::Paths::from_env(&env, here.uid.0, paths::System::current());
-        let sources = Sources {
-            system: SYSTEM_FILE.into(),
-            user: paths.ok().map(|p| p.config_file()),
-            explicit: global.config.clone(),
-            env: env.clone(),
-            uid: here.uid.0,
-            primary_gid: here.gid.0,
-        };
-        Ok(Self { host, env, sources, verbose: global.verbose })
-    }
-
-    fn settings(&self, overrides: &Overrides, out: &Out) -> Result<Settings, ConfigError> {
-        let settings = crate::config::load(&self.sources, overrides)?;
-        for warning in settings.warnings() {
-            out.warn(warning);
-        }
-        Ok(settings)
-    }
-
-    /// Whose processes: our own, or as root and on demand everybody's.
-    fn scope(&self, all_users: bool) -> Result<Scope, CommandError> {
-        let uid = self.host.here().uid;
-        match (all_users, uid.0) {
-            (true, 0) => Ok(Scope::Everyone),
-            (true, _) => Err(CommandError::new(
-                Exit::Usage,
-                "--all-users needs root: other users' markers cannot be read otherwise",
-                "leave it out to look at your own processes, or run this with sudo",
-            )),
-            (false, _) => Ok(Scope::User(uid)),
-        }
-    }
-
-    fn var(&self, name: &str) -> Option<&OsStr> {
-        self.env.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_os_str())
-    }
-
-    fn paths(&self) -> Result<paths::Paths, ConfigError> {
-        paths::Paths::from_env(&self.env, self.host.here().uid.0, paths::System::current())
-    }
 }

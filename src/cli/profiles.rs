@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::Context;
+use super::context::Context;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config::{Overrides, profiles};

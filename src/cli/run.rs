@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use reaper_platform::Host as _;
 
-use super::Context;
 use super::args::Run;
+use super::context::Context;
 use super::exit::{CommandError, Exit};
 use crate::config;
 use crate::config::{Overrides, Settings};

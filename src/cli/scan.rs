@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reaper_platform::{Clock, Host as _, NativeHost, ProcId, Scope};
 
 use super::args::{Format, Scan};
+use super::context::Context;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
-use super::{Context, ask, explain, live};
+use super::{ask, explain, live};
 use crate::config::Overrides;
 use crate::doctor::{Check, rights};
 use crate::report::types;
@@ -47,7 +47,7 @@ fn look(
     out: &mut Out,
 ) -> Result<Exit, CommandError> {
     let started = ground.host.clock();
-    let sightings = sightings_for_reading(context, &started, out);
+    let sightings = context.sightings(&started, out);
     let survey = Tracker::survey(ground, &sightings, args.all, deadline::LIMIT)?;
     let report = report(ground, &survey, &[], &started, args);
     print(&report, args, context.verbose, out)?;
@@ -160,26 +160,6 @@ fn remember(
 ) -> Result<(), StateError> {
     sweep::remember(ground, survey, sightings);
     sightings.save(state, ground.host.here(), &ground.host.clock())
-}
-
-/// Sightings for a command that changes nothing.
-pub fn sightings_for_reading(context: &Context, clock: &Clock, out: &Out) -> Sightings {
-    let Ok(paths) = context.paths() else { return Sightings::default() };
-    let state: &Path = &paths.state;
-    match StateDir::open(state, context.host.here().uid) {
-        Ok(Some(state)) => {
-            let (sightings, warning) = Sightings::load(&state, context.host.here(), clock, false);
-            if let Some(warning) = warning {
-                out.warn(warning);
-            }
-            sightings
-        }
-        Ok(None) => Sightings::default(),
-        Err(e) => {
-            out.warn(e);
-            Sightings::default()
-        }
-    }
 }
 
 fn report(

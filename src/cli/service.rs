@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use reaper_platform::{Capabilities, Host as _, Pid};
 
-use super::Context;
 use super::args::{Print, Service};
+use super::context::Context;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config;
@@ -17,11 +17,15 @@ use crate::doctor::linger;
 use crate::install;
 use crate::install::own;
 use crate::install::own::Found;
+use crate::install::request::{Refusal, Wish};
 use crate::install::status;
 use crate::install::status::Facts;
-use crate::install::{Manager, Present, Refusal, Wish, launchd, systemd};
+use crate::install::{Manager, Present, launchd, systemd};
 
+mod reachable;
 mod steps;
+
+use reachable::reachable;
 
 pub fn run(context: &Context, what: &Service, out: &mut Out) -> Result<Exit, CommandError> {
     let manager = Manager::current();
@@ -123,28 +127,6 @@ fn warn_of_place(program: &Path, out: &Out) {
             program.display()
         ));
     }
-}
-
-/// That there is somebody to run the service.
-fn reachable(context: &Context, manager: Manager) -> Result<(), CommandError> {
-    if manager == Manager::Launchd {
-        return Ok(());
-    }
-    let here = context.host.here();
-    let uid = here.uid.0;
-    let socket = |runtime: &Path| runtime.join("systemd/private").exists();
-    let runtime = context.var("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let paths = context.var("PATH").unwrap_or_default();
-    let machine = systemd::Machine {
-        is_booted: here.systemd_booted,
-        has_systemctl: std::env::split_paths(paths).any(|folder| folder.join("systemctl").exists()),
-        is_reachable: runtime.as_deref().is_some_and(socket),
-        is_running: socket(&Path::new("/run/user").join(uid.to_string())),
-        runtime,
-        is_sudo: context.var("SUDO_UID").is_some(),
-        user: context.host.user_name().map(|name| String::from_utf8_lossy(&name).into_owned()),
-    };
-    systemd::refusal(&machine, uid).map_or(Ok(()), |refusal| Err(refusal.into()))
 }
 
 fn linger_of(context: &Context) -> Option<bool> {

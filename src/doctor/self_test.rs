@@ -33,9 +33,8 @@ use reaper_engine::tracker::{Survey, Tracker};
 use reaper_policy::case::How;
 use reaper_policy::plan::Target;
 use reaper_policy::verdict::{Answer, Finding, Verdict};
-use stop::{Stop, conclude, lost, unexpected};
+use stop::{NAME, Stop, conclude, lost, unexpected};
 
-const NAME: &str = "self-test";
 /// How long another reaper may be ending processes before we give up.
 const BUSY: Duration = Duration::from_secs(3);
 /// How long the kernel may take to hand the stand-in over, or PID 1 to collect it.

@@ -11,10 +11,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use reaper_platform::{Host as _, NativeHost, Pid};
-
-use crate::config::env::MANAGED;
-use reaper_lease::{Lease, OWNER};
+use reaper_platform::{NativeHost, Pid};
 
 /// The first argument, which is no command of the public command line.
 pub const COMMAND: &str = "__stand-in";
@@ -38,21 +35,12 @@ pub fn wait() {
 /// In words: when the stand-in could not be started.
 pub fn launch() -> Result<(), String> {
     let host = NativeHost::new().map_err(|e| e.to_string())?;
-    let here = host.here();
     // A session of its own, which is dead when the doctor looks: most launchers leave such orphans.
     host.leave_session().map_err(|e| format!("cannot leave the session: {e}"))?;
-    let start = host.glance(here.pid).map_err(|e| format!("cannot read our own start: {e}"))?.start;
-    let lease = Lease {
-        pid: here.pid.get(),
-        start: start.0,
-        boot_id: here.boot_id.clone(),
-        pid_namespace: Some(here.pid_namespace),
-        time_namespace: here.other_time_namespace(),
-        is_keeper: false,
-    };
+    let lease = reaper_launch::lease(&host).map_err(|e| format!("cannot read our own start: {e}"))?;
     let program = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
     let mut child = command(&program, WAIT);
-    child.env(MANAGED, "1").env(OWNER, lease.to_string());
+    reaper_launch::stamp(&mut child, &lease);
     // It is the doctor that waits for its end; we are gone by then.
     let child = child.spawn().map_err(|e| format!("cannot start `{}`: {e}", program.display()))?;
     let mut out = io::stdout().lock();

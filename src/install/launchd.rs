@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Call, Refusal, Wish};
+use super::request::{Call, Refusal, Wish};
 
 /// The agent as the packages ship it.
 const AGENT: &str = include_str!("../../packaging/launchd/reaper.plist");

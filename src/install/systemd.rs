@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Call, Refusal, Wish};
+use super::request::{Call, Refusal, Wish};
 
 /// The unit as the packages ship it. Whoever installs it by `reaper service` gets the same, with their own program.
 const UNIT: &str = include_str!("../../packaging/systemd/user/reaper.service");

@@ -196,7 +196,7 @@ impl<H: Host> Reader<H> {
     /// child belongs to the tree only if its own `stat`, read through its handle, names the parent, and the
     /// parent is still the very process that it was *after* that: then it was so in between, too.
     fn descend(&self, tree: &mut Tree, known: &mut HashSet<Pid>, mut parents: Vec<(ProcId, i32)>) {
-        let host = &*self.looker.host;
+        let host = &*self.looker.ground.host;
         while let Some((parent, depth)) = parents.pop() {
             let listed = self.census.listed_children(parent.pid);
             let children = match listed.map_or_else(|| self.looker.children_of(parent.pid), Ok) {
@@ -265,7 +265,7 @@ fn is_still<H: Host>(host: &H, id: &ProcId) -> bool {
 
 /// A member that could not be read stays, and is named.
 fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &Why) -> Member {
-    let stat = looker.host.glance(pid).ok();
+    let stat = looker.ground.host.glance(pid).ok();
     let start = stat.as_ref().map_or(reaper_platform::StartTime(0), |s| s.start);
     let parent = stat.as_ref().and_then(|s| s.ppid);
     let group = stat.as_ref().and_then(|s| s.pgrp);
@@ -286,7 +286,7 @@ fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &W
 /// # Errors
 /// When it is gone.
 fn member<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, kin: Kin<'_>) -> Fact<Seen> {
-    let process = looker.host.pin(pid)?;
+    let process = looker.ground.host.pin(pid)?;
     let (stat, program, findings) = match role {
         Role::GroupMember => {
             let judgement = looker.judge(&process, How::GroupMember(kin), |_| Past::default())?;

@@ -11,6 +11,7 @@
 //!
 //! Bytes in, names out: this module reads no files and trusts nothing it is given.
 
+mod identity;
 mod script;
 mod suffix;
 #[cfg(test)]
@@ -18,57 +19,13 @@ mod tests;
 
 use std::fmt;
 
+use identity::base_name;
+pub use identity::{Identity, Name, Source};
+
 /// Linux keeps 15 bytes of a process's comm: one this long may be the beginning of a longer name.
 const COMM_MAX: usize = 15;
 /// No file name is longer on any file system we run on, so no program name is.
 const NAME_MAX: usize = 255;
-
-/// What the system tells about one process, as read.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Identity<'a> {
-    /// Target of the executable link; `None` when it could not be read.
-    pub exe: Option<&'a [u8]>,
-    /// The argument vector; `None` when it could not be read.
-    pub argv: Option<&'a [Vec<u8>]>,
-    /// The name the process or its thread gave itself, without the line feed.
-    pub comm: &'a [u8],
-}
-
-/// Where a name came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Source {
-    /// Base name of the executable, or the product a versioned installation folder belongs to.
-    Exe,
-    /// Base name of the first argument.
-    Argv0,
-    /// A first argument that was rewritten into a sentence; taken whole.
-    Title,
-    /// The script, module or main class an interpreter runs.
-    Script,
-    /// The process's comm.
-    Comm,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Exe => "by its executable",
-            Self::Argv0 => "by its first argument",
-            Self::Title => "by its title",
-            Self::Script => "by its script",
-            Self::Comm => "by its command name",
-        })
-    }
-}
-
-/// One name of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Name<'a> {
-    /// The name, as bytes of the process's own strings.
-    pub bytes: &'a [u8],
-    /// Which source told it.
-    pub source: Source,
-}
 
 /// The names of one process: most trustworthy source first, no duplicates, no interpreter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -312,8 +269,4 @@ fn unwrapped(name: &[u8]) -> &[u8] {
     let end = name.iter().rposition(|byte| *byte != b'_').map_or(0, |last| last + 1);
     let inner = name.get(..end).and_then(|name| name.strip_prefix(b".")?.strip_suffix(b"-wrapped"));
     inner.filter(|inner| !inner.is_empty()).unwrap_or(name)
-}
-
-fn base_name(path: &[u8]) -> &[u8] {
-    path.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }

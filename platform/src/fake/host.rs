@@ -10,7 +10,8 @@ use super::process::Process;
 use super::script::{Mishap, Script};
 use super::stage::{Made, Stage};
 use crate::environ::{EnvironScan, Wanted};
-use crate::host::{Host, HostError, UnitMain, Walk, Walked};
+use crate::host::{Host, HostError, Walk, Walked};
+use crate::types::UnitMain;
 use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
 
 /// A host that plays a machine and its script. Clones share both.

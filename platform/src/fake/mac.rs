@@ -8,8 +8,8 @@ use super::machine::Machine;
 use super::process::Process;
 use super::{here, pid};
 use crate::environ::{EnvironScan, Wanted};
-use crate::host::UnitMain;
 use crate::macos::procargs::ProcArgs;
+use crate::types::UnitMain;
 use crate::types::{Gid, Here, RuntimeUnit, StartClock, Stat, Uid, Why};
 
 /// The first user of a Mac.

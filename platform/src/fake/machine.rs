@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::process::{Process, Reaction};
 use super::script::Mishap;
-use crate::host::UnitMain;
+use crate::types::UnitMain;
 use crate::types::{Clock, Pid, RuntimeUnit, Scope, Signal, State, Uid, Why};
 
 /// The machine.

@@ -14,8 +14,9 @@ use super::pinned::{self, LinuxPinned};
 use super::waiter::EpollWaiter;
 use super::{collect, facts, here, machine, proc, units, why};
 use crate::environ::{EnvironScan, Wanted};
-use crate::host::{Host, HostError, UnitMain, Walk, Walked};
+use crate::host::{Host, HostError, Walk, Walked};
 use crate::machine::Capabilities;
+use crate::types::UnitMain;
 use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
 
 /// Descriptors kept free for files, the terminal and the service's sockets.

@@ -8,7 +8,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::command;
-use crate::host::{HostError, UnitMain};
+use crate::host::HostError;
+use crate::types::UnitMain;
 use crate::types::{Pid, RuntimeUnit, Uid, Why};
 
 const WHAT: &str = "ask the service manager for the main processes of its units";

@@ -10,7 +10,8 @@ use super::pinned::MacPinned;
 use super::sys::{Those, list_pids};
 use super::{facts, here, launchd, nix_pid, our_pid};
 use crate::environ::{EnvironScan, Wanted};
-use crate::host::{Host, HostError, UnitMain, Walk, Walked};
+use crate::host::{Host, HostError, Walk, Walked};
+use crate::types::UnitMain;
 use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
 
 /// A pinned process costs nothing but a number; this bounds the memory.

@@ -10,7 +10,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::command;
-use crate::host::{HostError, UnitMain};
+use crate::host::HostError;
+use crate::types::UnitMain;
 use crate::types::{Pid, RuntimeUnit, Uid, Why};
 
 /// Where the command is: not wherever `PATH` says.

@@ -3,8 +3,9 @@
 use clap::Command;
 use clap_mangen::Man;
 
+use super::page::Page;
 use super::roff::Source;
-use super::{Page, words};
+use super::words;
 use crate::cli::help;
 use crate::config::paths::System;
 

@@ -4,25 +4,22 @@
 //! the reference of the config. Only what stands nowhere else is written for them, in `words.rs`.
 
 mod commands;
+mod page;
 mod roff;
 mod settings;
 mod words;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
 use clap::CommandFactory as _;
+
+use page::Page;
 
 use super::args::App;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config::paths::System;
-
-/// One page: where it goes below the directory, and its source.
-struct Page {
-    path: PathBuf,
-    text: String,
-}
 
 pub fn run(directory: &Path, out: &mut Out) -> Result<Exit, CommandError> {
     let pages = pages(&date(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())?, System::current())?;

@@ -1,7 +1,8 @@
 //! reaper.toml(5): the config file, from the reference that also makes the example file.
 
+use super::page::Page;
 use super::roff::Source;
-use super::{Page, words};
+use super::words;
 use crate::config::paths::System;
 use crate::config::reference;
 use crate::config::reference::Key;

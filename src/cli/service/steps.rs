@@ -7,12 +7,13 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use super::super::Context;
 use super::super::args::Print;
+use super::super::context::Context;
 use super::super::exit::{CommandError, Exit};
 use super::super::out::Out;
-use super::reachable;
-use crate::install::{Call, Manager, Step};
+use super::reachable::reachable;
+use crate::install::request::Call;
+use crate::install::{Manager, Step};
 
 /// Does it, or prints it; says whether it was done.
 pub fn carry_out(

@@ -2,12 +2,15 @@
 
 use reaper_platform::Why;
 
-use super::NAME;
 use crate::doctor::{Check, Level};
 use reaper_engine::state_dir::StateError;
-use reaper_engine::terminate::outcome::{Ended, Trouble};
+use reaper_engine::terminate::outcome::Ended;
+use reaper_engine::terminate::trouble::Trouble;
 use reaper_policy::escalation::Outcome;
 use reaper_policy::judgement::Judgement;
+
+/// The check, by its public name.
+pub(super) const NAME: &str = "self-test";
 
 /// Why it ended before its end.
 pub struct Stop {

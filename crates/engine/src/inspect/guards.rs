@@ -3,13 +3,17 @@
 //!
 //! Read last, and of each process once for a look: a wrapper above a tree and the orphan in it ask about the same ones.
 
-use std::collections::HashSet;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reaper_platform::{Folder, Host, Listener, Pid, Pinned, Why};
+use reaper_platform::{Folder, Host, Listener, Pid, Pinned, SocketTables, Why};
 
-use super::{Looker, read};
+use super::ancestry::Ancestry;
+use super::cache::lock;
+use super::children::Children;
+use super::read;
+use crate::context::Ground;
 use reaper_policy::browser::is_throw_away_browser;
 use reaper_policy::case::{Chain, Guards};
 use reaper_policy::facts::{Fact, Facts};
@@ -26,15 +30,34 @@ const MAX_CLIMB: usize = 32;
 
 /// What a process is, as far as it may spare one above it.
 #[derive(Debug, Clone)]
-pub(super) struct Relative {
+struct Relative {
     facts: Facts,
     listens: Fact<Option<String>>,
     children: Fact<Vec<Pid>>,
 }
 
-impl<H: Host> Looker<H> {
+/// Reads what protects processes.
+pub(super) struct GuardReader<H: Host> {
+    ground: Ground<H>,
+    children: Arc<Children<H>>,
+    ancestry: Arc<Ancestry<H>>,
+    relatives: Mutex<HashMap<Pid, Fact<Arc<Relative>>>>,
+    sockets: SocketTables,
+}
+
+impl<H: Host> GuardReader<H> {
+    pub(super) fn new(ground: &Ground<H>, children: &Arc<Children<H>>, ancestry: &Arc<Ancestry<H>>) -> Self {
+        Self {
+            ground: ground.clone(),
+            children: Arc::clone(children),
+            ancestry: Arc::clone(ancestry),
+            relatives: Mutex::default(),
+            sockets: SocketTables::default(),
+        }
+    }
+
     /// Reads the guards of a process for the profiles that it is judged under. `chain` holds the wrappers above it.
-    pub(super) fn guards(
+    pub(super) fn read(
         &self,
         process: &H::Pinned,
         facts: &Facts,
@@ -57,17 +80,16 @@ impl<H: Host> Looker<H> {
     fn may_help(&self, facts: &Facts) -> bool {
         let identity = facts.identity();
         let argv = identity.argv.unwrap_or_default();
-        !self.policy.is_agent(&Names::of(&identity), argv) && !is_throw_away_browser(&identity, argv)
+        !self.ground.policy.is_agent(&Names::of(&identity), argv) && !is_throw_away_browser(&identity, argv)
     }
 
     fn keeps_listeners<'p>(&self, profiles: impl IntoIterator<Item = &'p Profile>) -> bool {
-        profiles.into_iter().any(|p| p.keep_listeners.unwrap_or_else(|| self.policy.keep_listeners))
+        profiles.into_iter().any(|p| p.keep_listeners.unwrap_or_else(|| self.ground.policy.keep_listeners))
     }
 
     /// What a process accepts connections on that others can know, in words.
     fn listens(&self, process: &H::Pinned, facts: &Facts) -> Fact<Option<String>> {
-        let sockets = Arc::clone(&self.lock().sockets);
-        let listeners = process.listeners(&sockets)?;
+        let listeners = process.listeners(&self.sockets)?;
         Ok(listeners.iter().find_map(|listener| {
             let is_its_own = |folder: &[u8]| {
                 process.folder(folder).is_ok_and(|folder| self.is_its_own_folder(&folder, facts))
@@ -79,8 +101,8 @@ impl<H: Host> Looker<H> {
     /// Whether a process, or what it started, made a folder for itself: only its user may enter it, and it is no older
     /// than the process.
     fn is_its_own_folder(&self, folder: &Folder, facts: &Facts) -> bool {
-        let clock = self.host.clock();
-        let age = self.host.here().start_clock.age(facts.id.start, &clock);
+        let clock = self.ground.host.clock();
+        let age = self.ground.host.here().start_clock.age(facts.id.start, &clock);
         let started = clock.realtime.saturating_sub(age).saturating_sub(CLOCK_SLACK);
         let is_private = folder.mode & 0o077 == 0;
         is_private
@@ -97,7 +119,7 @@ impl<H: Host> Looker<H> {
         is_any: bool,
         by_listening: bool,
     ) -> Fact<Option<String>> {
-        let by_protection = is_any || self.policy.is_wrapper(&facts.identity());
+        let by_protection = is_any || self.ground.policy.is_wrapper(&facts.identity());
         if !by_protection && !by_listening {
             return Ok(None);
         }
@@ -117,13 +139,13 @@ impl<H: Host> Looker<H> {
                 continue;
             }
             if by_protection {
-                if let Some(found) = unprotected::protected_by(&self.policy, facts, profiles) {
+                if let Some(found) = unprotected::protected_by(&self.ground.policy, facts, profiles) {
                     return Ok(Some(format!("{} below it is never touched ({found})", facts.called())));
                 }
                 if unprotected::asked_to_be_kept(facts) {
                     return Ok(Some(format!("{} below it asked to be kept", facts.called())));
                 }
-                if let Some(what) = unsupervised::kept_by(&self.policy, facts, profiles) {
+                if let Some(what) = unsupervised::kept_by(&self.ground.policy, facts, profiles) {
                     return Ok(Some(format!(
                         "{} below it was started on purpose to stay ({what})",
                         facts.called()
@@ -136,7 +158,7 @@ impl<H: Host> Looker<H> {
                     Ok(None) | Err(Why::Gone | Why::Exiting) => {}
                     // What belongs to another user goes on by itself.
                     Err(Why::Denied)
-                        if facts.ids.as_ref().is_ok_and(|ids| !self.us.scope.holds(ids.real)) => {}
+                        if facts.ids.as_ref().is_ok_and(|ids| !self.ground.us.scope.holds(ids.real)) => {}
                     Err(why) => return Err(why.clone()),
                 }
             }
@@ -150,26 +172,26 @@ impl<H: Host> Looker<H> {
     }
 
     fn children_or_none(&self, pid: Pid) -> Fact<Vec<Pid>> {
-        match self.children_of(pid) {
+        match self.children.of(pid) {
             Err(Why::Gone | Why::Exiting) => Ok(Vec::new()),
             list => list,
         }
     }
 
     fn relative(&self, pid: Pid) -> Fact<Arc<Relative>> {
-        if let Some(known) = self.lock().relatives.get(&pid) {
+        if let Some(known) = lock(&self.relatives).get(&pid) {
             return known.clone();
         }
         let read = || {
-            let process = self.host.pin(pid)?;
-            let facts = read::facts(&process, &self.wanted)?;
+            let process = self.ground.host.pin(pid)?;
+            let facts = read::facts(&process, &self.ground.wanted)?;
             // Read once for all that ask; the tables of sockets only where some profile minds them.
-            let is_minded = self.keeps_listeners(&self.policy.profiles) && self.may_help(&facts);
+            let is_minded = self.keeps_listeners(&self.ground.policy.profiles) && self.may_help(&facts);
             let listens = if is_minded { self.listens(&process, &facts) } else { Ok(None) };
-            Ok(Arc::new(Relative { facts, listens, children: self.children_of(pid) }))
+            Ok(Arc::new(Relative { facts, listens, children: self.children.of(pid) }))
         };
         let relative = read();
-        self.lock().relatives.insert(pid, relative.clone());
+        lock(&self.relatives).insert(pid, relative.clone());
         relative
     }
 
@@ -183,7 +205,10 @@ impl<H: Host> Looker<H> {
         // An adopter above is in no tree of what it adopted: its scope is its own.
         let adopts = || {
             let uid = facts.ids.as_ref().ok().map(|ids| ids.real);
-            matches!(self.adopter(made_for, uid).1, orphan::Kind::Adopter(_) | orphan::Kind::Suspect(_))
+            matches!(
+                self.ancestry.adopter(made_for, uid).1,
+                orphan::Kind::Adopter(_) | orphan::Kind::Suspect(_)
+            )
         };
         let is_above = || {
             chain.is_some_and(|chain| chain.wrappers().any(|wrapper| wrapper.pid == made_for))
@@ -196,7 +221,7 @@ impl<H: Host> Looker<H> {
     fn is_below(&self, pid: Pid, above: Pid) -> bool {
         let mut at = pid;
         for _ in 0..MAX_CLIMB {
-            match self.host.glance(at).ok().and_then(|stat| stat.ppid) {
+            match self.ground.host.glance(at).ok().and_then(|stat| stat.ppid) {
                 Some(parent) if parent == above => return above != Pid::INIT,
                 Some(parent) => at = parent,
                 None => break,

@@ -5,15 +5,12 @@
 //! do not read that parent a thousand times. Every new look, and every new judgement before a signal, is
 //! made with a new one.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use reaper_platform::{
-    Condition, EnvironScan, Host, Pid, ProcId, RuntimeUnit, SocketTables, Uid, UnitMain, Why,
-};
+use reaper_platform::{Condition, EnvironScan, Host, Pid, ProcId, Uid, Why};
 
 use crate::context::Ground;
-use reaper_policy::case::{Case, Chain, Elder, Finalist, Guards, How, Kin, Needs};
+use reaper_policy::case::{Case, Chain, Finalist, Guards, How, Kin, Needs};
 use reaper_policy::facts::{Fact, Facts};
 use reaper_policy::gates;
 use reaper_policy::gates::{marker, orphan};
@@ -24,6 +21,8 @@ use reaper_policy::program::Names;
 use reaper_policy::verdict::Finding;
 
 mod ancestry;
+mod cache;
+mod children;
 mod guards;
 mod owner_values;
 mod owners;
@@ -31,38 +30,43 @@ mod read;
 mod services;
 mod stays;
 
+use ancestry::Ancestry;
+use children::Children;
+use guards::GuardReader;
+use owner_values::OwnerValues;
+use owners::Owners;
+use services::Services;
+use stays::Stays;
+
 /// One look around with fresh eyes.
 pub struct Looker<H: Host> {
-    ground: Ground<H>,
-    seen: Mutex<Seen>,
-}
-
-impl<H: Host> std::ops::Deref for Looker<H> {
-    type Target = Ground<H>;
-
-    fn deref(&self) -> &Ground<H> {
-        &self.ground
-    }
-}
-
-#[derive(Default)]
-struct Seen {
-    elders: HashMap<Pid, Elder>,
-    units: HashMap<RuntimeUnit, Fact<UnitMain>>,
-    jobs: HashMap<Uid, Fact<Arc<Vec<UnitMain>>>>,
-    holders: HashMap<Uid, Fact<owner_values::Holders>>,
-    stays: HashMap<stays::Question, Fact<Option<String>>>,
-    relatives: HashMap<Pid, Fact<Arc<guards::Relative>>>,
-    children: HashMap<Pid, Fact<Vec<Pid>>>,
-    families: Option<Fact<ancestry::Families>>,
-    sockets: Arc<SocketTables>,
+    /// The machine, the settings and who we are.
+    pub ground: Ground<H>,
+    children: Arc<Children<H>>,
+    ancestry: Arc<Ancestry<H>>,
+    services: Arc<Services<H>>,
+    owners: Owners<H>,
+    owner_values: OwnerValues<H>,
+    guards: GuardReader<H>,
 }
 
 impl<H: Host> Looker<H> {
     /// Starts a look.
     #[must_use]
     pub fn new(ground: &Ground<H>) -> Self {
-        Self { ground: ground.clone(), seen: Mutex::default() }
+        let children = Arc::new(Children::new(ground));
+        let ancestry = Arc::new(Ancestry::new(ground, &children));
+        let services = Arc::new(Services::new(ground));
+        let stays = Arc::new(Stays::new(ground, &ancestry, &services));
+        Self {
+            ground: ground.clone(),
+            owners: Owners::new(ground, &ancestry, &stays),
+            owner_values: OwnerValues::new(ground, &ancestry, &stays),
+            guards: GuardReader::new(ground, &children, &ancestry),
+            children,
+            ancestry,
+            services,
+        }
     }
 
     /// Whether a first look at a process's environment leaves anything to judge: a marker, or a block
@@ -72,7 +76,7 @@ impl<H: Host> Looker<H> {
         match first {
             Ok(scan) if scan.is_intact_and_empty() => false,
             Ok(scan) if scan.condition == Condition::Intact => {
-                let mut markers = self.policy.profiles.iter().flat_map(|p| &p.markers);
+                let mut markers = self.ground.policy.profiles.iter().flat_map(|p| &p.markers);
                 markers.any(|m| scan.get(m.name.as_bytes()).is_some())
             }
             Ok(_) => true,
@@ -91,14 +95,14 @@ impl<H: Host> Looker<H> {
         how: How<'_>,
         past: impl Fn(&ProcId) -> Past,
     ) -> Fact<Judgement> {
-        let mut facts = read::facts(process, &self.wanted)?;
+        let mut facts = read::facts(process, &self.ground.wanted)?;
         let remembered = |id: &ProcId| past(id);
         let past = past(&facts.id);
         let (mut chain, mut claims, mut finalist, mut guards) = (None, None, None, None);
         loop {
             let case = Case {
-                policy: &self.policy,
-                us: &self.us,
+                policy: &self.ground.policy,
+                us: &self.ground.us,
                 facts: &facts,
                 chain: chain.as_ref(),
                 claims: claims.as_deref(),
@@ -110,14 +114,14 @@ impl<H: Host> Looker<H> {
             let judged = gates::judge(&case);
             match judged.needs {
                 Some(Needs::Chain) => {
-                    let (climbed, stat) = self.climb_afresh(process, &facts, &remembered)?;
+                    let (climbed, stat) = self.ancestry.climb_afresh(process, &facts, &remembered)?;
                     facts.stat = stat;
                     chain = Some(climbed);
                 }
-                Some(Needs::Claims) => claims = Some(self.claims(&case, &judged.profiles)),
+                Some(Needs::Claims) => claims = Some(self.owners.claims(&case, &judged.profiles)),
                 Some(Needs::Finalist) => finalist = Some(self.finalist(&case, &judged.profiles)),
                 Some(Needs::Guards) => {
-                    guards = Some(self.guards(process, &facts, chain.as_ref(), &judged.profiles));
+                    guards = Some(self.guards.read(process, &facts, chain.as_ref(), &judged.profiles));
                 }
                 None => return Ok(Self::conclude(&case, judged)),
             }
@@ -130,10 +134,10 @@ impl<H: Host> Looker<H> {
     /// # Errors
     /// When not even that can be read, or the process is gone.
     pub fn judge_unread(&self, pid: Pid, why: &Why) -> Fact<Judgement> {
-        let facts = read::without_memory(&self.host.pin(pid)?, why)?;
+        let facts = read::without_memory(&self.ground.host.pin(pid)?, why)?;
         let case = Case {
-            policy: &self.policy,
-            us: &self.us,
+            policy: &self.ground.policy,
+            us: &self.ground.us,
             facts: &facts,
             chain: None,
             claims: None,
@@ -150,14 +154,14 @@ impl<H: Host> Looker<H> {
     /// # Errors
     /// When the process is gone.
     pub fn judge_member(&self, process: &H::Pinned, kin: Kin<'_>) -> Fact<(Facts, Vec<Finding>)> {
-        let facts = read::facts(process, &self.wanted)?;
-        let chain = Chain { elders: Vec::new(), hidden_child: self.hidden_child(facts.pid()) };
+        let facts = read::facts(process, &self.ground.wanted)?;
+        let chain = Chain { elders: Vec::new(), hidden_child: self.children.has_hidden_child(facts.pid()) };
         let profiles: Vec<&Profile> =
-            self.policy.profiles.iter().filter(|p| kin.profiles.contains(&p.name)).collect();
-        let guards = self.guards(process, &facts, None, &profiles);
+            self.ground.policy.profiles.iter().filter(|p| kin.profiles.contains(&p.name)).collect();
+        let guards = self.guards.read(process, &facts, None, &profiles);
         let case = Case {
-            policy: &self.policy,
-            us: &self.us,
+            policy: &self.ground.policy,
+            us: &self.ground.us,
             facts: &facts,
             chain: Some(&chain),
             claims: None,
@@ -173,9 +177,7 @@ impl<H: Host> Looker<H> {
     /// How a process that may adopt is called, and what it is to an orphan of `uid`.
     #[must_use]
     pub fn adopter(&self, pid: Pid, uid: Option<Uid>) -> (String, orphan::Kind) {
-        let elder = self.elder(pid);
-        let called = elder.facts.as_ref().map_or_else(|_| format!("pid {pid}"), Facts::called);
-        (called, orphan::kind(&elder, uid, &self.policy, self.us.systemd_booted))
+        self.ancestry.adopter(pid, uid)
     }
 
     fn conclude(case: &Case<'_>, judged: gates::Judged<'_>) -> Judgement {
@@ -204,11 +206,19 @@ impl<H: Host> Looker<H> {
 
     fn finalist(&self, case: &Case<'_>, profiles: &[&Profile]) -> Finalist {
         let empty = Chain::default();
-        let units = self.units(case.facts, case.chain.unwrap_or(&empty));
-        Finalist { units, jobs: self.jobs(case.facts), holder: self.holder(case.facts, profiles) }
+        let units = self.services.units(case.facts, case.chain.unwrap_or(&empty));
+        Finalist {
+            units,
+            jobs: self.services.jobs(case.facts),
+            holder: self.owner_values.holder(case.facts, profiles),
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The children of a process, read once for a look.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn children_of(&self, pid: Pid) -> Fact<Vec<Pid>> {
+        self.children.of(pid)
     }
 }

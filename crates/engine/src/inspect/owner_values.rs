@@ -6,23 +6,44 @@
 //! is asked once for a whole sweep, and only when something is about to be ended.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
 use reaper_platform::{Condition, Host, Pid, Scope, Secret, Uid, Wanted, Why};
 
-use super::Looker;
+use super::ancestry::Ancestry;
+use super::cache::lock;
+use super::stays::Stays;
+use crate::context::Ground;
 use reaper_policy::facts::{Fact, Facts};
 use reaper_policy::profile::Profile;
 use reaper_policy::program::{Identity, Names, is_interpreter};
 
 /// The values that the user's processes hold, by variable.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Holders {
+struct Holders {
     by_value: HashMap<(String, Secret), Vec<Pid>>,
     /// The first agent whose environment could not be read: it may hold any value.
     unreadable: Option<(Pid, Why)>,
 }
 
-impl<H: Host> Looker<H> {
+/// Looks for the holders of owner values.
+pub(super) struct OwnerValues<H: Host> {
+    ground: Ground<H>,
+    ancestry: Arc<Ancestry<H>>,
+    stays: Arc<Stays<H>>,
+    holders: Mutex<HashMap<Uid, Fact<Holders>>>,
+}
+
+impl<H: Host> OwnerValues<H> {
+    pub(super) fn new(ground: &Ground<H>, ancestry: &Arc<Ancestry<H>>, stays: &Arc<Stays<H>>) -> Self {
+        Self {
+            ground: ground.clone(),
+            ancestry: Arc::clone(ancestry),
+            stays: Arc::clone(stays),
+            holders: Mutex::default(),
+        }
+    }
+
     /// A live process that holds the candidate's owner value and would stay, and why it would.
     pub(super) fn holder(&self, facts: &Facts, profiles: &[&Profile]) -> Option<Fact<Option<(Pid, String)>>> {
         let environ = facts.environ.as_ref().ok()?;
@@ -39,10 +60,10 @@ impl<H: Host> Looker<H> {
             Ok(ids) => ids.real,
             Err(why) => return Some(Err(why.clone())),
         };
-        let known = self.lock().holders.get(&uid).cloned();
+        let known = lock(&self.holders).get(&uid).cloned();
         let holders = known.unwrap_or_else(|| {
             let looked = self.list_holders(uid);
-            self.lock().holders.insert(uid, looked.clone());
+            lock(&self.holders).insert(uid, looked.clone());
             looked
         });
         Some(holders.and_then(|h| self.holder_that_stays(&h, &wanted, profiles)))
@@ -58,7 +79,7 @@ impl<H: Host> Looker<H> {
         for (name, value) in wanted {
             let value = value.clone().ok_or(Why::Garbled("its owner value cannot be read"))?;
             for pid in all.by_value.get(&(name.clone(), value)).into_iter().flatten() {
-                let facts = match self.elder(*pid).facts {
+                let facts = match self.ancestry.elder(*pid).facts {
                     Ok(facts) if !facts.stat.is_dead() => facts,
                     Ok(_) | Err(Why::Gone | Why::Exiting) => continue,
                     Err(why) => {
@@ -66,7 +87,7 @@ impl<H: Host> Looker<H> {
                         continue;
                     }
                 };
-                match self.would_stay(&facts, profiles) {
+                match self.stays.would_stay(&facts, profiles) {
                     Ok(Some(why)) => return Ok(Some((*pid, why))),
                     Ok(None) => {}
                     Err(why) => {
@@ -82,9 +103,10 @@ impl<H: Host> Looker<H> {
     }
 
     fn list_holders(&self, uid: Uid) -> Fact<Holders> {
-        let names: Vec<String> = self.policy.profiles.iter().filter_map(|p| p.owner_env.clone()).collect();
+        let names: Vec<String> =
+            self.ground.policy.profiles.iter().filter_map(|p| p.owner_env.clone()).collect();
         let wanted = Wanted::new(names.clone());
-        let walk = self.host.walk(Scope::User(uid)).map_err(|e| e.why)?;
+        let walk = self.ground.host.walk(Scope::User(uid)).map_err(|e| e.why)?;
         if walk.unreadable > 0 {
             return Err(Why::Garbled("not all of the user's processes could be listed"));
         }
@@ -92,7 +114,8 @@ impl<H: Host> Looker<H> {
         for entry in walk.entries {
             let pid = entry.stat.pid;
             // A block that was overwritten or cut short may have held any value.
-            let scan = self.host.glance_environ(pid, &wanted).and_then(|scan| scan.verify(&entry.stat));
+            let scan =
+                self.ground.host.glance_environ(pid, &wanted).and_then(|scan| scan.verify(&entry.stat));
             let scan = scan.and_then(|scan| match scan.condition {
                 Condition::Intact => Ok(scan),
                 Condition::Garbled(how) => Err(Why::Garbled(how)),
@@ -125,10 +148,10 @@ impl<H: Host> Looker<H> {
     }
 
     fn may_be_an_agent(&self, pid: Pid, comm: &[u8]) -> bool {
-        let argv = self.host.glance_argv(pid).unwrap_or_default();
+        let argv = self.ground.host.glance_argv(pid).unwrap_or_default();
         let identity = Identity { exe: None, argv: Some(&argv), comm };
         let names = Names::of(&identity);
-        let mut profiles = self.policy.profiles.iter();
+        let mut profiles = self.ground.policy.profiles.iter();
         is_interpreter(comm) || profiles.any(|p| p.programs.find(&names, &argv).is_some())
     }
 }

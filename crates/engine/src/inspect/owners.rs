@@ -1,10 +1,13 @@
 //! Who may still want a process: what it says of its owner, and whether that one lives.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use reaper_platform::{Condition, Host, Pid, StartTime, Stat, Why};
 
-use super::Looker;
+use super::ancestry::Ancestry;
+use super::stays::Stays;
+use crate::context::Ground;
 use reaper_lease::{Lease, OWNER};
 use reaper_policy::case::{Case, Chain, Claim, Elder, Leader, Life};
 use reaper_policy::facts::{Fact, Facts};
@@ -12,14 +15,26 @@ use reaper_policy::gates::{marker, orphan};
 use reaper_policy::profile::Profile;
 use reaper_policy::program::Names;
 
-impl<H: Host> Looker<H> {
+/// Reads what speaks for an owner of a process.
+pub(super) struct Owners<H: Host> {
+    ground: Ground<H>,
+    ancestry: Arc<Ancestry<H>>,
+    stays: Arc<Stays<H>>,
+}
+
+impl<H: Host> Owners<H> {
+    pub(super) fn new(ground: &Ground<H>, ancestry: &Arc<Ancestry<H>>, stays: &Arc<Stays<H>>) -> Self {
+        Self { ground: ground.clone(), ancestry: Arc::clone(ancestry), stays: Arc::clone(stays) }
+    }
+
+    /// Every sign that something alive may own the process, with what was found.
     pub(super) fn claims(&self, case: &Case<'_>, profiles: &[&Profile]) -> Vec<Claim> {
         let mut claims = Vec::new();
         let facts = case.facts;
         if let Ok(environ) = &facts.environ {
             if environ.get(OWNER.as_bytes()).is_some() {
                 let lease = environ.value(OWNER.as_bytes()).and_then(Lease::parse);
-                let lease = lease.filter(|l| l.boot_id == self.host.here().boot_id);
+                let lease = lease.filter(|l| l.boot_id == self.ground.host.here().boot_id);
                 claims.push(match lease.and_then(|lease| Some((Pid::new(lease.pid)?, lease))) {
                     Some((pid, lease)) => Claim::Lease(pid, self.life_of_owner(pid, &lease, facts)),
                     None => Claim::Unreadable(OWNER.to_owned()),
@@ -71,7 +86,7 @@ impl<H: Host> Looker<H> {
     /// Whether a process runs a program of these profiles, or cannot be read. Where any program may be marked,
     /// another rule says who the owner is.
     fn may_be_an_agent_of(&self, elder: &Elder, profiles: &[&Profile]) -> bool {
-        let kind = orphan::kind(elder, None, &self.policy, self.us.systemd_booted);
+        let kind = orphan::kind(elder, None, &self.ground.policy, self.ground.us.systemd_booted);
         if !matches!(kind, orphan::Kind::Suspect(_)) {
             return false;
         }
@@ -84,7 +99,7 @@ impl<H: Host> Looker<H> {
     /// Whether the owner that a lease names is alive. Its number means something in its own PID namespace only, and its
     /// start in its own time namespace: what cannot be compared proves nothing.
     fn life_of_owner(&self, pid: Pid, lease: &Lease, of: &Facts) -> Fact<Life> {
-        let (here, owner_start) = (self.host.here(), StartTime(lease.start));
+        let (here, owner_start) = (self.ground.host.here(), StartTime(lease.start));
         match lease.pid_namespace {
             Some(inode) if inode == here.pid_namespace => {}
             Some(_) => return Err(Why::Garbled("it is in another PID namespace")),
@@ -110,36 +125,36 @@ impl<H: Host> Looker<H> {
         if lease.time_namespace.is_some_and(|inode| inode != here.time_namespace) {
             return Err(Why::Garbled("its start is told by the clock of another time namespace"));
         }
-        if self.host.time_namespace(pid)? == here.time_namespace {
+        if self.ground.host.time_namespace(pid)? == here.time_namespace {
             Ok(Life::Dead)
         } else {
             Err(Why::Garbled("the process that has its number is in another time namespace"))
         }
     }
 
-    pub(super) fn life(&self, pid: Pid, is_it: impl Fn(StartTime) -> bool) -> Fact<Life> {
+    fn life(&self, pid: Pid, is_it: impl Fn(StartTime) -> bool) -> Fact<Life> {
         Ok(self.alive(pid)?.filter(|stat| is_it(stat.start)).map_or(Life::Dead, |_| Life::Alive))
     }
 
     /// The living process that has this number; `None` if there is none.
     fn alive(&self, pid: Pid) -> Fact<Option<Stat>> {
-        match self.host.glance(pid) {
+        match self.ground.host.glance(pid) {
             Ok(stat) => Ok(Some(stat).filter(|stat| !stat.is_dead())),
-            Err(Why::Gone) if !self.host.exists(pid)? => Ok(None),
+            Err(Why::Gone) if !self.ground.host.exists(pid)? => Ok(None),
             // It is there, and hidden from us.
             Err(Why::Gone) => Err(Why::Denied),
             Err(why) => Err(why),
         }
     }
 
-    pub(super) fn leader(&self, pid: Pid, of: &Facts, profiles: &[&Profile]) -> Fact<Leader> {
-        let facts = match self.elder(pid).facts {
+    fn leader(&self, pid: Pid, of: &Facts, profiles: &[&Profile]) -> Fact<Leader> {
+        let facts = match self.ancestry.elder(pid).facts {
             Ok(facts) if facts.stat.is_dead() => return Ok(Leader::Gone),
             Ok(facts) => facts,
-            Err(Why::Gone) if !self.host.exists(pid)? => return Ok(Leader::Gone),
+            Err(Why::Gone) if !self.ground.host.exists(pid)? => return Ok(Leader::Gone),
             // An owner is one of the user's own processes: who is hidden from us, or is another user's, is none.
             Err(Why::Gone | Why::Denied) => {
-                return match self.host.owner(pid) {
+                return match self.ground.host.owner(pid) {
                     Ok(uid) if of.ids.as_ref().is_ok_and(|ids| ids.real != uid) => Ok(Leader::Unmarked),
                     Err(Why::Gone) => Ok(Leader::Unmarked),
                     Ok(_) | Err(_) => Err(Why::Denied),
@@ -163,6 +178,6 @@ impl<H: Host> Looker<H> {
             Err(Why::Gone | Why::Exiting) => return Ok(Leader::Gone),
             Err(why) => return Err(why.clone()),
         }
-        self.would_stay(&facts, profiles).map(|stays| stays.map_or(Leader::Goes, Leader::Stays))
+        self.stays.would_stay(&facts, profiles).map(|stays| stays.map_or(Leader::Goes, Leader::Stays))
     }
 }

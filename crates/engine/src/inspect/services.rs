@@ -1,19 +1,32 @@
 //! Which service manager runs a process: asked only of those that nothing else spared.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reaper_platform::{Host, RuntimeUnit, UnitMain, Why};
+use reaper_platform::{Host, RuntimeUnit, Uid, UnitMain, Why};
 
-use super::Looker;
+use super::cache::lock;
+use crate::context::Ground;
 use reaper_policy::case::Chain;
 use reaper_policy::facts::{Fact, Facts};
 
 /// How long a service manager may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
 
-impl<H: Host> Looker<H> {
+/// Asks the service managers.
+pub(super) struct Services<H: Host> {
+    ground: Ground<H>,
+    units: Mutex<HashMap<RuntimeUnit, Fact<UnitMain>>>,
+    jobs: Mutex<HashMap<Uid, Fact<Arc<Vec<UnitMain>>>>>,
+}
+
+impl<H: Host> Services<H> {
+    pub(super) fn new(ground: &Ground<H>) -> Self {
+        Self { ground: ground.clone(), units: Mutex::default(), jobs: Mutex::default() }
+    }
+
+    /// For each service that a process or a wrapper above it is in: the processes that the service calls its own.
     pub(super) fn units(&self, facts: &Facts, chain: &Chain) -> Vec<Fact<UnitMain>> {
         let line = std::iter::once(facts).chain(chain.wrappers().filter_map(|w| w.facts.as_ref().ok()));
         let mut services = BTreeSet::new();
@@ -33,24 +46,24 @@ impl<H: Host> Looker<H> {
     /// The service manager's jobs that may be a process of the same user.
     pub(super) fn jobs(&self, facts: &Facts) -> Fact<Arc<Vec<UnitMain>>> {
         let uid = facts.ids.as_ref().map(|ids| ids.real).map_err(Clone::clone)?;
-        if let Some(known) = self.lock().jobs.get(&uid) {
+        if let Some(known) = lock(&self.jobs).get(&uid) {
             return known.clone();
         }
-        let answer = self.host.jobs(uid, LIMIT).map(Arc::new).map_err(|e| e.why);
-        self.lock().jobs.insert(uid, answer.clone());
+        let answer = self.ground.host.jobs(uid, LIMIT).map(Arc::new).map_err(|e| e.why);
+        lock(&self.jobs).insert(uid, answer.clone());
         answer
     }
 
     pub(super) fn unit_main(&self, unit: RuntimeUnit) -> Fact<UnitMain> {
-        if let Some(known) = self.lock().units.get(&unit) {
+        if let Some(known) = lock(&self.units).get(&unit) {
             return known.clone();
         }
-        let asked = self.host.unit_mains(std::slice::from_ref(&unit), LIMIT);
+        let asked = self.ground.host.unit_mains(std::slice::from_ref(&unit), LIMIT);
         let answer = match asked {
             Ok(mains) => mains.into_iter().next().ok_or(Why::Garbled("the service manager did not answer")),
             Err(e) => Err(e.why),
         };
-        self.lock().units.insert(unit, answer.clone());
+        lock(&self.units).insert(unit, answer.clone());
         answer
     }
 }

@@ -4,20 +4,41 @@
 //! It is told from parents, markers and lists alone, never from another verdict, so that two marked trees of a run that is
 //! over do not keep each other, and the order in which processes are asked makes no difference.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
 
 use reaper_platform::{Condition, Host, Pid, Why};
 
-use super::Looker;
+use super::ancestry::Ancestry;
+use super::cache::lock;
+use super::services::Services;
+use crate::context::Ground;
 use reaper_policy::facts::{Fact, Facts};
 use reaper_policy::gates::{marker, orphan, unprotected, unsupervised};
 use reaper_policy::profile::Profile;
 use reaper_policy::variables::SYSTEMD_EXEC_PID;
 
 /// About which process, and by the markers of which profiles.
-pub(super) type Question = (Pid, Vec<String>);
+type Question = (Pid, Vec<String>);
 
-impl<H: Host> Looker<H> {
+/// Tells which processes would stay.
+pub(super) struct Stays<H: Host> {
+    ground: Ground<H>,
+    ancestry: Arc<Ancestry<H>>,
+    services: Arc<Services<H>>,
+    answers: Mutex<HashMap<Question, Fact<Option<String>>>>,
+}
+
+impl<H: Host> Stays<H> {
+    pub(super) fn new(ground: &Ground<H>, ancestry: &Arc<Ancestry<H>>, services: &Arc<Services<H>>) -> Self {
+        Self {
+            ground: ground.clone(),
+            ancestry: Arc::clone(ancestry),
+            services: Arc::clone(services),
+            answers: Mutex::default(),
+        }
+    }
+
     /// Why a process would stay, if it would. Climbing from it to the first adopter meets a process that the profiles'
     /// markers are not on, or one that is kept or supervised, or, above it, a protected one; or the climb ends at no
     /// adopter.
@@ -26,11 +47,11 @@ impl<H: Host> Looker<H> {
     /// When that cannot be told. Then it counts as one that stays.
     pub(super) fn would_stay(&self, facts: &Facts, profiles: &[&Profile]) -> Fact<Option<String>> {
         let question = (facts.pid(), profiles.iter().map(|p| p.name.clone()).collect());
-        if let Some(known) = self.lock().stays.get(&question) {
+        if let Some(known) = lock(&self.answers).get(&question) {
             return known.clone();
         }
         let answer = self.climb_to_an_adopter(facts, profiles);
-        self.lock().stays.insert(question, answer.clone());
+        lock(&self.answers).insert(question, answer.clone());
         answer
     }
 
@@ -47,9 +68,9 @@ impl<H: Host> Looker<H> {
             let Some(parent) = at.stat.ppid else {
                 return Ok(Some(format!("the parent of {} is outside our PID namespace", at.called())));
             };
-            let elder = self.elder(parent);
+            let elder = self.ancestry.elder(parent);
             let uid = at.ids.as_ref().ok().map(|ids| ids.real);
-            match orphan::kind(&elder, uid, &self.policy, self.us.systemd_booted) {
+            match orphan::kind(&elder, uid, &self.ground.policy, self.ground.us.systemd_booted) {
                 orphan::Kind::Adopter(_) => return Ok(None),
                 orphan::Kind::Suspect(_) => {
                     let is_proven = orphan::inherited_session(&at.stat, &elder).is_some();
@@ -69,7 +90,7 @@ impl<H: Host> Looker<H> {
         let called = at.called();
         // Nothing of another user's carries our user's markers as far as anybody can tell, and it runs on by itself.
         let is_strangers = match &at.ids {
-            Ok(ids) => !self.us.scope.holds(ids.real),
+            Ok(ids) => !self.ground.us.scope.holds(ids.real),
             Err(why) => return Err(why.clone()),
         };
         match &at.environ {
@@ -84,10 +105,10 @@ impl<H: Host> Looker<H> {
         if unprotected::asked_to_be_kept(at) {
             return Ok(Some(format!("{called} asked to be kept")));
         }
-        if let Some(what) = unsupervised::kept_by(&self.policy, at, profiles) {
+        if let Some(what) = unsupervised::kept_by(&self.ground.policy, at, profiles) {
             return Ok(Some(format!("{called} was started on purpose to stay ({what})")));
         }
-        if is_above && let Some(found) = unprotected::protected_by(&self.policy, at, profiles) {
+        if is_above && let Some(found) = unprotected::protected_by(&self.ground.policy, at, profiles) {
             return Ok(Some(format!("{called} is never touched ({found})")));
         }
         self.supervised(at)
@@ -101,25 +122,25 @@ impl<H: Host> Looker<H> {
             return Ok(Some(format!("the service manager started {} itself", at.called())));
         }
         if let Some(parent) = at.stat.ppid {
-            let elder = self.elder(parent);
+            let elder = self.ancestry.elder(parent);
             if let Some(main) = &elder.main_child
                 && *main.as_ref().map_err(Clone::clone)? == pid
             {
                 return Ok(Some(format!("{} is the one command of the container's init", at.called())));
             }
             let uid = at.ids.as_ref().ok().map(|ids| ids.real);
-            let kind = orphan::kind(&elder, uid, &self.policy, self.us.systemd_booted);
+            let kind = orphan::kind(&elder, uid, &self.ground.policy, self.ground.us.systemd_booted);
             if matches!(kind, orphan::Kind::Adopter(_)) && at.started_by_parent.clone()? == Some(true) {
                 return Ok(Some(format!("the service manager started {} itself", at.called())));
             }
         }
         if let Some(unit) = at.unit.clone()?.filter(|unit| unit.name.ends_with(".service")) {
-            let main = self.unit_main(unit)?;
+            let main = self.services.unit_main(unit)?;
             if [main.main, main.control].contains(&Some(pid)) {
                 return Ok(Some(format!("{} is the main process of a service", at.called())));
             }
         }
-        if self.jobs(at)?.iter().any(|job| job.main == Some(pid)) {
+        if self.services.jobs(at)?.iter().any(|job| job.main == Some(pid)) {
             return Ok(Some(format!("{} is a job of the service manager", at.called())));
         }
         Ok(None)

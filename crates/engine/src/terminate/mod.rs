@@ -9,21 +9,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod account;
+mod job;
 pub mod outcome;
 mod rejudge;
 mod successors;
+pub mod trouble;
 
 pub use successors::successors;
 
-use reaper_platform::{Clock, Host, HostError, Image, Pid, Pinned, ProcId, Signal, Waiter, Why};
+use reaper_platform::{Clock, Host, HostError, Pid, Pinned, ProcId, Signal, Waiter, Why};
 
 use crate::audit::Account;
+use crate::audit::record::Record;
 use crate::context::Ground;
-use outcome::{Ended, Trouble};
-use reaper_policy::escalation::{Action, Escalation, Event, Timeouts};
+use job::Job;
+use outcome::Ended;
+use reaper_policy::escalation::{Action, Event, Timeouts};
 use reaper_policy::past::Past;
 use reaper_policy::plan::{Role, Target};
-use reaper_policy::verdict::Finding;
+use rejudge::Rejudge;
+use trouble::Trouble;
 
 /// How often a wait looks up to see whether it is to stop.
 const PULSE: Duration = Duration::from_millis(100);
@@ -39,7 +44,7 @@ pub trait Watcher {
     }
 }
 
-/// Looks away.
+/// Ignores the progress and never asks to stop.
 impl Watcher for () {
     fn progress(&mut self, _left: usize, _all: usize) {}
 }
@@ -60,35 +65,6 @@ pub struct Terminator<'a, H: Host> {
     pub limit: Duration,
     /// Set when an account could not be written, or nobody waited for: from then on nothing is signalled.
     pub trouble: Option<Trouble>,
-}
-
-struct Job<P> {
-    target: Target,
-    process: Option<Arc<P>>,
-    escalation: Escalation,
-    /// The signals that it got.
-    delivered: Vec<Signal>,
-    first_signal: Option<Clock>,
-    ended_at: Option<Clock>,
-    image: Option<Image>,
-    /// When the look began by which it was cleared for a signal.
-    judged_at: Duration,
-    /// Whether it was stopped then, so that SIGTERM needs SIGCONT behind it.
-    is_stopped: bool,
-    findings: Vec<Finding>,
-    why: Option<String>,
-    unsure: bool,
-    /// Whether the history has what became of it.
-    is_told: bool,
-}
-
-impl<P> Job<P> {
-    /// What is above and below a root stays when the root does.
-    fn spare_tree(&self, spared_roots: &mut HashSet<Pid>) {
-        if self.target.role == Role::Root {
-            spared_roots.insert(self.target.id.pid);
-        }
-    }
 }
 
 impl<H: Host> Terminator<'_, H> {
@@ -133,27 +109,7 @@ impl<H: Host> Terminator<'_, H> {
                 return Vec::new();
             }
         };
-        let mut jobs: Vec<Job<H::Pinned>> = targets
-            .iter()
-            .map(|target| Job {
-                target: target.clone(),
-                process: None,
-                escalation: match target.comeback {
-                    Some(comeback) => Escalation::asked_already(timeouts, comeback.due),
-                    None => Escalation::new(timeouts),
-                },
-                delivered: Vec::new(),
-                first_signal: None,
-                ended_at: None,
-                image: None,
-                judged_at: Duration::ZERO,
-                is_stopped: false,
-                findings: Vec::new(),
-                why: None,
-                unsure: false,
-                is_told: false,
-            })
-            .collect();
+        let mut jobs: Vec<Job<H::Pinned>> = targets.iter().map(|target| Job::new(target, timeouts)).collect();
         self.pin(&mut jobs, spared_roots);
         let mut watched = HashSet::new();
         // Each is waited for from now on: one may be exiting already, or get its signal later.
@@ -167,9 +123,9 @@ impl<H: Host> Terminator<'_, H> {
                 let now = self.now();
                 jobs.iter_mut().for_each(|job| job.escalation.on(Event::Interrupted, now));
             }
-            self.judge(&mut jobs, elsewhere, spared_roots);
+            self.rejudge().judge(&mut jobs, elsewhere, spared_roots);
             self.write_intents(&mut jobs);
-            self.judge_stale(&mut jobs, elsewhere, spared_roots);
+            self.rejudge().judge_stale(&mut jobs, elsewhere, spared_roots);
             self.send(&mut jobs, &mut waiter, &mut watched, spared_roots);
             let now = self.now();
             for job in &mut jobs {
@@ -206,7 +162,7 @@ impl<H: Host> Terminator<'_, H> {
         }
         self.write_outcomes(&mut jobs, true);
         let (now, here) = (self.now(), self.ground.host.here());
-        jobs.iter().map(|job| account::ended(job, now, here)).collect()
+        jobs.iter().map(|job| job.ended(now, here)).collect()
     }
 
     fn pin(&self, jobs: &mut [Job<H::Pinned>], spared_roots: &mut HashSet<Pid>) {
@@ -287,6 +243,44 @@ impl<H: Host> Terminator<'_, H> {
                 job.escalation.on(event, now);
             }
         }
+    }
+
+    /// Writes the accounts of all signals that are about to be sent, or calls the signals off.
+    fn write_intents(&mut self, jobs: &mut [Job<H::Pinned>]) {
+        let clock = self.clock();
+        let intents = account::intents(jobs, self.sweep, &clock);
+        if intents.is_empty() || self.account(&intents) {
+            return;
+        }
+        for job in jobs.iter_mut().filter(|j| matches!(j.escalation.action(), Action::Send(_))) {
+            job.why = Some("no account of the signal could be written".to_owned());
+            job.escalation.on(Event::Spared, clock.monotonic);
+        }
+    }
+
+    /// Writes what became of those that are done, once for each; when the sweep is over, of all the others too.
+    fn write_outcomes(&mut self, jobs: &mut [Job<H::Pinned>], is_over: bool) {
+        let records = account::outcomes(jobs, is_over, self.sweep, &self.clock(), self.ground.host.here());
+        if !records.is_empty() {
+            self.account(&records);
+        }
+    }
+
+    /// Whether the records are on the disk. After the first failure nothing more is tried.
+    fn account(&mut self, records: &[Record]) -> bool {
+        if matches!(self.trouble, Some(Trouble::Account(_))) {
+            return false;
+        }
+        let written = self.account.write(records);
+        let is_written = written.is_ok();
+        if let Err(e) = written {
+            self.trouble.get_or_insert(e.into());
+        }
+        is_written
+    }
+
+    fn rejudge(&self) -> Rejudge<'_, H> {
+        Rejudge { ground: self.ground, past: &self.past, limit: self.limit }
     }
 
     fn clock(&self) -> Clock {

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use reaper_platform::{HostError, Image, Signal, StartTime};
+use reaper_platform::{Image, Signal, StartTime};
 use reaper_policy::escalation::Outcome;
 use reaper_policy::plan::Target;
-
-use crate::state_dir::StateError;
 
 /// What became of one target.
 #[derive(Debug, Clone)]
@@ -30,15 +28,4 @@ pub struct Ended {
     pub fell: Option<(StartTime, StartTime)>,
     /// The image that it ran when it was pinned; `None` where that could not be read.
     pub image: Option<Image>,
-}
-
-/// What kept the work from being done to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    /// No account could be written.
-    #[error(transparent)]
-    Account(#[from] StateError),
-    /// Nobody could be waited for.
-    #[error(transparent)]
-    Wait(#[from] HostError),
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use reaper_platform::{Host, Pid, Pinned, ProcId, Why};
 
-use super::{Job, Terminator};
+use super::job::Job;
+use crate::context::Ground;
 use crate::deadline;
 use crate::inspect::Looker;
 use reaper_policy::case::How;
@@ -47,13 +48,22 @@ impl Verdicted {
     }
 }
 
-impl<H: Host> Terminator<'_, H> {
+/// Judges the targets of one sweep again.
+pub(super) struct Rejudge<'a, H: Host> {
+    pub(super) ground: &'a Ground<H>,
+    /// What earlier looks saw of a process.
+    pub(super) past: &'a Arc<dyn Fn(&ProcId) -> Past + Send + Sync>,
+    /// How long one process may take to be read.
+    pub(super) limit: Duration,
+}
+
+impl<H: Host> Rejudge<'_, H> {
     /// Judges the roots of these jobs whose own turn is in another batch: their members here are spared with them.
     fn judge_elsewhere(&self, asked: &HashSet<Pid>, roots: &[Target], spared_roots: &mut HashSet<Pid>) {
         let roots: Vec<Target> = roots.iter().filter(|r| asked.contains(&r.id.pid)).cloned().collect();
-        let (looker, past) = (Looker::new(self.ground), Arc::clone(&self.past));
+        let (looker, past) = (Looker::new(self.ground), Arc::clone(self.past));
         let answers =
-            deadline::map(roots.clone(), self.limit, move |root| match looker.host.pin(root.id.pid) {
+            deadline::map(roots.clone(), self.limit, move |root| match looker.ground.host.pin(root.id.pid) {
                 Ok(process) if process.id() == root.id => {
                     verdict(&looker, &past, &Arc::new(process), root).event
                 }
@@ -83,7 +93,7 @@ impl<H: Host> Terminator<'_, H> {
         elsewhere: &[Target],
         spared_roots: &mut HashSet<Pid>,
     ) {
-        let now = self.now();
+        let now = self.ground.host.clock().monotonic;
         let is_stale = |job: &Job<H::Pinned>| {
             matches!(job.escalation.action(), Action::Send(_)) && now.saturating_sub(job.judged_at) > FRESH
         };
@@ -109,7 +119,7 @@ impl<H: Host> Terminator<'_, H> {
         let roots = questions.iter().map(|(_, target)| target.root.pid).collect();
         self.judge_elsewhere(&roots, elsewhere, spared_roots);
         let answers = self.ask(&questions);
-        let now = self.now();
+        let now = self.ground.host.clock().monotonic;
         let mut verdicts: HashMap<usize, (Duration, Verdicted)> = HashMap::new();
         for (i, (judged_at, answer)) in asked.iter().zip(answers) {
             let verdicted = answer
@@ -142,7 +152,7 @@ impl<H: Host> Terminator<'_, H> {
             }
             job.escalation.on(event, now);
             if event == Event::Ended {
-                job.ended_at.get_or_insert(self.clock());
+                job.ended_at.get_or_insert(self.ground.host.clock());
             }
         }
     }
@@ -154,8 +164,8 @@ impl<H: Host> Terminator<'_, H> {
         let mut answers = BTreeMap::new();
         let mut asked: Vec<usize> = (0..questions.len()).collect();
         for _ in 0..MAX_LOOKS {
-            let started = self.now();
-            let (looker, past) = (Looker::new(self.ground), Arc::clone(&self.past));
+            let started = self.ground.host.clock().monotonic;
+            let (looker, past) = (Looker::new(self.ground), Arc::clone(self.past));
             let batch: Vec<Question<H>> = asked.iter().filter_map(|i| questions.get(*i).cloned()).collect();
             let judged = deadline::map(batch, self.limit, move |(process, target)| match process {
                 Some(process) => verdict(&looker, &past, process, target),
@@ -163,7 +173,7 @@ impl<H: Host> Terminator<'_, H> {
             });
             let judged = judged.into_iter().map(|answer| (started, answer));
             answers.extend(asked.iter().copied().zip(judged));
-            if self.now().saturating_sub(started) <= FRESH {
+            if self.ground.host.clock().monotonic.saturating_sub(started) <= FRESH {
                 break;
             }
             let is_cleared = |(_, a): &(Duration, Result<Verdicted, Why>)| {
@@ -207,7 +217,7 @@ fn verdict<H: Host>(
         Role::Descendant => looker.judge_member(process, target.kin()).map(|(_, f)| (all_pass(&f), f)),
         Role::Wrapper => looker
             .judge_member(process, target.kin())
-            .map(|(facts, f)| (all_pass(&f) && orphan::is_marked_wrapper(&facts, &looker.policy), f)),
+            .map(|(facts, f)| (all_pass(&f) && orphan::is_marked_wrapper(&facts, &looker.ground.policy), f)),
     };
     match asked {
         Ok((true, findings)) => Verdicted { findings, is_stopped, ..Verdicted::of(Event::Cleared) },

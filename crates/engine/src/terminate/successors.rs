@@ -55,7 +55,7 @@ pub fn successors<H: Host>(ground: &Ground<H>, ended: &[Ended], limit: Duration)
     let young: Vec<Pid> = census.candidates.iter().copied().filter(may_be).collect();
     let looker = Arc::new(Looker::new(ground));
     let looks = deadline::map(young, limit, move |pid| -> Fact<Found> {
-        let process = looker.host.pin(*pid)?;
+        let process = looker.ground.host.pin(*pid)?;
         let (image, starter) = (process.first_image(), process.starter()?);
         Ok(Found { judgement: looker.judge(&process, How::Candidate, |_| Past::default())?, image, starter })
     });

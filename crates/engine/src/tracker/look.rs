@@ -79,7 +79,7 @@ impl<H: Host> Inspector<H> {
     pub fn look(&self, pids: Vec<Pid>) -> Vec<(Pid, Look)> {
         let (looker, sightings, everything) =
             (Arc::clone(&self.looker), Arc::clone(&self.sightings), self.everything);
-        let clock = self.looker.host.clock();
+        let clock = self.looker.ground.host.clock();
         let looks = deadline::map(pids.clone(), self.limit, move |pid| {
             look(&looker, *pid, everything, |id| sightings.past(id, &clock))
         });
@@ -108,18 +108,18 @@ fn look<H: Host>(
     everything: bool,
     past: impl Fn(&ProcId) -> reaper_policy::past::Past,
 ) -> Fact<Look> {
-    let first = looker.host.glance_environ(pid, &looker.wanted);
+    let first = looker.ground.host.glance_environ(pid, &looker.ground.wanted);
     if !everything && !looker.is_interesting(&first) {
         // A zombie has no environment any more.
         if first.as_ref().map_or(true, |scan| scan.len == 0)
-            && let Ok(stat) = looker.host.glance(pid)
+            && let Ok(stat) = looker.ground.host.glance(pid)
             && stat.is_dead()
         {
             return Ok(Look::Zombie(stat.start));
         }
         return first.map(|_| Look::Unmarked);
     }
-    let judgement = looker.judge(&looker.host.pin(pid)?, How::Candidate, past)?;
+    let judgement = looker.judge(&looker.ground.host.pin(pid)?, How::Candidate, past)?;
     let environment = Environment::of(&first, &judgement);
     Ok(Look::Judged(Arc::new(judgement), environment))
 }

@@ -289,7 +289,7 @@ impl<H: Host> Tracker<H> {
             let past = |id: &ProcId| seen.past(id, &clock);
             match process {
                 Some(process) => looker.judge(process, How::Candidate, past),
-                None => looker.judge(&looker.host.pin(*pid)?, How::Candidate, past),
+                None => looker.judge(&looker.ground.host.pin(*pid)?, How::Candidate, past),
             }
         });
         for ((pid, _), judgement) in due.into_iter().zip(judgements.into_iter().map(Result::flatten)) {

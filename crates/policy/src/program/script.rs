@@ -3,7 +3,7 @@
 //! The argument vector of `node --require x.cjs /opt/agent/cli.js` names the agent only to someone who knows which
 //! options take a value. Each interpreter's own rules are a row of a table here.
 
-use super::{Identity, Name, Source, base_name};
+use super::identity::{Identity, Name, Source, base_name};
 
 /// Arguments looked at; options come first, so a script beyond these is none we know.
 const ARGS_MAX: usize = 128;

@@ -1,0 +1,62 @@
+//! For launchers: marks what they start, so that reaper can tell whose it is once the launcher has exited.
+//!
+//! ```no_run
+//! use std::process::Command;
+//!
+//! use reaper_launch::{lease, stamp};
+//! use reaper_platform::NativeHost;
+//!
+//! let host = NativeHost::new()?;
+//! let mut agent = Command::new("my-agent");
+//! stamp(&mut agent, &lease(&host)?);
+//! agent.spawn()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+use std::process::Command;
+
+use reaper_lease::{Lease, MANAGED, OWNER};
+use reaper_platform::{Host, Why};
+
+/// The lease by which the calling process owns what it starts: its pid, start and boot, and the namespaces in which
+/// these mean something.
+///
+/// # Errors
+/// When our own start cannot be read, which happens where `/proc` is not mounted.
+pub fn lease<H: Host>(host: &H) -> Result<Lease, Why> {
+    let here = host.here();
+    Ok(Lease {
+        pid: here.pid.get(),
+        start: host.glance(here.pid)?.start.0,
+        boot_id: here.boot_id.clone(),
+        pid_namespace: Some(here.pid_namespace),
+        time_namespace: here.other_time_namespace(),
+        is_keeper: false,
+    })
+}
+
+/// Puts the marker and the lease into the environment that a command will be started with.
+pub fn stamp(command: &mut Command, lease: &Lease) {
+    command.env(MANAGED, "1").env(OWNER, lease.to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reaper_platform::NativeHost;
+
+    #[test]
+    fn a_child_is_born_with_a_lease_that_names_us() {
+        let host = NativeHost::new().unwrap();
+        let ours = lease(&host).unwrap();
+        let mut command = Command::new("/usr/bin/env");
+        stamp(&mut command, &ours);
+        let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        assert!(said.lines().any(|line| line == "REAPER_MANAGED=1"), "{said}");
+        let lease = said.lines().find_map(|line| line.strip_prefix("REAPER_OWNER=")).unwrap();
+        assert_eq!(Lease::parse(lease.as_bytes()), Some(ours));
+        assert_eq!(Lease::parse(lease.as_bytes()).unwrap().pid, i32::try_from(std::process::id()).unwrap());
+    }
+}

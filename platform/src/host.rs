@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::environ::{EnvironScan, Wanted};
 use crate::machine::Capabilities;
 use crate::sockets::{Folder, Listener, SocketTables};
+use crate::started::{PidMark, Started};
 use crate::types::{
     Clock, Generation, Here, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, UnitMain, Why,
 };
@@ -44,6 +45,10 @@ pub struct Walk {
     pub unreadable: usize,
 }
 
+/// Why new processes cannot be told by their pids. On macOS nothing says which pid was the last, and one call lists all
+/// processes anyway (`proc_listallpids`).
+pub(crate) const NO_ORDER: Why = Why::Unsupported("order of pids that can be read");
+
 /// The operating system, as far as `reaper` needs it.
 pub trait Host: Send + Sync + 'static {
     /// A process that stays itself.
@@ -73,6 +78,28 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// When processes cannot be listed at all; a process that vanishes meanwhile is no error.
     fn walk(&self, scope: Scope) -> Result<Walk, HostError>;
+
+    /// How far pids have been handed out, for [`Host::started_since`]. Read before a [`Host::walk`]: what is started while
+    /// that goes on is after the mark.
+    ///
+    /// # Errors
+    /// Where new processes cannot be told by their pids, mostly [`Why::Unsupported`]: the caller has to walk each time.
+    fn pid_mark(&self) -> Result<PidMark, HostError> {
+        Err(HostError { what: "remember the last pid", why: NO_ORDER })
+    }
+
+    /// The processes in scope that were started since a mark and still exist, at a cost that follows their number. After
+    /// [`Host::pid_mark`] the first answer has every process, so that it can stand in for a walk. Then each is in two
+    /// answers if calls are a second or more apart, and in more if they are not: [`crate::started`] says why, and which
+    /// processes only a walk finds. A process may be listed before it executes its program.
+    ///
+    /// # Errors
+    /// As [`Host::pid_mark`], or when processes cannot be listed. The mark stays good: the next answer has everything
+    /// that this one would have had.
+    fn started_since(&self, mark: &PidMark, scope: Scope) -> Result<Started, HostError> {
+        let _ = (mark, scope);
+        Err(HostError { what: "list new processes", why: NO_ORDER })
+    }
 
     /// A process's effective user.
     ///

@@ -5,6 +5,7 @@
 //! and no policy: which process is an agent, an orphan or worth ending is decided elsewhere.
 //!
 //! * [`types`]: newtypes and plain values.
+//! * [`started`]: new processes, by the order of pids.
 //! * [`sockets`]: what a process accepts connections on.
 //! * [`machine`]: what the machine allows us, for a check-up.
 //! * [`environ`]: the streamed search of an environment block.
@@ -22,12 +23,14 @@ pub mod linux;
 pub mod machine;
 pub mod macos;
 pub mod sockets;
+pub mod started;
 pub mod types;
 
 pub use environ::{Condition, EnvironScan, Found, Secret, Wanted};
 pub use host::{Host, HostError, Pinned, Waiter, Walk, Walked};
 pub use machine::{Capabilities, Machine, Room};
 pub use sockets::{Folder, Listener, SocketTables};
+pub use started::{Listed, PidMark, Started};
 pub use types::{
     Clock, Generation, Gid, Here, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, StartClock, StartTime,
     Stat, State, Uid, UnitMain, Why,

@@ -11,6 +11,7 @@ use super::script::{Mishap, Script};
 use super::stage::{Made, Stage};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::{Host, HostError, Walk, Walked};
+use crate::started::{Listed, PidMark, Started};
 use crate::types::UnitMain;
 use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
 
@@ -173,6 +174,33 @@ impl Host for FakeHost {
             Ok(Walk { entries, examined: seen().count(), unreadable: 0 })
         });
         walk.map_err(|why| HostError { what: "list processes", why })
+    }
+
+    fn pid_mark(&self) -> Result<PidMark, HostError> {
+        let mark = self.ask(Method::PidMark, None, |stage| {
+            let machine = &stage.machine;
+            Ok(PidMark::first(machine.newest()?, machine.clock.monotonic))
+        });
+        mark.map_err(|why| HostError { what: "remember the last pid", why })
+    }
+
+    fn started_since(&self, mark: &PidMark, scope: Scope) -> Result<Started, HostError> {
+        let uid = self.uid();
+        let started = self.ask(Method::StartedSince, None, |stage| {
+            let machine = &stage.machine;
+            let last = machine.newest()?;
+            let ranges = mark.ranges_to(last);
+            let is_new = |p: &&Process| {
+                ranges.iter().any(|range| range.contains(&p.pid.get())) && Some(p.pid) != stage.missed
+            };
+            let seen = machine.processes.values().filter(|p| machine.is_visible(p, uid)).filter(is_new);
+            let seen: Vec<_> = seen.map(|p| Listed { pid: p.pid, uid: p.ids.effective }).collect();
+            let examined = seen.len();
+            let entries = seen.into_iter().filter(|listed| scope.holds(listed.uid)).collect();
+            let mark = mark.moved_to(last, machine.clock.monotonic);
+            Ok(Started { entries, examined, unreadable: 0, mark })
+        });
+        started.map_err(|why| HostError { what: "list new processes", why })
     }
 
     fn owner(&self, pid: Pid) -> Result<Uid, Why> {

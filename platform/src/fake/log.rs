@@ -12,6 +12,8 @@ pub enum Method {
     Sleep,
     Children,
     Walk,
+    PidMark,
+    StartedSince,
     Owner,
     Exists,
     Glance,

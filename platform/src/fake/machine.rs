@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::process::{Process, Reaction};
 use super::script::Mishap;
+use crate::host::NO_ORDER;
 use crate::types::UnitMain;
 use crate::types::{Clock, Pid, RuntimeUnit, Scope, Signal, State, Uid, Why};
 
@@ -21,6 +22,12 @@ pub struct Machine {
     pub step: Duration,
     /// Whether the kernel keeps lists of children.
     pub lists: bool,
+    /// Whether new processes can be told by their pids; on a Mac they never can.
+    pub orders_pids: bool,
+    /// The last pid that was handed out: that of the process added last. As in the kernel, a lower one than the one before
+    /// means that the pids began again. A test may set it, for threads, for processes that are gone, or back after a
+    /// process whose pid was chosen by its starter.
+    pub last_pid: Pid,
     /// Whether it has a never-repeated number for each process (Linux 6.9).
     pub generations: bool,
     /// Whether other users' processes cannot be seen (`hidepid=2`).
@@ -50,6 +57,8 @@ impl Default for Machine {
             clock: Clock { monotonic: hour, boottime: hour, realtime: Duration::from_secs(1_767_323_045) },
             step: Duration::from_micros(10),
             lists: true,
+            orders_pids: true,
+            last_pid: Pid::INIT,
             generations: true,
             hides_others: false,
             manager: None,
@@ -85,6 +94,7 @@ impl Machine {
         if let Some(parent) = process.ppid.filter(|p| *p != Pid::INIT).and_then(|p| self.get(p)) {
             process.starter = Some(parent.serial);
         }
+        self.last_pid = process.pid;
         self.processes.insert(process.pid, process);
         self.serials
     }
@@ -93,6 +103,11 @@ impl Machine {
     pub fn answer_for(&mut self, unit: RuntimeUnit, main: Option<Pid>, control: Option<Pid>) {
         self.version += 1;
         self.units.insert(unit.clone(), UnitMain { unit, main, control });
+    }
+
+    /// The last pid that was handed out, where the system says it.
+    pub(super) fn newest(&self) -> Result<Pid, Why> {
+        if self.orders_pids && !self.is_mac { Ok(self.last_pid) } else { Err(NO_ORDER) }
     }
 
     /// Whoever has a number now.

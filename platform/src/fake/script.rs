@@ -25,7 +25,7 @@ pub enum Mishap {
     /// This call does not come back until [`super::FakeHost::release`], if it reads a process's memory: no
     /// other read can hang. Any other call fails.
     Hang,
-    /// This list of children lacks this one.
+    /// This list of children, or of new processes, lacks this one.
     Miss(Pid),
     /// It ends, and nobody collects it.
     Zombie,

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::environ::Wanted;
-use crate::host::{Host as _, Pinned as _, Waiter as _};
+use crate::host::{Host as _, HostError, NO_ORDER, Pinned as _, Waiter as _};
 use crate::sockets::Listener;
-use crate::types::{Clock, Scope, Signal, StartTime, Why};
+use crate::started::PidMark;
+use crate::types::{Clock, Pid, Scope, Signal, StartTime, Why};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -183,4 +184,76 @@ fn every_state_of_the_machine_is_kept() {
     assert_eq!(seen(1, 2), [b"/usr/bin/goose"]);
     assert_eq!(seen(4, 5), [b"/usr/bin/vim"]);
     assert_eq!(seen(2, 4).len(), 2);
+}
+
+/// What a look some seconds later lists, and moves the mark on.
+fn started(host: &FakeHost, mark: &mut PidMark) -> Result<Vec<i32>, HostError> {
+    host.sleep(5 * SECOND);
+    let started = host.started_since(mark, Scope::User(here().uid))?;
+    *mark = started.mark;
+    Ok(started.entries.iter().map(|listed| listed.pid.get()).collect())
+}
+
+#[test]
+fn new_processes_are_listed_twice_and_others_not() {
+    let host = play([init(), Process::new(20, "goose"), Process::new(30, "vim")], Script::new());
+    let mut mark = host.pid_mark().unwrap();
+    let mut add = |processes: &[(i32, u32)]| {
+        for (number, uid) in processes {
+            host.change(|m| m.add(Process::new(*number, "cat").uid(*uid)));
+        }
+        started(&host, &mut mark).unwrap()
+    };
+    assert_eq!(add(&[(31, 1000)]), [20, 30, 31], "everything at first");
+    assert_eq!(add(&[(32, 7), (35, 1000)]), [31, 35]);
+    assert_eq!(add(&[]), [35]);
+    assert_eq!(add(&[]), [0; 0]);
+    assert_eq!(add(&[(400, 1000), (2, 1000)]), [2, 400], "after a wrap-around");
+    assert_eq!(add(&[(3, 1000)]), [2, 3, 400], "and the first of them again");
+    assert_eq!(add(&[]), [3]);
+    host.change(|m| m.exit(pid(3)));
+    assert_eq!(add(&[(20, 1000)]), [20], "a reused pid is a new process");
+    let walked = |host: &FakeHost| host.walk(Scope::User(here().uid)).unwrap().entries.len();
+    assert_eq!(walked(&host), 6);
+}
+
+#[test]
+fn a_process_that_becomes_visible_after_its_pid_was_handed_out_is_listed() {
+    let when = When::Call(Method::StartedSince, None, 3);
+    let host = play([init()], Script::new().at(when, Mishap::Miss(pid(20))));
+    let mut mark = host.pid_mark().unwrap();
+    assert_eq!(started(&host, &mut mark).unwrap(), [0; 0]);
+    assert_eq!(started(&host, &mut mark).unwrap(), [0; 0]);
+    host.change(|m| [20, 21].map(|number| m.add(Process::new(number, "goose"))));
+    assert_eq!(started(&host, &mut mark).unwrap(), [21]);
+    assert_eq!(started(&host, &mut mark).unwrap(), [20, 21]);
+    assert_eq!(started(&host, &mut mark).unwrap(), [0; 0]);
+}
+
+#[test]
+fn after_a_failed_listing_the_mark_is_good_for_the_next() {
+    let when = When::Call(Method::StartedSince, None, 3);
+    let host = play([init()], Script::new().at(when, Mishap::Fail(Why::Denied)));
+    let mut mark = host.pid_mark().unwrap();
+    for _ in 0..2 {
+        started(&host, &mut mark).unwrap();
+    }
+    host.change(|m| m.add(Process::new(20, "goose")));
+    assert_eq!(started(&host, &mut mark).map_err(|error| error.why), Err(Why::Denied));
+    host.change(|m| m.add(Process::new(21, "goose")));
+    assert_eq!(started(&host, &mut mark).unwrap(), [20, 21]);
+    host.change(|m| m.hides_others = true);
+    host.change(|m| m.add(Process::new(22, "cron").uid(0)));
+    assert_eq!(host.started_since(&mark, Scope::Everyone).unwrap().examined, 2);
+}
+
+#[test]
+fn without_an_order_of_pids_nothing_is_listed() {
+    let host = play([init()], Script::new());
+    let mark = host.pid_mark().unwrap();
+    host.change(|m| m.orders_pids = false);
+    assert_eq!(host.pid_mark().map_err(|error| error.why), Err(NO_ORDER));
+    assert_eq!(host.started_since(&mark, Scope::Everyone).map_err(|error| error.why), Err(NO_ORDER));
+    let mac = FakeHost::new(mac::whereabouts(), mac::of([]), Script::new());
+    assert_eq!(mac.pid_mark().map_err(|error| error.why), Err(NO_ORDER));
 }

@@ -11,11 +11,13 @@ use rustix::time::{ClockId, clock_gettime};
 
 use super::facts::Files;
 use super::pinned::{self, LinuxPinned};
+use super::recent::{PidOrder, Recent};
 use super::waiter::EpollWaiter;
 use super::{collect, facts, here, machine, proc, units, why};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::{Host, HostError, Walk, Walked};
 use crate::machine::Capabilities;
+use crate::started::{Listed, PidMark, Started};
 use crate::types::UnitMain;
 use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
 
@@ -29,6 +31,7 @@ const DESCRIPTORS_PER_PIN: u64 = 2;
 pub struct LinuxHost {
     proc_root: OwnedFd,
     here: Here,
+    recent: Recent,
 }
 
 impl LinuxHost {
@@ -48,7 +51,7 @@ impl LinuxHost {
         let proc_root = open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|e| HostError { what: "open /proc", why: why(e) })?;
         let here = here::look(proc_root.as_fd())?;
-        Ok(Self { proc_root, here })
+        Ok(Self { proc_root, here, recent: Recent::default() })
     }
 
     pub(super) fn root(&self) -> BorrowedFd<'_> {
@@ -59,6 +62,19 @@ impl LinuxHost {
     fn reopen(&self) -> Result<OwnedFd, Errno> {
         proc::open_dir(self.root(), b".")
     }
+}
+
+/// Looks at each of these processes. Returns what it gave, and how many exist but could not be read.
+fn each<T>(pids: &[Pid], look: impl Fn(Pid) -> Result<Option<T>, Why>) -> (Vec<T>, usize) {
+    let (mut found, mut unreadable) = (Vec::new(), 0);
+    for pid in pids {
+        match look(*pid) {
+            Ok(given) => found.extend(given),
+            Err(Why::Gone) => {}
+            Err(_) => unreadable += 1,
+        }
+    }
+    (found, unreadable)
 }
 
 /// The number is 0 when the leader is outside our PID namespace, where `docker exec` leaves it, and for a moment when
@@ -134,27 +150,45 @@ impl Host for LinuxHost {
         let root = self.reopen().map_err(error)?;
         let mut pids = Vec::new();
         proc::numbers(&root, |pid| pids.push(pid)).map_err(error)?;
-        let mut walk = Walk { examined: pids.len(), ..Walk::default() };
-        for pid in pids {
-            let look = || -> Result<Option<Walked>, Why> {
-                let uid = facts::read_owner(root.as_fd(), proc::Path::new(pid, "").bytes())?;
-                if !scope.holds(uid) {
-                    return Ok(None);
-                }
-                match Files::of(root.as_fd(), pid).stat() {
-                    Ok(stat) => Ok(Some(Walked { stat, uid })),
-                    // Hidden by `hidepid`, as others' processes may be.
-                    Err(Why::Denied) if uid != self.here.uid => Ok(None),
-                    Err(why) => Err(why),
-                }
-            };
-            match look() {
-                Ok(entry) => walk.entries.extend(entry),
-                Err(Why::Gone) => {}
-                Err(_) => walk.unreadable += 1,
+        let (entries, unreadable) = each(&pids, |pid| {
+            let uid = self.owner(pid)?;
+            if !scope.holds(uid) {
+                return Ok(None);
             }
-        }
-        Ok(walk)
+            match self.glance(pid) {
+                Ok(stat) => Ok(Some(Walked { stat, uid })),
+                // Hidden by `hidepid`, as others' processes may be.
+                Err(Why::Denied) if uid != self.here.uid => Ok(None),
+                Err(why) => Err(why),
+            }
+        });
+        Ok(Walk { entries, examined: pids.len(), unreadable })
+    }
+
+    fn pid_mark(&self) -> Result<PidMark, HostError> {
+        let last = self.recent.with(self.root(), self.here.pid, PidOrder::last);
+        let last = last.map_err(|why| HostError { what: "remember the last pid", why })?;
+        // Read after the pid: by then all up to it had been handed out.
+        Ok(PidMark::first(last, self.clock().monotonic))
+    }
+
+    fn started_since(&self, mark: &PidMark, scope: Scope) -> Result<Started, HostError> {
+        let listed = self.recent.with(self.root(), self.here.pid, |order| {
+            // The last pid before the listing: what is started meanwhile is for the next call.
+            let last = order.last()?;
+            let next = mark.moved_to(last, self.clock().monotonic);
+            let mut pids = Vec::new();
+            for range in mark.ranges_to(last) {
+                order.list(&range, |pid| pids.push(pid))?;
+            }
+            Ok((pids, next))
+        });
+        let (pids, mark) = listed.map_err(|why| HostError { what: "list new processes", why })?;
+        let (entries, unreadable) = each(&pids, |pid| {
+            let uid = self.owner(pid)?;
+            Ok(scope.holds(uid).then_some(Listed { pid, uid }))
+        });
+        Ok(Started { entries, examined: pids.len(), unreadable, mark })
     }
 
     fn owner(&self, pid: Pid) -> Result<Uid, Why> {

@@ -13,6 +13,7 @@ mod machine;
 pub mod net;
 mod pinned;
 mod proc;
+mod recent;
 pub mod stat;
 pub mod status;
 mod units;

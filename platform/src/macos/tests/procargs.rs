@@ -201,6 +201,17 @@ fn m07_a_program_that_shows_its_path_alone_tells_nothing_of_its_environment() {
     }
 }
 
+/// What the saved seed of the properties below shrank to; the seed itself makes another layout whenever the strategies
+/// change.
+#[test]
+fn one_empty_argument_and_no_environment_is_read_exactly() {
+    let layout = Layout::new("a", &[""], &[]);
+    assert_eq!(args(&layout.bytes()), [""]);
+    assert_ne!(marked(&layout.bytes()), Some(true));
+    assert_eq!(args(&layout.withheld()), [""]);
+    assert_eq!(search(&layout.withheld()), Err(Why::Withheld));
+}
+
 #[test]
 fn no_environment_at_all_is_intact() {
     for path in 1..=9 {

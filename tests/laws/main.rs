@@ -11,6 +11,8 @@ mod grace;
 #[cfg(test)]
 mod images;
 #[cfg(test)]
+mod in_place;
+#[cfg(test)]
 mod macos;
 #[cfg(test)]
 mod mishaps;

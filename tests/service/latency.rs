@@ -6,7 +6,7 @@ use reaper_testkit::{Alive, Stage, Troupe, here, measured, play};
 use rustix::process::Signal;
 
 use crate::log::now_us;
-use crate::running::{SOON, Service, alone};
+use crate::running::{SOON, Service, alone, eventually};
 
 const SAMPLES: usize = 60;
 
@@ -84,6 +84,35 @@ fn sigterm_comes_when_the_grace_is_over_and_not_at_the_next_look() {
         service.expect_outcome(agent.pid, "exited");
         assert_eq!(service.story(agent.pid), ["TERM", "exited"]);
         assert!(bystander.is_alive(), "it has no marker");
+        service.stop();
+    });
+}
+
+/// Neither is there before the first look, and nothing but an end wakes the service after the looks that are asked for.
+#[test]
+fn new_agents_are_known_after_one_look_and_what_becomes_one_after_the_next() {
+    let _alone = alone();
+    play(&Stage::new().systemd(), here!(), || {
+        let troupe = Troupe::new();
+        let service = Service::new(&troupe.directory().join("home")).set("interval", "1h").set("grace", "1h");
+        let service = service.start();
+        let (launcher, agent) = launch(&troupe, "goose");
+        let shell = troupe.actor("sprout-app").own_session().child();
+        let goose = agent.exe().unwrap();
+        let late = troupe.actor("sh").env("SPROUT_MANAGED_AGENT", "1");
+        let late = late.behave(format!("exec-on-usr1={}", goose.display())).under(&shell);
+        service.cli(&["sweep"]).expect_code(0);
+        let ended = end(&launcher);
+        let noticed_us = service.expect_verdict(agent.pid, "wait").at_us - ended;
+        measured(&format!(
+            "a new agent, known after one look: noticed {noticed_us} µs after its parent's end"
+        ));
+        late.signal(Signal::USR1.as_raw()).unwrap();
+        assert!(eventually(SOON, || (late.comm() == "goose").then_some(())).is_some());
+        service.cli(&["sweep"]).expect_code(0);
+        end(&shell);
+        service.expect_verdict(late.pid, "wait");
+        assert_eq!(service.status()["sweeps"]["count"], 3, "the first, and those that were asked for");
         service.stop();
     });
 }

@@ -6,6 +6,7 @@
 //! what a single look knows; losing it costs nothing but that.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reaper_platform::{Clock, Host, Pid, ProcId, StartClock, StartTime, Walk};
@@ -18,6 +19,8 @@ use reaper_policy::past::Ties;
 const WALK: u32 = 36_000;
 /// A visit to the launchers and trees that are known may take 1/72,000.
 const VISIT: u32 = 72_000;
+/// However cheap they are, no more often than this; however dear, no less often.
+const WAIT: RangeInclusive<Duration> = Duration::from_secs(60)..=Duration::from_secs(3600);
 /// Most processes that one visit looks at.
 const MAX_VISITED: usize = 2_000;
 /// Longest line of parents that is climbed to find an agent.
@@ -51,7 +54,7 @@ pub struct Lineage {
 
 impl Default for Lineage {
     fn default() -> Self {
-        let (walks, visits) = (Budget::new(WALK), Budget::new(VISIT));
+        let (walks, visits) = (Budget::new(WALK, WAIT), Budget::new(VISIT, WAIT));
         Self { members: HashMap::new(), walks, visits, walked: None }
     }
 }
@@ -117,6 +120,19 @@ impl Lineage {
         }
         unknown.retain(|pid| !known.contains(pid));
         unknown
+    }
+
+    /// Those of `pids` that are no members; a member that has ended, so that its pid is another's, is forgotten.
+    pub fn unknown_among<H: Host>(&mut self, host: &H, mut pids: Vec<Pid>) -> Vec<Pid> {
+        let mut known: HashMap<Pid, ProcId> = self.members.keys().map(|id| (id.pid, *id)).collect();
+        pids.retain(|pid| {
+            let ended = known.remove(pid).map(|id| (id, is_there(host, &id)));
+            if let Some((id, false)) = ended {
+                self.members.remove(&id);
+            }
+            ended.is_none_or(|(_, is_there)| !is_there)
+        });
+        pids
     }
 
     /// Remembers an agent that is in its place.

@@ -2,8 +2,10 @@
 //!
 //! A tick reads the adopters' lists and looks only at children that are new. A process of interest is held by a handle
 //! that tells when it ends, and is judged again when its grace is over; all others are looked at again now and then,
-//! because `exec` can turn any process into an agent. A scan is the first tick of a tracker that watches nothing. The
-//! tracker decides nothing by itself: each judgement is that of the gates.
+//! because `exec` can turn any process into an agent. Agents whose parent lives are found among the processes that were
+//! started since the last tick, and their ancestors are held, so that the end of those is noticed at once. A scan is the
+//! first tick of a tracker that watches nothing. The tracker decides nothing by itself: each judgement is that of the
+//! gates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
@@ -29,6 +31,7 @@ use exits::{ExitWatch, Role};
 use known::Known;
 use lineage::Lineage;
 use look::{Inspector, Look};
+use new_pids::NewPids;
 use reaper_policy::case::How;
 use reaper_policy::escalation::Outcome;
 use reaper_policy::judgement::Judgement;
@@ -46,6 +49,7 @@ mod exits;
 mod known;
 mod lineage;
 mod look;
+mod new_pids;
 mod recheck;
 mod survey;
 #[cfg(test)]
@@ -82,6 +86,7 @@ pub struct Tracker<H: Host> {
     recheck: Recheck,
     ending: Ending,
     lineage: Lineage,
+    new_pids: NewPids,
     /// `None` for a scan, which waits for nothing.
     exits: Option<ExitWatch<H>>,
     events: Vec<Event>,
@@ -138,6 +143,7 @@ impl<H: Host> Tracker<H> {
             recheck: Recheck::default(),
             ending: Ending::default(),
             lineage: Lineage::default(),
+            new_pids: NewPids::default(),
             exits: None,
             events: Vec::new(),
             differences: Differences::default(),
@@ -365,24 +371,46 @@ impl<H: Host> Tracker<H> {
 
     /// Looks for new agents in their place.
     fn follow_lineage(&mut self) -> Result<(), HostError> {
+        if self.lineage.is_walk_due(self.now()) {
+            return self.walk();
+        }
+        self.inspect_started();
         let now = self.now();
-        if self.lineage.is_walk_due(now) {
-            self.walk()?;
-        } else if self.lineage.is_visit_due(now) {
+        if self.lineage.is_visit_due(now) {
             let orphans = self.known.judgements().map(|j| j.id.pid);
             let unknown = self.lineage.unknown_below(&*self.ground.host, orphans);
             self.inspect_new(unknown);
-            self.drop_ancestors();
+            self.drop_ended();
             self.lineage.visited(now, self.now());
         }
         Ok(())
+    }
+
+    /// Looks at what was started since the last tick, and is no adopter's child: those are found by the census.
+    fn inspect_started(&mut self) {
+        let (now, host) = (self.now(), Arc::clone(&self.ground.host));
+        let mut started = self.new_pids.list(&*host, self.ground.us.scope, now);
+        started.retain(|pid| {
+            let is_adopted = self.census.children.binary_search(pid).is_ok();
+            !is_adopted && !self.known.has_pid(*pid) && !self.pending.contains(pid)
+        });
+        if !started.is_empty() {
+            for some in self.lineage.unknown_among(&*host, started).chunks(BATCH) {
+                self.inspect_new(some.to_vec());
+            }
+        }
+        self.new_pids.looked_at(now, self.now());
     }
 
     /// Walks over all processes, for agents in their place and for orphans that the lists lack.
     fn walk(&mut self) -> Result<(), HostError> {
         let begun = self.clock();
         let host = Arc::clone(&self.ground.host);
+        let is_first = self.new_pids.begin_walk(&*host);
         let walk = host.walk(self.ground.us.scope)?;
+        if is_first {
+            self.new_pids.walked(&walk, host.here().start_clock, begun);
+        }
         let unknown = self.lineage.unknown_in(host.here().start_clock, begun, &walk);
         let stray = self.census.adopted_in(&walk);
         drop(walk);
@@ -390,17 +418,18 @@ impl<H: Host> Tracker<H> {
             self.inspect_new(some.to_vec());
         }
         self.look_at(stray.into_iter().filter(|pid| !self.known.has_pid(*pid)).collect(), BATCH);
-        self.drop_ancestors();
-        self.sightings.retain(|pid| host.exists(pid) != Ok(false));
+        self.drop_ended();
         self.lineage.walked(begun.monotonic, self.now());
         Ok(())
     }
 
-    /// Lets go of ancestors that no agent is below any more.
-    fn drop_ancestors(&mut self) {
+    /// Lets go of ancestors that no agent is below any more, and forgets what is remembered of processes that are gone.
+    fn drop_ended(&mut self) {
         if let Some(exits) = &mut self.exits {
             exits.keep_ancestors(&self.lineage.ancestors());
         }
+        let host = &self.ground.host;
+        self.sightings.retain(|pid| host.exists(pid) != Ok(false));
     }
 
     /// Judges processes that are not known, and remembers those that are agents in their place.

@@ -27,7 +27,7 @@ use reaper_engine::context::Ground;
 use reaper_engine::deadline;
 use reaper_engine::format;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::sweep;
+use reaper_engine::tracker::Tracker;
 use reaper_policy::policy::Policy;
 
 /// How long a running service may take to answer.
@@ -49,7 +49,7 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
     let ground = Ground::new(Arc::clone(&context.host), policy, scope);
     let mut checks = quick(&ground, context.var("MANAGERPID"));
     // What a scan would say.
-    if let Ok(survey) = sweep::survey(&ground, &Sightings::default(), false, deadline::LIMIT) {
+    if let Ok(survey) = Tracker::survey(&ground, &Sightings::default(), false, deadline::LIMIT) {
         checks.extend(Check::namespace(here.pid, survey.lonely.as_ref()));
         checks.extend(agents::check(&survey));
     }

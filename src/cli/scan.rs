@@ -27,8 +27,8 @@ use reaper_engine::format;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::state_dir::StateDir;
 use reaper_engine::sweep;
-use reaper_engine::sweep::Survey;
 use reaper_engine::terminate::outcome::Ended;
+use reaper_engine::tracker::{Survey, Tracker};
 use reaper_engine::visibility::AS_THE_AGENTS;
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::Plan;
@@ -51,7 +51,7 @@ fn look(
 ) -> Result<Exit, CommandError> {
     let started = ground.host.clock();
     let sightings = context.sightings(&started, out);
-    let survey = sweep::survey(ground, &sightings, args.all, deadline::LIMIT)?;
+    let survey = Tracker::survey(ground, &sightings, args.all, deadline::LIMIT)?;
     let report = report(ground, &survey, &[], &started, args);
     print(&report, args, context.verbose, out)?;
     complain(&survey, ground, out);
@@ -84,7 +84,7 @@ fn act(
     if let Some(warning) = warning {
         out.warn(warning);
     }
-    let mut survey = sweep::survey(ground, &sightings, args.all, deadline::LIMIT)?;
+    let mut survey = Tracker::survey(ground, &sightings, args.all, deadline::LIMIT)?;
     let (mut ended, mut trouble) = (Vec::new(), None);
     let listed: HashSet<ProcId> = survey.orphans().map(|j| j.id).collect();
     match remember(ground, &survey, &mut sightings, &state) {
@@ -116,7 +116,7 @@ fn act(
         let has_waited = ask::wait(ground, &survey, out);
         // Time has passed; where none has, that look will do: everybody is judged again before each signal.
         if has_waited || !args.yes {
-            survey = sweep::survey(ground, &sightings, args.all, deadline::LIMIT)?;
+            survey = Tracker::survey(ground, &sightings, args.all, deadline::LIMIT)?;
             // Only what was shown, and agreed to, is ended; whatever is new waits for the next run.
             survey.plan.targets.retain(|t| listed.contains(&t.root));
             for plan in [&mut survey.plan, &mut survey.later] {

@@ -2,7 +2,7 @@
 //! than the agents; then it finds nothing for ever, and everything else about it looks healthy.
 
 use crate::report::check::Check;
-use reaper_engine::sweep::Survey;
+use reaper_engine::tracker::Survey;
 use reaper_engine::visibility::AS_THE_AGENTS;
 
 /// Checks it; `None` where at least one environment can be read.

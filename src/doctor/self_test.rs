@@ -27,9 +27,9 @@ use reaper_engine::format;
 use reaper_engine::inspect::Looker;
 use reaper_engine::sightings::{Sightings, is_newborn};
 use reaper_engine::state_dir::StateDir;
-use reaper_engine::sweep;
 use reaper_engine::terminate::Terminator;
 use reaper_engine::terminate::outcome::Ended;
+use reaper_engine::tracker::{Survey, Tracker};
 use reaper_policy::builtin_profiles::BUILT_IN;
 use reaper_policy::case::How;
 use reaper_policy::plan::Target;
@@ -206,7 +206,7 @@ impl<H: Host> Test<'_, H> {
             host.sleep(STEP);
         }
         let looked = Instant::now();
-        let survey = sweep::survey(self.ground, sightings, false, self.limit).map_err(|e| {
+        let survey = Tracker::survey(self.ground, sightings, false, self.limit).map_err(|e| {
             Stop::fail(format!("{e}: no orphan can be found"), "see the checks `proc` and `adopters`")
         })?;
         let Some(judgement) = survey.judgements.iter().find(|j| j.id == *id) else {
@@ -229,7 +229,7 @@ impl<H: Host> Test<'_, H> {
         Ok(())
     }
 
-    fn not_found(&self, parent: Pid, survey: &sweep::Survey) -> Stop {
+    fn not_found(&self, parent: Pid, survey: &Survey) -> Stop {
         let called = self.called(parent);
         if !survey.census.adopters.contains(&parent) {
             return Stop::fail(
@@ -270,7 +270,7 @@ impl<H: Host> Test<'_, H> {
     /// Looks again, as before every end. Whoever else is in the plan is no business of ours.
     fn plan(&mut self, id: &ProcId, sightings: &Sightings) -> Result<Target, Stop> {
         let begun = Instant::now();
-        let survey = sweep::survey(self.ground, sightings, false, self.limit)
+        let survey = Tracker::survey(self.ground, sightings, false, self.limit)
             .map_err(|e| Stop::fail(format!("{e}: nothing can be planned"), "run the test again"))?;
         let target = survey.plan.targets.into_iter().find(|target| target.id == *id && target.root == *id);
         let target = target.ok_or_else(|| {

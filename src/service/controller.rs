@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Host, HostError, Pid, Waiter as _};
+use reaper_platform::{Clock, Host, HostError, Pid};
 use tracing::{debug, error, info, warn};
 
 use super::audit_sink::AuditSink;
@@ -25,7 +25,7 @@ use crate::report::check::{Check, Level};
 use crate::report::status::{Totals, not_ready};
 use reaper_engine::context::Ground;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::tracker::{Event, Keeper};
+use reaper_engine::tracker::{Event, Tracker};
 use reaper_engine::visibility::Lonely;
 
 /// How late a sweep may be before the service counts as failing, beside two intervals.
@@ -36,7 +36,7 @@ const RETRY: Duration = Duration::from_secs(5);
 /// The service without its event loop.
 pub struct Controller<H: Host> {
     setup: Setup<H>,
-    tracker: Keeper<H>,
+    tracker: Tracker<H>,
     /// `None` in a dry run.
     worker: Option<Worker>,
     publishers: Publishers,
@@ -78,7 +78,7 @@ impl<H: Host> Controller<H> {
         }
         let pause = setup.runtime.as_ref().and_then(|runtime| Pause::load(runtime, here, &started));
         let ground = Ground::new(host, setup.settings.policy(), setup.scope);
-        let tracker = Keeper::new(ground, sightings.clone(), setup.limit)?;
+        let tracker = Tracker::start(&ground, sightings.clone(), setup.limit)?;
         if let Some(check) = Check::namespace(here.pid, tracker.view().lonely.as_ref()) {
             log::checked(&check);
         }
@@ -137,7 +137,7 @@ impl<H: Host> Controller<H> {
 
     /// What becomes readable when a watched process has ended, if there is such a descriptor.
     pub fn exit_descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        self.tracker.waiter().descriptor()
+        self.tracker.exit_descriptor()
     }
 
     /// The line that `systemctl status` shows.

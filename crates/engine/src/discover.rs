@@ -60,6 +60,13 @@ impl Census {
             None => host.children(pid),
         }
     }
+
+    /// The adopters' children in a listing of all processes: what their own lists should have held.
+    #[must_use]
+    pub fn adopted_in(&self, walk: &Walk) -> Vec<Pid> {
+        let is_adopted = |parent: Option<Pid>| parent.is_some_and(|p| self.adopters.contains(&p));
+        walk.entries.iter().filter(|e| is_adopted(e.stat.ppid)).map(|e| e.stat.pid).collect()
+    }
 }
 
 /// Takes a census.

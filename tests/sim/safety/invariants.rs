@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use reaper_engine::audit::words::{self, Answer, Event};
-use reaper_engine::sweep::Survey;
+use reaper_engine::tracker::Survey;
 use reaper_platform::fake::{Call, Log, Machine, Method, Process, Sent};
 use reaper_platform::{ProcId, Signal};
 use reaper_policy::plan::{Role, Target};

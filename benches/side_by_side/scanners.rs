@@ -6,9 +6,9 @@
 use super::common::doing;
 use memchr::memmem;
 use reaper::config;
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::deadline;
-use reaper_engine::inspect::Looker;
+use reaper_engine::inspect::Inspector;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::tracker::Tracker;
 use reaper_platform::{Host as _, NativeHost, Pid, Scope};
@@ -40,7 +40,7 @@ pub struct Scanner {
 pub fn all(manager: u32) -> Result<Vec<Scanner>, String> {
     let uid = rustix::process::getuid().as_raw();
     let who = Who { uid, adopters: [1, manager] };
-    let ground = ground()?;
+    let context = context()?;
     let mut system = doing("set up sysinfo", sysinfo::System::new())?;
     let mut buffer = Buffer::default();
     let scanner = |name, scan, answers| Scanner { name, scan, answers };
@@ -48,12 +48,12 @@ pub fn all(manager: u32) -> Result<Vec<Scanner>, String> {
         scanner(
             "reaper census",
             Box::new({
-                let ground = ground.clone();
-                move || census(&ground)
+                let context = context.clone();
+                move || census(&context)
             }),
             true,
         ),
-        scanner("reaper survey", Box::new(move || survey(&ground)), true),
+        scanner("reaper survey", Box::new(move || survey(&context)), true),
         scanner("sweep", Box::new(move || sweep(who)), true),
         scanner("stat walk", Box::new(move || stat_walk(who, &mut buffer)), true),
         scanner("procfs", Box::new(move || procfs(who)), true),
@@ -70,29 +70,32 @@ pub struct Who {
 }
 
 /// Reaper's own sweep up to the verdicts: census, environments, every gate of every orphan.
-fn survey(ground: &Ground<NativeHost>) -> Result<Found, String> {
-    let survey = Tracker::survey(ground, &Sightings::default(), false, deadline::LIMIT);
+fn survey(context: &Context<NativeHost>) -> Result<Found, String> {
+    let survey = Tracker::survey(context, &Sightings::default(), false, deadline::LIMIT);
     let survey = doing("take a survey", survey)?;
     Ok(survey.orphans().filter_map(|j| u32::try_from(j.id.pid.get()).ok()).collect())
 }
 
 /// The same without the gates: which children of the adopters are marked. What the others do, and no more.
-fn census(ground: &Ground<NativeHost>) -> Result<Found, String> {
-    let census =
-        doing("take a census", reaper_engine::discover::take(&ground.host, &ground.policy, ground.us.scope))?;
-    let looker = Looker::new(ground);
-    let marked = |pid: &Pid| looker.is_interesting(&ground.host.glance_environ(*pid, &ground.wanted));
-    let named = |pid: &Pid| ground.host.glance(*pid).is_ok_and(|stat| AGENTS.contains(&stat.comm.as_slice()));
+fn census(context: &Context<NativeHost>) -> Result<Found, String> {
+    let census = doing(
+        "take a census",
+        reaper_engine::discover::take(&context.host, &context.policy, context.own.scope),
+    )?;
+    let inspector = Inspector::new(context);
+    let marked = |pid: &Pid| inspector.is_interesting(&context.host.environ_of(*pid, &context.wanted));
+    let named =
+        |pid: &Pid| context.host.stat_of(*pid).is_ok_and(|stat| AGENTS.contains(&stat.comm.as_slice()));
     let found = census.candidates.into_iter().filter(|pid| marked(pid) && named(pid));
     Ok(found.filter_map(|pid| u32::try_from(pid.get()).ok()).collect())
 }
 
-fn ground() -> Result<Ground<NativeHost>, String> {
+fn context() -> Result<Context<NativeHost>, String> {
     let host = Arc::new(doing("look around", NativeHost::new())?);
     let policy =
         doing("load the defaults", config::load(&config::Sources::default(), &config::Overrides::default()))?;
-    let scope = Scope::User(host.here().uid);
-    Ok(Ground::new(host, policy.policy(), scope))
+    let scope = Scope::User(host.info().uid);
+    Ok(Context::new(host, policy.policy(), scope))
 }
 
 /// What every reader of the lists pays: the children of PID 1 and of the manager, and no look at any of them.

@@ -1,7 +1,7 @@
 //! The seam between decisions and the operating system.
 //!
-//! [`Host`] answers questions about many processes, [`Pinned`] about one that can no longer be mistaken
-//! for another, and [`Waiter`] tells when pinned ones end. The methods are verbs of this domain, not
+//! [`Host`] answers questions about many processes, [`ProcessHandle`] about one that can no longer be mistaken
+//! for another, and [`ExitWatcher`] tells when pinned ones end. The methods are verbs of this domain, not
 //! system calls, so that a scripted host can play every mishap.
 
 use std::os::fd::BorrowedFd;
@@ -13,7 +13,8 @@ use crate::socket_tables::SocketTables;
 use crate::sockets::{Folder, Listener};
 use crate::started::{PidMark, Started};
 use crate::types::{
-    Clock, Generation, Here, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, UnitMain, Why,
+    Clock, Generation, HostInfo, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, UnitMain,
+    Why,
 };
 
 /// Why the host as a whole could not answer.
@@ -28,7 +29,7 @@ pub struct HostError {
 
 /// One process of a full listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Walked {
+pub struct ProcessEntry {
     /// The facts.
     pub stat: Stat,
     /// Its effective user.
@@ -37,9 +38,9 @@ pub struct Walked {
 
 /// A full listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Walk {
+pub struct ProcessList {
     /// The processes in scope, by pid.
-    pub entries: Vec<Walked>,
+    pub entries: Vec<ProcessEntry>,
     /// How many pids were looked at, in scope or not.
     pub examined: usize,
     /// How many in scope exist but could not be read.
@@ -53,12 +54,12 @@ pub(crate) const NO_ORDER: Why = Why::Unsupported("order of pids that can be rea
 /// The operating system, as far as `reaper` needs it.
 pub trait Host: Send + Sync + 'static {
     /// A process that stays itself.
-    type Pinned: Pinned;
+    type ProcessHandle: ProcessHandle;
     /// Waits for pinned processes to end.
-    type Waiter: Waiter<Self::Pinned>;
+    type ExitWatcher: ExitWatcher<Self::ProcessHandle>;
 
     /// Where and as whom we run.
-    fn here(&self) -> &Here;
+    fn info(&self) -> &HostInfo;
 
     /// Reads the clocks.
     fn clock(&self) -> Clock;
@@ -78,7 +79,7 @@ pub trait Host: Send + Sync + 'static {
     ///
     /// # Errors
     /// When processes cannot be listed at all; a process that vanishes meanwhile is no error.
-    fn walk(&self, scope: Scope) -> Result<Walk, HostError>;
+    fn list(&self, scope: Scope) -> Result<ProcessList, HostError>;
 
     /// How far pids have been handed out, for [`Host::started_since`]. Read before a [`Host::walk`]: what is started while
     /// that goes on is after the mark.
@@ -118,14 +119,14 @@ pub trait Host: Send + Sync + 'static {
     ///
     /// # Errors
     /// Whatever kept them from being read.
-    fn glance(&self, pid: Pid) -> Result<Stat, Why>;
+    fn stat_of(&self, pid: Pid) -> Result<Stat, Why>;
 
-    /// A process's group, by number. Cheaper than [`Host::glance`] where the system has a call for it.
+    /// A process's group, by number. Cheaper than [`Host::stat_of`] where the system has a call for it.
     ///
     /// # Errors
     /// Whatever kept it from being read.
     fn group(&self, pid: Pid) -> Result<Option<Pid>, Why> {
-        self.glance(pid).map(|stat| stat.pgrp)
+        self.stat_of(pid).map(|stat| stat.pgrp)
     }
 
     /// A process's session, by number, in the same way.
@@ -133,34 +134,34 @@ pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// Whatever kept it from being read.
     fn session(&self, pid: Pid) -> Result<Option<Pid>, Why> {
-        self.glance(pid).map(|stat| stat.session)
+        self.stat_of(pid).map(|stat| stat.session)
     }
 
     /// Searches a process's environment, by number: good for a first look, never for acting.
     ///
     /// # Errors
     /// Whatever kept it from being read.
-    fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why>;
+    fn environ_of(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why>;
 
     /// A process's arguments, by number: good for a first look, never for acting.
     ///
     /// # Errors
     /// Whatever kept them from being read.
-    fn glance_argv(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why>;
+    fn argv_of(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why>;
 
     /// Pins a process.
     ///
     /// # Errors
     /// [`Why::Gone`] when it has ended.
-    fn pin(&self, pid: Pid) -> Result<Self::Pinned, Why>;
+    fn open(&self, pid: Pid) -> Result<Self::ProcessHandle, Why>;
 
-    /// The time namespace of a process, as [`Here::time_namespace`] names ours.
+    /// The time namespace of a process, as [`HostInfo::time_namespace`] names ours.
     ///
     /// # Errors
     /// Whatever kept it from being read; asking needs the right to trace the process.
     fn time_namespace(&self, pid: Pid) -> Result<u64, Why> {
         let _ = pid;
-        Ok(self.here().time_namespace)
+        Ok(self.info().time_namespace)
     }
 
     /// Where a user's own service manager can be looked for without listing anything; to be verified.
@@ -180,7 +181,7 @@ pub trait Host: Send + Sync + 'static {
 
     /// The running jobs of the service manager that are of a user's concern, where it knows its jobs by their
     /// pids alone (launchd): nothing that such a process shows of itself says so. None where
-    /// [`Pinned::unit`] does.
+    /// [`ProcessHandle::unit`] does.
     ///
     /// # Errors
     /// When the manager cannot be asked, or does not answer within `limit`.
@@ -193,20 +194,20 @@ pub trait Host: Send + Sync + 'static {
     ///
     /// # Errors
     /// When the system refuses one.
-    fn waiter(&self) -> Result<Self::Waiter, HostError>;
+    fn exit_watcher(&self) -> Result<Self::ExitWatcher, HostError>;
 
     /// Collects the children that have ended and that we did not start, and says how many. For a container's first
     /// process, which gets everybody's orphans.
-    fn collect(&self) -> usize {
+    fn reap_children(&self) -> usize {
         0
     }
 
     /// How many processes can be pinned at once, after raising the limit as far as allowed.
-    fn pin_limit(&self) -> usize;
+    fn handle_limit(&self) -> usize;
 }
 
 /// A process that can no longer be mistaken for another: every read is of this very process or fails.
-pub trait Pinned: Send + Sync + 'static {
+pub trait ProcessHandle: Send + Sync + 'static {
     /// Which process it is.
     fn id(&self) -> ProcId;
 
@@ -250,7 +251,7 @@ pub trait Pinned: Send + Sync + 'static {
     fn argv(&self) -> Result<Vec<Vec<u8>>, Why>;
 
     /// Searches its environment block. May block for as long as the process holds its memory map. The
-    /// answer is to be checked against a [`Pinned::stat`] read *afterwards*, by [`EnvironScan::verify`].
+    /// answer is to be checked against a [`ProcessHandle::stat`] read *afterwards*, by [`EnvironScan::verify`].
     ///
     /// # Errors
     /// Whatever kept it from being read.
@@ -303,7 +304,7 @@ pub trait Pinned: Send + Sync + 'static {
 }
 
 /// Waits for many pinned processes at once.
-pub trait Waiter<P> {
+pub trait ExitWatcher<P> {
     /// Adds a process under a number of the caller's choice.
     ///
     /// # Errors
@@ -317,13 +318,13 @@ pub trait Waiter<P> {
     /// When the system refuses.
     fn wait(&mut self, limit: Duration) -> Result<Vec<u64>, HostError>;
 
-    /// A descriptor that is readable whenever [`Waiter::wait`] would return at once, for an event loop to
+    /// A descriptor that is readable whenever [`ExitWatcher::wait`] would return at once, for an event loop to
     /// wait on together with others. `None` where there is none.
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 
-    /// Makes [`Waiter::descriptor`] readable at this moment of the monotonic clock, too; an earlier such wish is
+    /// Makes [`ExitWatcher::descriptor`] readable at this moment of the monotonic clock, too; an earlier such wish is
     /// forgotten. Says whether it will be: where it is not, the event loop needs a clock of its own.
     fn wake_at(&mut self, _at: Duration) -> bool {
         false

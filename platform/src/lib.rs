@@ -1,7 +1,7 @@
 //! Facts about processes and the verbs that act on them.
 //!
 //! This crate exists so that the rest of `reaper` cannot make a system call by accident: everything
-//! that touches the operating system passes through [`Host`] and [`Pinned`]. It knows facts and verbs,
+//! that touches the operating system passes through [`Host`] and [`ProcessHandle`]. It knows facts and verbs,
 //! and no policy: which process is an agent, an orphan or worth ending is decided elsewhere.
 //!
 //! * [`types`]: newtypes and plain values.
@@ -30,14 +30,14 @@ pub mod started;
 pub mod types;
 
 pub use environ::{Condition, EnvironScan, Found, Secret, Wanted};
-pub use host::{Host, HostError, Pinned, Waiter, Walk, Walked};
+pub use host::{ExitWatcher, Host, HostError, ProcessEntry, ProcessHandle, ProcessList};
 pub use probe::{Capabilities, Machine, Room};
 pub use socket_tables::SocketTables;
 pub use sockets::{Folder, Listener};
 pub use started::{Listed, PidMark, Started};
 pub use types::{
-    Clock, Generation, Gid, Here, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, StartClock, StartTime,
-    Stat, State, Uid, UnitMain, Why,
+    Clock, Generation, Gid, HostInfo, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, StartClock,
+    StartTime, Stat, State, Uid, UnitMain, Why,
 };
 
 /// The host of the machine that this program was built for.

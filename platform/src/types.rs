@@ -188,7 +188,7 @@ impl Scope {
 
 /// Where and as whom we run; fixed for our lifetime.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Here {
+pub struct HostInfo {
     /// Our own pid.
     pub pid: Pid,
     /// Our effective user.
@@ -220,7 +220,7 @@ const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 /// The time namespace of every process, unless it was put in another (`PROC_TIME_INIT_INO`, the same file).
 pub(crate) const INITIAL_TIME_NAMESPACE: u64 = 0xEFFF_FFFA;
 
-impl Here {
+impl HostInfo {
     /// Whether there is nothing outside our PID namespace; also where the system has none.
     #[must_use]
     pub const fn sees_the_whole_machine(&self) -> bool {

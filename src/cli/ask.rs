@@ -7,7 +7,7 @@ use reaper_platform::{Host as _, NativeHost};
 
 use super::live;
 use super::out::Out;
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::format;
 use reaper_engine::tracker::Survey;
 use reaper_policy::verdict::Verdict;
@@ -42,7 +42,7 @@ fn question(survey: &Survey) -> String {
 }
 
 /// Waits until the grace of every orphan is over; says whether it had to.
-pub fn wait(ground: &Ground<NativeHost>, survey: &Survey, out: &Out) -> bool {
+pub fn wait(context: &Context<NativeHost>, survey: &Survey, out: &Out) -> bool {
     let waits: Vec<Duration> = survey
         .judgements
         .iter()
@@ -53,6 +53,6 @@ pub fn wait(ground: &Ground<NativeHost>, survey: &Survey, out: &Out) -> bool {
         let whole = format::span(*longest + Duration::from_millis(999));
         out.note(format_args!("waiting {whole}: {} in grace", format::count(waits.len(), "orphan")));
     }
-    live::count_down(out.is_live(), *longest + MARGIN, waits.len(), |time| ground.host.sleep(time));
+    live::count_down(out.is_live(), *longest + MARGIN, waits.len(), |time| context.host.sleep(time));
     true
 }

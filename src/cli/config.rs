@@ -1,20 +1,20 @@
 //! `reaper config`: what is in force, whether it is sound, and where it stands.
 
 use super::args::Config;
-use super::context::Context;
 use super::exit::{CommandError, Exit};
+use super::invocation::Invocation;
 use super::out::Out;
 use crate::config::{Overrides, example, show};
 use reaper_engine::format;
 
-pub fn run(context: &Context, what: &Config, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, what: &Config, out: &mut Out) -> Result<Exit, CommandError> {
     match what {
         Config::Show => {
-            let settings = context.settings(&Overrides::default(), out)?;
+            let settings = invocation.settings(&Overrides::default(), out)?;
             out.data(show::render(&settings));
         }
         Config::Check => {
-            let settings = context.settings(&Overrides::default(), out)?;
+            let settings = invocation.settings(&Overrides::default(), out)?;
             let files: Vec<String> = settings.files().iter().map(|f| format!("`{}`", f.display())).collect();
             let from =
                 if files.is_empty() { "no file, built-in defaults".to_owned() } else { files.join(", ") };
@@ -23,7 +23,7 @@ pub fn run(context: &Context, what: &Config, out: &mut Out) -> Result<Exit, Comm
         }
         Config::Example => out.data(example::render()),
         Config::Path => {
-            for file in context.sources.files() {
+            for file in invocation.sources.files() {
                 let state = if file.exists() { "" } else { "  (not there)" };
                 out.data(format_args!("{}{state}\n", file.display()));
             }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use reaper_platform::Host as _;
 
 use super::args::{Check, Pause, Status as Args, StatusFormat};
-use super::context::Context;
 use super::exit::{CommandError, Exit};
+use super::invocation::Invocation;
 use super::out::Out;
 use crate::config::paths::Paths;
 use crate::report::status::Status;
@@ -22,13 +22,13 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// Longest reply that is read.
 const MAX_REPLY: u64 = 16 << 20;
 
-pub fn status(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn status(invocation: &Invocation, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
     if args.format == StatusFormat::Openmetrics {
-        let reply = call(context, Command::Metrics, None)?;
+        let reply = call(invocation, Command::Metrics, None)?;
         out.data(reply.metrics.ok_or_else(|| refused(reply.error))?);
         return Ok(Exit::Done);
     }
-    let reply = call(context, Command::Status, None)?;
+    let reply = call(invocation, Command::Status, None)?;
     let status = answered(reply)?;
     if let Some(check) = args.check {
         return Ok(probe(&status, check, out));
@@ -55,8 +55,8 @@ fn probe(status: &Status, check: Check, out: &Out) -> Exit {
     }
 }
 
-pub fn pause(context: &Context, args: &Pause, out: &mut Out) -> Result<Exit, CommandError> {
-    let status = answered(call(context, Command::Pause, args.time)?)?;
+pub fn pause(invocation: &Invocation, args: &Pause, out: &mut Out) -> Result<Exit, CommandError> {
+    let status = answered(call(invocation, Command::Pause, args.time)?)?;
     match status.paused.and_then(|paused| paused.until) {
         Some(until) => out.note(format_args!("paused until {until}; `reaper resume` ends it earlier")),
         None => out.note("paused until `reaper resume`"),
@@ -64,8 +64,8 @@ pub fn pause(context: &Context, args: &Pause, out: &mut Out) -> Result<Exit, Com
     Ok(Exit::Done)
 }
 
-pub fn plain(context: &Context, command: Command, out: &mut Out) -> Result<Exit, CommandError> {
-    let status = answered(call(context, command, None)?)?;
+pub fn plain(invocation: &Invocation, command: Command, out: &mut Out) -> Result<Exit, CommandError> {
+    let status = answered(call(invocation, command, None)?)?;
     match command {
         Command::Resume => out.note("resumed"),
         Command::Reload => out.note("the config was read again"),
@@ -95,11 +95,11 @@ fn refused(error: Option<String>) -> CommandError {
     }
 }
 
-fn call(context: &Context, command: Command, time: Option<Duration>) -> Result<Reply, CommandError> {
-    let own = context.paths()?.socket();
+fn call(invocation: &Invocation, command: Command, time: Option<Duration>) -> Result<Reply, CommandError> {
+    let own = invocation.paths()?.socket();
     // From root's login the service for all users would be out of sight: a login has a runtime directory of its own.
     let shared = Paths::of_all_users().socket();
-    let is_shared = context.host.here().uid.0 == 0 && !own.exists() && shared.exists();
+    let is_shared = invocation.host.info().uid.0 == 0 && !own.exists() && shared.exists();
     let path = if is_shared { shared } else { own };
     let request = Request { schema: CONTROL.to_owned(), command, for_s: time.map(|time| time.as_secs_f64()) };
     talk(&path, &request, LIMIT).map_err(|e| match e.kind() {
@@ -160,9 +160,9 @@ fn describe(status: &Status) -> String {
         format!(
             "{}: {} by {}, {} unreadable, took {}; the next in {}",
             status.sweeps.last_at.as_deref().unwrap_or("never"),
-            format::count(status.sight.examined, "process"),
-            status.sight.method,
-            status.sight.unreadable,
+            format::count(status.visibility.examined, "process"),
+            status.visibility.method,
+            status.visibility.unreadable,
             format::fine(Duration::from_micros(status.sweeps.last_took_us)),
             span(status.sweeps.next_in_s)
         ),
@@ -200,11 +200,11 @@ fn describe(status: &Status) -> String {
     if let Some(path) = &m.textfile {
         row("metrics", m.textfile_error.clone().unwrap_or_else(|| path.clone()));
     }
-    if let Some(lonely) = &status.sight.lonely {
-        row("blind", lonely.clone());
+    if let Some(visibility_problem) = &status.visibility.problem {
+        row("blind", visibility_problem.clone());
     }
-    for impaired in &status.impaired {
-        row("impaired", format!("{}: {}", impaired.check, impaired.what));
+    for degraded in &status.degraded {
+        row("degraded", format!("{}: {}", degraded.check, degraded.what));
     }
     for trouble in &status.errors {
         // The log and the JSON have all of it.
@@ -214,11 +214,11 @@ fn describe(status: &Status) -> String {
 }
 
 fn state(status: &Status) -> String {
-    let what = if status.sight.blind {
+    let what = if status.visibility.blind {
         "BLIND: not one environment can be read, so no marker can be seen (see `reaper doctor`)"
-    } else if status.sight.lonely.is_some() {
+    } else if status.visibility.problem.is_some() {
         "BLIND: nobody that it could look after can be where it runs, see below (and `reaper doctor`)"
-    } else if status.is_impaired() {
+    } else if status.is_degraded() {
         "IMPAIRED: it cannot do its whole job, see below (and `reaper doctor`)"
     } else if !status.ready {
         "FAILING: processes cannot be listed; nothing is ended"

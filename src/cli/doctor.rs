@@ -11,19 +11,19 @@ use anstyle::{AnsiColor, Style};
 use reaper_platform::{Host as _, NativeHost};
 
 use super::args::{Color, Doctor as Args, Format};
-use super::context::Context;
 use super::control;
 use super::exit::{CommandError, Exit};
+use super::invocation::Invocation;
 use super::out::{self, Out};
 use crate::config;
 use crate::config::Overrides;
 use crate::doctor::self_test;
 use crate::doctor::self_test::SelfTest;
-use crate::doctor::{agents, linger, places, quick, service, settings, stand_in as life};
+use crate::doctor::{agents, directories, linger, quick, service, settings, stand_in as life};
 use crate::report::check::{Check, Level};
 use crate::report::doctor::{About, CheckReport, Doctor, SelfTestReport, document};
 use crate::service::protocol::{CONTROL, Command, Request};
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::deadline;
 use reaper_engine::format;
 use reaper_engine::sightings::Sightings;
@@ -33,39 +33,43 @@ use reaper_policy::policy::Policy;
 /// How long a running service may take to answer.
 const LIMIT: Duration = Duration::from_secs(5);
 
-pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
-    let context = match context {
-        Ok(context) => context,
+pub fn run(
+    invocation: Result<Invocation, CommandError>,
+    args: &Args,
+    out: &mut Out,
+) -> Result<Exit, CommandError> {
+    let invocation = match invocation {
+        Ok(invocation) => invocation,
         Err(e) => return without_a_host(&e, args, out),
     };
-    let scope = context.scope(args.all_users)?;
-    let here = context.host.here();
-    let loaded = config::load(&context.sources, &Overrides::default());
+    let scope = invocation.scope(args.all_users)?;
+    let here = invocation.host.info();
+    let loaded = config::load(&invocation.sources, &Overrides::default());
     // A broken config is one finding; the others are still worth knowing.
     let policy = match &loaded {
         Ok(settings) => settings.policy(),
         Err(_) => Arc::new(Policy::default()),
     };
-    let ground = Ground::new(Arc::clone(&context.host), policy, scope);
-    let mut checks = quick(&ground, context.var("MANAGERPID"));
+    let context = Context::new(Arc::clone(&invocation.host), policy, scope);
+    let mut checks = quick(&context, invocation.var("MANAGERPID"));
     // What a scan would say.
-    if let Ok(survey) = Tracker::survey(&ground, &Sightings::default(), false, deadline::LIMIT) {
-        checks.extend(Check::namespace(here.pid, survey.lonely.as_ref()));
+    if let Ok(survey) = Tracker::survey(&context, &Sightings::default(), false, deadline::LIMIT) {
+        checks.extend(Check::namespace(here.pid, survey.visibility_problem.as_ref()));
         checks.extend(agents::check(&survey));
     }
     checks.push(settings::check(&loaded));
     let mut self_tested = None;
-    match context.paths() {
+    match invocation.paths() {
         Ok(paths) => {
             for (name, path) in [("state", &paths.state), ("runtime", &paths.runtime)] {
-                checks.push(places::check(name, &places::look(&context.host, path, here.uid)));
+                checks.push(directories::check(name, &directories::look(&invocation.host, path, here.uid)));
             }
             let found = ask(&paths.socket());
             checks.push(service::check(&found));
             let runs = matches!(found, service::Found::Runs(_));
-            checks.extend(linger::look(&context.host, runs).map(linger::check));
+            checks.extend(linger::look(&invocation.host, runs).map(linger::check));
             if !args.no_self_test {
-                self_tested = Some(test(&ground, &paths.state)?);
+                self_tested = Some(test(&context, &paths.state)?);
             }
         }
         Err(e) => {
@@ -80,14 +84,14 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
         None => Check::skipped("self-test", "left out: there is no place for its account"),
     });
     let about = About {
-        checked_at: format::time(context.host.clock().realtime),
+        checked_at: format::time(invocation.host.clock().realtime),
         uid: Some(here.uid.0),
         all_users: args.all_users,
     };
     conclude(
         &document(about, &checks, self_tested.as_ref().map(SelfTest::report)),
         args,
-        context.verbose,
+        invocation.verbose,
         out,
     )
 }
@@ -103,9 +107,9 @@ fn without_a_host(e: &CommandError, args: &Args, out: &mut Out) -> Result<Exit, 
     conclude(&document(about, &[check], None), args, false, out)
 }
 
-fn test(ground: &Ground<NativeHost>, state: &Path) -> Result<SelfTest, CommandError> {
-    let host = Arc::clone(&ground.host);
-    let own = self_test::ground(host, ground.us.scope, &ground.policy.adopters);
+fn test(context: &Context<NativeHost>, state: &Path) -> Result<SelfTest, CommandError> {
+    let host = Arc::clone(&context.host);
+    let own = self_test::context(host, context.own.scope, &context.policy.adopters);
     let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
     Ok(self_test::run(&own, &program, state, deadline::LIMIT))
 }

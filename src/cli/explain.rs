@@ -8,38 +8,38 @@ use anstyle::{AnsiColor, Style};
 use reaper_platform::{Host as _, Scope, Why};
 
 use super::args::{Explain, Format};
-use super::context::Context;
 use super::exit::{CommandError, Exit};
+use super::invocation::Invocation;
 use super::out::Out;
 use crate::config::Overrides;
 use crate::report::build;
 use crate::report::types;
 use crate::report::types::JudgementReport;
 use reaper_engine::audit::words::{Answer, Word};
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::deadline;
 use reaper_engine::format;
-use reaper_engine::inspect::Looker;
-use reaper_policy::case::How;
+use reaper_engine::inspect::Inspector;
+use reaper_policy::case::Capacity;
 
-pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, CommandError> {
-    let policy = context.settings(&Overrides::default(), out)?.policy();
-    let here = context.host.here();
+pub fn run(invocation: &Invocation, args: &Explain, out: &mut Out) -> Result<Exit, CommandError> {
+    let policy = invocation.settings(&Overrides::default(), out)?.policy();
+    let here = invocation.host.info();
     let scope = if here.uid.0 == 0 { Scope::Everyone } else { Scope::User(here.uid) };
-    let ground = Ground::new(Arc::clone(&context.host), policy, scope);
-    let clock = context.host.clock();
-    let sightings = context.sightings(&clock, out);
-    let (looker, pid) = (Arc::new(Looker::new(&ground)), args.pid);
+    let context = Context::new(Arc::clone(&invocation.host), policy, scope);
+    let clock = invocation.host.clock();
+    let sightings = invocation.sightings(&clock, out);
+    let (inspector, pid) = (Arc::new(Inspector::new(&context)), args.pid);
     let judged = {
-        let looker = Arc::clone(&looker);
+        let inspector = Arc::clone(&inspector);
         deadline::map(vec![pid], deadline::LIMIT, move |pid| {
-            let process = looker.ground.host.pin(*pid)?;
-            looker.judge(&process, How::Explained, |id| sightings.past(id, &clock))
+            let process = inspector.context.host.open(*pid)?;
+            inspector.judge(&process, Capacity::Explained, |id| sightings.past(id, &clock))
         })
     };
     let judged = judged.into_iter().next().unwrap_or(Err(Why::Gone)).and_then(|j| j);
     let judgement = match judged {
-        Err(why @ Why::Slow(_)) => looker.judge_unread(pid, &why),
+        Err(why @ Why::Slow(_)) => inspector.judge_unread(pid, &why),
         judged => judged,
     };
     let judgement = judgement.map_err(|why| {
@@ -49,7 +49,7 @@ pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, Com
         };
         CommandError::new(Exit::Failed, format_args!("cannot look at process {pid}: {why}"), hint)
     })?;
-    let report = build::judgement(&judgement, &[], &context.host.clock(), here.start_clock);
+    let report = build::judgement(&judgement, &[], &invocation.host.clock(), here.start_clock);
     match args.format {
         Format::Json => {
             let document = types::Explain { schema: types::EXPLAIN.to_owned(), judgement: report };

@@ -7,8 +7,8 @@ use anstyle::{AnsiColor, Style};
 use reaper_platform::{Host as _, Pid};
 
 use super::args::{Format, History as Args};
-use super::context::Context;
 use super::exit::{CommandError, Exit};
+use super::invocation::Invocation;
 use super::out::Out;
 use crate::config::paths::Paths;
 use crate::report::table;
@@ -25,11 +25,11 @@ const RIGHT: [bool; 9] = [false, false, true, false, false, false, true, true, f
 /// Column of the outcome, which has the colour.
 const OUTCOME: usize = 5;
 
-pub fn run(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
-    let now = context.host.clock().realtime;
-    context.scope(args.all_users)?;
-    let paths = if args.all_users { Paths::of_all_users() } else { context.paths()? };
-    let state = StateDir::open(&paths.state, context.host.here().uid)?;
+pub fn run(invocation: &Invocation, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+    let now = invocation.host.clock().realtime;
+    invocation.scope(args.all_users)?;
+    let paths = if args.all_users { Paths::of_all_users() } else { invocation.paths()? };
+    let state = StateDir::open(&paths.state, invocation.host.info().uid)?;
     let wanted = Wanted {
         since: args.since.map(|since| now.saturating_sub(since)),
         pid: args.pid.map(Pid::get),
@@ -38,7 +38,7 @@ pub fn run(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, Comman
     let report = join::read(state.as_ref(), &wanted, now)?;
     match args.format {
         Format::Json => out.document(&report)?,
-        Format::Table => out.data(render(&report, context.verbose, out.width())),
+        Format::Table => out.data(render(&report, invocation.verbose, out.width())),
     }
     complain(&report, out);
     Ok(Exit::Done)

@@ -3,13 +3,13 @@
 pub mod args;
 mod ask;
 mod config;
-mod context;
 mod control;
 mod doctor;
 mod exit;
 mod explain;
 mod help;
 mod history;
+mod invocation;
 mod live;
 mod man;
 mod out;
@@ -26,7 +26,7 @@ pub use exit::{CommandError, Exit};
 
 use crate::service::protocol::Command as Request;
 use args::{App, Command};
-use context::Context;
+use invocation::Invocation;
 use out::Out;
 
 /// Runs the program.
@@ -57,19 +57,19 @@ pub fn main() -> ExitCode {
 fn run(app: &App) -> Result<Exit, CommandError> {
     let mut out = Out::new(&app.global);
     let exit = match &app.command {
-        Command::Scan(args) => scan::run(&Context::new(&app.global)?, args, &mut out)?,
-        Command::Explain(args) => explain::run(&Context::new(&app.global)?, args, &mut out)?,
-        Command::Run(args) => run::run(&Context::new(&app.global)?, args)?,
-        Command::Status(args) => control::status(&Context::new(&app.global)?, args, &mut out)?,
-        Command::Pause(args) => control::pause(&Context::new(&app.global)?, args, &mut out)?,
-        Command::Sweep => control::plain(&Context::new(&app.global)?, Request::Sweep, &mut out)?,
-        Command::Resume => control::plain(&Context::new(&app.global)?, Request::Resume, &mut out)?,
-        Command::Reload => control::plain(&Context::new(&app.global)?, Request::Reload, &mut out)?,
-        Command::Service(what) => service::run(&Context::new(&app.global)?, what, &mut out)?,
-        Command::Doctor(args) => doctor::run(Context::new(&app.global), args, &mut out)?,
-        Command::History(args) => history::run(&Context::new(&app.global)?, args, &mut out)?,
-        Command::Profiles => profiles::run(&Context::new(&app.global)?, &mut out)?,
-        Command::Config(what) => config::run(&Context::new(&app.global)?, what, &mut out)?,
+        Command::Scan(args) => scan::run(&Invocation::new(&app.global)?, args, &mut out)?,
+        Command::Explain(args) => explain::run(&Invocation::new(&app.global)?, args, &mut out)?,
+        Command::Run(args) => run::run(&Invocation::new(&app.global)?, args)?,
+        Command::Status(args) => control::status(&Invocation::new(&app.global)?, args, &mut out)?,
+        Command::Pause(args) => control::pause(&Invocation::new(&app.global)?, args, &mut out)?,
+        Command::Sweep => control::plain(&Invocation::new(&app.global)?, Request::Sweep, &mut out)?,
+        Command::Resume => control::plain(&Invocation::new(&app.global)?, Request::Resume, &mut out)?,
+        Command::Reload => control::plain(&Invocation::new(&app.global)?, Request::Reload, &mut out)?,
+        Command::Service(what) => service::run(&Invocation::new(&app.global)?, what, &mut out)?,
+        Command::Doctor(args) => doctor::run(Invocation::new(&app.global), args, &mut out)?,
+        Command::History(args) => history::run(&Invocation::new(&app.global)?, args, &mut out)?,
+        Command::Profiles => profiles::run(&Invocation::new(&app.global)?, &mut out)?,
+        Command::Config(what) => config::run(&Invocation::new(&app.global)?, what, &mut out)?,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut App::command(), "reaper", &mut script);

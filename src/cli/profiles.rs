@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::context::Context;
 use super::exit::{CommandError, Exit};
+use super::invocation::Invocation;
 use super::out::Out;
 use crate::config::Overrides;
 use reaper_policy::builtin_profiles::BUILT_IN;
@@ -13,20 +13,20 @@ use reaper_policy::policy::Policy;
 use reaper_policy::profile::{Marker, Profile, ProfileOrigin, Programs, Text};
 use reaper_policy::protected::{BROWSERS, DAEMON_ARGS, DAEMON_SCRIPTS, PROTECTED_IN_ANY};
 
-pub fn run(context: &Context, out: &mut Out) -> Result<Exit, CommandError> {
-    let policy = context.settings(&Overrides::default(), out)?.policy();
+pub fn run(invocation: &Invocation, out: &mut Out) -> Result<Exit, CommandError> {
+    let policy = invocation.settings(&Overrides::default(), out)?.policy();
     let mut text = String::new();
     for built_in in BUILT_IN {
         let on = policy.profiles.iter().any(|p| p.name == built_in.profile.name);
-        describe(&mut text, &built_in.profile, on, built_in.why, context.verbose);
+        describe(&mut text, &built_in.profile, on, built_in.why, invocation.verbose);
     }
     for profile in &policy.profiles {
         if let ProfileOrigin::File(path) = &profile.origin {
             let why = format!("it stands in {}", path.display());
-            describe(&mut text, profile, true, &why, context.verbose);
+            describe(&mut text, profile, true, &why, invocation.verbose);
         }
     }
-    general(&mut text, &policy, context.verbose);
+    general(&mut text, &policy, invocation.verbose);
     out.data(text);
     Ok(Exit::Done)
 }

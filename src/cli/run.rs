@@ -5,8 +5,8 @@ use std::sync::Arc;
 use reaper_platform::Host as _;
 
 use super::args::Run;
-use super::context::Context;
 use super::exit::{CommandError, Exit};
+use super::invocation::Invocation;
 use crate::config;
 use crate::config::{Overrides, Settings};
 use crate::doctor;
@@ -15,34 +15,34 @@ use crate::service::lock;
 use crate::service::publish::log;
 use crate::service::publish::log::Say;
 use crate::service::setup::Setup;
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::deadline;
 use reaper_engine::state_dir::StateDir;
 
-pub fn run(context: &Context, args: &Run) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, args: &Run) -> Result<Exit, CommandError> {
     // Its warnings are the log's, so that each line there is in the log's form.
-    let settings = Arc::new(config::load(&context.sources, &Overrides::default())?);
-    start_log(context, &settings)?;
-    let scope = context.scope(args.all_users)?;
-    let here = context.host.here();
+    let settings = Arc::new(config::load(&invocation.sources, &Overrides::default())?);
+    start_log(invocation, &settings)?;
+    let scope = invocation.scope(args.all_users)?;
+    let here = invocation.host.info();
     let (mut state, mut runtime, mut socket, mut held) = (None, None, None, None);
     if !args.dry_run {
         if let Some(why) = &here.cannot_signal {
             let what = format!("cannot end processes safely: {why}");
             return Err(CommandError::new(Exit::Failed, what, "`reaper run --dry-run` still works here"));
         }
-        let paths = context.paths()?;
+        let paths = invocation.paths()?;
         let private = StateDir::create(&paths.runtime, here.uid)?;
         held = Some(lock::take(&private)?);
         runtime = Some(private);
         state = Some(StateDir::create(&paths.state, here.uid)?);
         socket = Some(paths.socket());
     }
-    let ground = Ground::new(Arc::clone(&context.host), settings.policy(), scope);
-    let checks = doctor::quick(&ground, context.var("MANAGERPID"));
-    let sources = context.sources.clone();
+    let context = Context::new(Arc::clone(&invocation.host), settings.policy(), scope);
+    let checks = doctor::quick(&context, invocation.var("MANAGERPID"));
+    let sources = invocation.sources.clone();
     let setup = Setup {
-        host: Arc::clone(&context.host),
+        host: Arc::clone(&invocation.host),
         scope,
         settings,
         load: Box::new(move || config::load(&sources, &Overrides::default()).map(Arc::new)),
@@ -58,10 +58,10 @@ pub fn run(context: &Context, args: &Run) -> Result<Exit, CommandError> {
 }
 
 /// `RUST_LOG` wins over `-v`, and both over the config.
-fn start_log(context: &Context, settings: &Settings) -> Result<(), CommandError> {
+fn start_log(invocation: &Invocation, settings: &Settings) -> Result<(), CommandError> {
     let say = match std::env::var("RUST_LOG") {
         Ok(levels) => Say::Fixed(levels),
-        Err(_) if context.verbose => Say::Fixed("reaper=debug".to_owned()),
+        Err(_) if invocation.verbose => Say::Fixed("reaper=debug".to_owned()),
         Err(_) => Say::Config(settings.outputs().log_level().filter()),
     };
     let journal_stream = std::env::var("JOURNAL_STREAM").ok();

@@ -8,8 +8,8 @@ use std::time::Duration;
 use reaper_platform::{Clock, Host as _, NativeHost, ProcId, Scope};
 
 use super::args::{Format, Scan};
-use super::context::Context;
 use super::exit::{CommandError, Exit};
+use super::invocation::Invocation;
 use super::out::Out;
 use super::{ask, explain, live};
 use crate::config::Overrides;
@@ -20,7 +20,7 @@ use crate::report::types::{CensusReport, JudgementReport};
 use crate::report::{build, table};
 use reaper_engine::audit::history::History;
 use reaper_engine::audit::words::Outcome;
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::deadline;
 use reaper_engine::failure::Failure;
 use reaper_engine::format;
@@ -34,27 +34,27 @@ use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::Plan;
 use reaper_policy::verdict::Verdict;
 
-pub fn run(context: &Context, args: &Scan, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, args: &Scan, out: &mut Out) -> Result<Exit, CommandError> {
     let overrides = Overrides { grace: args.grace, profiles: args.profile.clone() };
-    let policy = context.settings(&overrides, out)?.policy();
-    let scope = context.scope(args.all_users)?;
-    let ground = Ground::new(Arc::clone(&context.host), policy, scope);
-    if args.dry_run { look(context, args, &ground, out) } else { act(context, args, &ground, out) }
+    let policy = invocation.settings(&overrides, out)?.policy();
+    let scope = invocation.scope(args.all_users)?;
+    let context = Context::new(Arc::clone(&invocation.host), policy, scope);
+    if args.dry_run { look(invocation, args, &context, out) } else { act(invocation, args, &context, out) }
 }
 
 /// A dry run: nothing is signalled, written or waited for.
 fn look(
-    context: &Context,
+    invocation: &Invocation,
     args: &Scan,
-    ground: &Ground<NativeHost>,
+    context: &Context<NativeHost>,
     out: &mut Out,
 ) -> Result<Exit, CommandError> {
-    let started = ground.host.clock();
-    let sightings = context.sightings(&started, out);
-    let survey = Tracker::survey(ground, &sightings, args.all, deadline::LIMIT)?;
-    let report = report(ground, &survey, &[], &started, args);
-    print(&report, args, context.verbose, out)?;
-    complain(&survey, ground, out);
+    let started = context.host.clock();
+    let sightings = invocation.sightings(&started, out);
+    let survey = Tracker::survey(context, &sightings, args.all, deadline::LIMIT)?;
+    let report = report(context, &survey, &[], &started, args);
+    print(&report, args, invocation.verbose, out)?;
+    complain(&survey, context, out);
     if args.format == Format::Table && survey.orphans().next().is_some() {
         out.note("hint: `reaper scan` ends them: it asks first, and waits until their grace is over");
     }
@@ -62,12 +62,12 @@ fn look(
 }
 
 fn act(
-    context: &Context,
+    invocation: &Invocation,
     args: &Scan,
-    ground: &Ground<NativeHost>,
+    context: &Context<NativeHost>,
     out: &mut Out,
 ) -> Result<Exit, CommandError> {
-    if let Some(why) = &ground.host.here().cannot_signal {
+    if let Some(why) = &context.host.info().cannot_signal {
         let what = format!("cannot end processes safely: {why}");
         return Err(CommandError::new(Exit::Failed, what, "`reaper scan --dry-run` still works here"));
     }
@@ -78,27 +78,27 @@ fn act(
             "pass --yes to end them without asking, or --dry-run to look only",
         ));
     }
-    let started = ground.host.clock();
-    let state = StateDir::create(&context.paths()?.state, ground.host.here().uid)?;
-    let (mut sightings, warning) = Sightings::load(&state, ground.host.here(), &started, true);
+    let started = context.host.clock();
+    let state = StateDir::create(&invocation.paths()?.state, context.host.info().uid)?;
+    let (mut sightings, warning) = Sightings::load(&state, context.host.info(), &started, true);
     if let Some(warning) = warning {
         out.warn(warning);
     }
-    let mut survey = Tracker::survey(ground, &sightings, args.all, deadline::LIMIT)?;
+    let mut survey = Tracker::survey(context, &sightings, args.all, deadline::LIMIT)?;
     let (mut ended, mut trouble) = (Vec::new(), None);
     let listed: HashSet<ProcId> = survey.orphans().map(|j| j.id).collect();
-    match remember(ground, &survey, &mut sightings, &state) {
+    match remember(context, &survey, &mut sightings, &state) {
         Ok(()) => {}
         Err(e) if listed.is_empty() => out.warn(e),
         // Where this cannot be written, no account can be either: better said now than after the grace.
         Err(e) => {
-            print(&report(ground, &survey, &[], &started, args), args, context.verbose, out)?;
-            complain(&survey, ground, out);
+            print(&report(context, &survey, &[], &started, args), args, invocation.verbose, out)?;
+            complain(&survey, context, out);
             return Err(e.into());
         }
     }
     if !listed.is_empty() {
-        let listing = report(ground, &survey, &[], &started, args);
+        let listing = report(context, &survey, &[], &started, args);
         let table = || table::render(&listing.judgements, out.width()) + &left_alone(&listing);
         match args.format {
             Format::Table => out.data(table()),
@@ -113,23 +113,23 @@ fn act(
             }
             return Ok(exit(&survey, &[], &listing, args));
         }
-        let has_waited = ask::wait(ground, &survey, out);
+        let has_waited = ask::wait(context, &survey, out);
         // Time has passed; where none has, that look will do: everybody is judged again before each signal.
         if has_waited || !args.yes {
-            survey = Tracker::survey(ground, &sightings, args.all, deadline::LIMIT)?;
+            survey = Tracker::survey(context, &sightings, args.all, deadline::LIMIT)?;
             // Only what was shown, and agreed to, is ended; whatever is new waits for the next run.
             survey.plan.targets.retain(|t| listed.contains(&t.root));
             for plan in [&mut survey.plan, &mut survey.later] {
                 plan.left_alone.retain(|l| listed.iter().any(|id| id.pid == l.root));
             }
-            remember(ground, &survey, &mut sightings, &state)?;
+            remember(context, &survey, &mut sightings, &state)?;
         }
         if !survey.plan.targets.is_empty() {
             let _lock = state.lock_to_act(Duration::ZERO)?.ok_or_else(|| state.busy())?;
             let mut history = History::open(&state)?;
             let mut line = live::Line::new(out.is_live());
             (ended, trouble) = sweep::end(
-                ground,
+                context,
                 &survey.plan,
                 &survey.judgements,
                 &sightings,
@@ -137,18 +137,18 @@ fn act(
                 &mut line,
                 deadline::LIMIT,
             );
-            sweep::still_left_alone(&*ground.host, &mut survey.plan.left_alone, &ended);
+            sweep::still_left_alone(&*context.host, &mut survey.plan.left_alone, &ended);
         }
     }
-    let report = report(ground, &survey, &ended, &started, args);
+    let report = report(context, &survey, &ended, &started, args);
     match args.format {
         Format::Table if ended.is_empty() && !listed.is_empty() => {
             out.data(format_args!("{}\n", table::summary(&report)));
         }
-        Format::Table if !ended.is_empty() => out.data(done(&report, context.verbose)),
-        _ => print(&report, args, context.verbose, out)?,
+        Format::Table if !ended.is_empty() => out.data(done(&report, invocation.verbose)),
+        _ => print(&report, args, invocation.verbose, out)?,
     }
-    complain(&survey, ground, out);
+    complain(&survey, context, out);
     match trouble {
         Some(e) => Err(e.into()),
         None => Ok(exit(&survey, &ended, &report, args)),
@@ -156,23 +156,23 @@ fn act(
 }
 
 fn remember(
-    ground: &Ground<NativeHost>,
+    context: &Context<NativeHost>,
     survey: &Survey,
     sightings: &mut Sightings,
     state: &StateDir,
 ) -> Result<(), Failure> {
-    sweep::remember(ground, survey, sightings);
-    sightings.save(state, ground.host.here(), &ground.host.clock())
+    sweep::remember(context, survey, sightings);
+    sightings.save(state, context.host.info(), &context.host.clock())
 }
 
 fn report(
-    ground: &Ground<NativeHost>,
+    context: &Context<NativeHost>,
     survey: &Survey,
     ended: &[Ended],
     started: &Clock,
     args: &Scan,
 ) -> types::Scan {
-    let (clock, start_clock) = (ground.host.clock(), ground.host.here().start_clock);
+    let (clock, start_clock) = (context.host.clock(), context.host.info().start_clock);
     let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| args.all || j.is_notable()).collect();
     // Who still waits after a run that acted is of no concern any more.
     let nobody = Plan::default();
@@ -268,8 +268,8 @@ fn done(report: &types::Scan, verbose: bool) -> String {
 }
 
 /// Says what could not be seen, and what would help.
-fn complain(survey: &Survey, ground: &Ground<NativeHost>, out: &Out) {
-    let all_users = ground.us.scope == Scope::Everyone;
+fn complain(survey: &Survey, context: &Context<NativeHost>, out: &Out) {
+    let all_users = context.own.scope == Scope::Everyone;
     for trouble in survey.troubles() {
         out.warn(trouble);
     }
@@ -279,8 +279,8 @@ fn complain(survey: &Survey, ground: &Ground<NativeHost>, out: &Out) {
              user unit): `reaper doctor` looks which"
         ));
     }
-    if let Some(lonely) = &survey.lonely {
-        out.note(format_args!("hint: {}", lonely.hint()));
+    if let Some(visibility_problem) = &survey.visibility_problem {
+        out.note(format_args!("hint: {}", visibility_problem.hint()));
     }
     if !survey.plan.deferred.is_empty() {
         out.note("hint: run this again for the deferred ones, or raise `max-targets`");
@@ -288,7 +288,7 @@ fn complain(survey: &Survey, ground: &Ground<NativeHost>, out: &Out) {
     if survey.judgements.iter().any(|j| j.verdict == Verdict::Unknown) {
         out.note("hint: `reaper explain PID` says what could not be told about a process");
         // What root lacks is known; of others it is said above.
-        let rights = rights::check(ground.host.machine().capabilities, ground.host.here().uid, all_users);
+        let rights = rights::check(context.host.machine().capabilities, context.host.info().uid, all_users);
         if let Some(Check { what, hint: Some(hint), .. }) = rights {
             out.warn(format_args!("{what}\nhint: {hint}"));
         }

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use reaper_platform::{Capabilities, Host as _, Pid};
 
 use super::args::{Print, Service};
-use super::context::Context;
 use super::exit::{CommandError, Exit};
+use super::invocation::Invocation;
 use super::out::Out;
 use crate::config;
 use crate::config::Overrides;
@@ -27,22 +27,22 @@ mod steps;
 
 use reachable::reachable;
 
-pub fn run(context: &Context, what: &Service, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, what: &Service, out: &mut Out) -> Result<Exit, CommandError> {
     let manager = Manager::current();
-    let wish = wish(context)?;
+    let wish = wish(invocation)?;
     match what {
         Service::Install(args) => {
             // A service that will not start is better not installed.
-            config::load(&context.sources, &Overrides::default())?;
+            config::load(&invocation.sources, &Overrides::default())?;
             warn_of_place(&wish.program, out);
             let steps = install::install(manager, &wish, &present(manager, &wish)?)?;
-            if !steps::carry_out(context, manager, &steps, *args, out)? {
+            if !steps::carry_out(invocation, manager, &steps, *args, out)? {
                 return Ok(Exit::Done);
             }
             out.note(
                 "the service runs, and will start by itself; `reaper status` asks it, `reaper doctor` checks",
             );
-            if manager == Manager::Systemd && linger_of(context) == Some(false) {
+            if manager == Manager::Systemd && linger_of(invocation) == Some(false) {
                 out.warn(
                     "it starts when you log in and ends with your last session\nhint: `loginctl enable-linger` \
                      keeps it running while you are logged out, if agents do",
@@ -52,8 +52,8 @@ pub fn run(context: &Context, what: &Service, out: &mut Out) -> Result<Exit, Com
         }
         Service::Uninstall(args) => {
             let steps = install::uninstall(manager, &wish, &present(manager, &wish)?)?;
-            if steps::carry_out(context, manager, &steps, *args, out)? && steps.len() > 1 {
-                let kept = context.paths().map(|paths| paths.state.display().to_string());
+            if steps::carry_out(invocation, manager, &steps, *args, out)? && steps.len() > 1 {
+                let kept = invocation.paths().map(|paths| paths.state.display().to_string());
                 out.note(format_args!(
                     "the service is gone; its history stays{}",
                     kept.map(|kept| format!(" in {kept}")).unwrap_or_default()
@@ -61,25 +61,25 @@ pub fn run(context: &Context, what: &Service, out: &mut Out) -> Result<Exit, Com
             }
             Ok(Exit::Done)
         }
-        Service::Status(args) => report(context, manager, &wish, *args, out),
+        Service::Status(args) => report(invocation, manager, &wish, *args, out),
     }
 }
 
-fn wish(context: &Context) -> Result<Wish, CommandError> {
-    let absolute = |name: &str| context.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
+fn wish(invocation: &Invocation) -> Result<Wish, CommandError> {
+    let absolute = |name: &str| invocation.var(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let failed = |what: String, hint: &str| CommandError::new(Exit::Failed, what, hint);
     let program = std::env::current_exe().and_then(fs::canonicalize).map_err(|e| {
         failed(format!("cannot tell where this program is installed: {e}"), "run it by its full path")
     })?;
-    let config = context.sources.explicit.as_ref().map(|path| {
+    let config = invocation.sources.explicit.as_ref().map(|path| {
         let hint = "name a config file that is there";
         fs::canonicalize(path).map_err(|e| failed(format!("cannot find `{}`: {e}", path.display()), hint))
     });
-    let uid = context.host.here().uid;
+    let uid = invocation.host.info().uid;
     // The other process in the manager's own cgroup is `(sd-pam)`.
-    let is_manager = |pid: &Pid| context.host.glance(*pid).is_ok_and(|stat| stat.comm == b"systemd");
-    let manager = context.host.manager_hint(uid).filter(is_manager);
-    let permitted = manager.and_then(|manager| context.host.permitted(manager));
+    let is_manager = |pid: &Pid| invocation.host.stat_of(*pid).is_ok_and(|stat| stat.comm == b"systemd");
+    let manager = invocation.host.manager_hint(uid).filter(is_manager);
+    let permitted = manager.and_then(|manager| invocation.host.permitted(manager));
     Ok(Wish {
         program,
         config: config.transpose()?,
@@ -129,12 +129,12 @@ fn warn_of_place(program: &Path, out: &Out) {
     }
 }
 
-fn linger_of(context: &Context) -> Option<bool> {
-    linger::look(&context.host, true).and_then(|facts| facts.is_on)
+fn linger_of(invocation: &Invocation) -> Option<bool> {
+    linger::look(&invocation.host, true).and_then(|facts| facts.is_on)
 }
 
 fn report(
-    context: &Context,
+    invocation: &Invocation,
     manager: Manager,
     wish: &Wish,
     args: Print,
@@ -150,7 +150,7 @@ fn report(
     }
     let place = install::place(manager, wish);
     let found = present(manager, wish)?.file;
-    reachable(context, manager)?;
+    reachable(invocation, manager)?;
     let ran = Command::new(call.tool).args(&call.args).env("LC_ALL", "C").stdin(Stdio::null()).output();
     let ran = ran.map_err(|e| {
         let what = format!("cannot run `{}`: {e}", call.tool);
@@ -174,7 +174,7 @@ fn report(
         Manager::Systemd => status::systemd(&text),
         Manager::Launchd => status::launchd(ran.status.success().then_some(&text)),
     };
-    let linger = if manager == Manager::Systemd { linger_of(context) } else { None };
+    let linger = if manager == Manager::Systemd { linger_of(invocation) } else { None };
     out.data(status::describe(&facts, &place, &found, linger));
     if let Some(hint) = status::hint(&facts, manager, &wish.home) {
         out.note(format_args!("hint: {hint}"));

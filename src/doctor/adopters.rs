@@ -3,9 +3,9 @@
 use reaper_platform::{Host, HostError, Pid, Scope};
 
 use crate::report::check::Check;
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::discover;
-use reaper_engine::inspect::Looker;
+use reaper_engine::inspect::Inspector;
 use reaper_policy::gates::orphan::{Kind, NAMED};
 
 const NAME: &str = "adopters";
@@ -33,23 +33,23 @@ impl Facts {
 const MANAGER: Kind = Kind::Adopter("the user's service manager");
 
 /// Looks for them as a scan does.
-pub fn look<H: Host>(ground: &Ground<H>) -> Facts {
-    let looker = Looker::new(ground);
-    let uid = match ground.us.scope {
+pub fn look<H: Host>(context: &Context<H>) -> Facts {
+    let inspector = Inspector::new(context);
+    let uid = match context.own.scope {
         Scope::User(uid) => Some(uid),
         Scope::Everyone => None,
     };
-    let census = discover::take(&ground.host, &ground.policy, ground.us.scope);
+    let census = discover::take(&context.host, &context.policy, context.own.scope);
     let others = census.map(|census| {
         let others = census.adopters.into_iter().filter(|pid| *pid != Pid::INIT);
         others
             .map(|pid| {
-                let (called, kind) = looker.adopter(pid, uid);
+                let (called, kind) = inspector.adopter(pid, uid);
                 (pid, called, kind)
             })
             .collect()
     });
-    Facts { init: looker.adopter(Pid::INIT, uid), others, named: ground.policy.adopters.to_vec() }
+    Facts { init: inspector.adopter(Pid::INIT, uid), others, named: context.policy.adopters.to_vec() }
 }
 
 /// Checks them.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reaper_platform::{Clock, Here, StartTime};
+use reaper_platform::{Clock, HostInfo, StartTime};
 
 use crate::report::check::Check;
 use reaper_engine::format;
@@ -23,7 +23,7 @@ pub struct Facts<'a> {
     /// When we were started.
     pub own_start: Option<StartTime>,
     /// Ourselves.
-    pub here: &'a Here,
+    pub here: &'a HostInfo,
 }
 
 /// Checks them.
@@ -75,7 +75,7 @@ mod tests {
     }
 
     fn found(before: Clock, after: Clock, own_start: Option<u64>) -> Check {
-        check(&Facts { before, after, own_start: own_start.map(StartTime), here: &fake::here() })
+        check(&Facts { before, after, own_start: own_start.map(StartTime), here: &fake::host_info() })
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the kernel offers: handles that stay with one process, and lists of children.
 
-use reaper_platform::{Here, Machine, Why};
+use reaper_platform::{HostInfo, Machine, Why};
 
 use crate::report::check::Check;
 
@@ -8,7 +8,7 @@ const NAME: &str = "kernel";
 
 /// Checks it.
 #[must_use]
-pub fn check(machine: &Machine, here: &Here) -> Check {
+pub fn check(machine: &Machine, here: &HostInfo) -> Check {
     let kernel = &machine.kernel;
     if let Some(why) = &here.cannot_signal {
         return Check::fail(
@@ -56,8 +56,9 @@ pub(super) mod tests {
 
     #[test]
     fn without_pidfds_nothing_can_be_ended() {
-        assert_eq!(check(&machine(), &fake::here()).level, Level::Ok);
-        let old = Here { cannot_signal: Some("this kernel has no pidfd_open".into()), ..fake::here() };
+        assert_eq!(check(&machine(), &fake::host_info()).level, Level::Ok);
+        let old =
+            HostInfo { cannot_signal: Some("this kernel has no pidfd_open".into()), ..fake::host_info() };
         let found = check(&machine(), &old);
         assert_eq!(found.level, Level::Fail);
         assert!(found.what.contains("no pidfd_open") && found.hint.unwrap().contains("seccomp"));
@@ -66,9 +67,9 @@ pub(super) mod tests {
     #[test]
     fn the_rest_only_costs_more() {
         let lists = Machine { own_children: Err(Why::Unsupported("lists of children")), ..machine() };
-        assert_eq!(check(&lists, &fake::here()).level, Level::Warn);
+        assert_eq!(check(&lists, &fake::host_info()).level, Level::Warn);
         let before_6_9 = Machine { has_generations: false, ..machine() };
-        let found = check(&before_6_9, &fake::here());
+        let found = check(&before_6_9, &fake::host_info());
         assert!(found.level == Level::Ok && found.what.contains("start time"), "{found:?}");
     }
 }

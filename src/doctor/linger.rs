@@ -24,7 +24,7 @@ pub struct Facts {
 /// Looks; `None` where it means nothing: for root, and without systemd.
 #[must_use]
 pub fn look(host: &NativeHost, service_runs: bool) -> Option<Facts> {
-    let here = host.here();
+    let here = host.info();
     if here.uid.0 == 0 || !here.systemd_booted {
         return None;
     }

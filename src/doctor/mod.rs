@@ -7,16 +7,16 @@
 pub mod adopters;
 pub mod agents;
 pub mod clock;
+pub mod directories;
 pub mod kernel;
 pub mod limits;
 pub mod linger;
-pub mod places;
+pub mod proc_visibility;
 pub mod rights;
 pub mod sandbox;
 pub mod self_test;
 pub mod service;
 pub mod settings;
-pub mod sight;
 pub mod stand_in;
 
 use std::ffi::OsStr;
@@ -24,23 +24,23 @@ use std::ffi::OsStr;
 use reaper_platform::{Host as _, NativeHost, Pid, Scope};
 
 use crate::report::check::Check;
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 
 /// The checks that cost next to nothing: everything about the machine and our place on it. `manager` is the value
 /// of `MANAGERPID`, which systemd sets for the services of a user.
 #[must_use]
-pub fn quick(ground: &Ground<NativeHost>, manager: Option<&OsStr>) -> Vec<Check> {
-    let host = &*ground.host;
-    let (here, before) = (host.here(), host.clock());
+pub fn quick(context: &Context<NativeHost>, manager: Option<&OsStr>) -> Vec<Check> {
+    let host = &*context.host;
+    let (here, before) = (host.info(), host.clock());
     let machine = host.machine();
     let manager = manager.and_then(|text| Pid::parse(text.as_encoded_bytes()));
-    let found = adopters::look(ground);
-    let mut checks = vec![kernel::check(&machine, here), sight::check(&machine)];
+    let found = adopters::look(context);
+    let mut checks = vec![kernel::check(&machine, here), proc_visibility::check(&machine)];
     checks.push(sandbox::check(&sandbox::look(host, &machine, manager, found.manager())));
-    checks.extend(rights::check(machine.capabilities, here.uid, ground.us.scope == Scope::Everyone));
+    checks.extend(rights::check(machine.capabilities, here.uid, context.own.scope == Scope::Everyone));
     checks.push(adopters::check(&found));
-    checks.push(limits::check(machine.open_files, host.pin_limit(), ground.policy.max_targets.get()));
-    let own_start = host.glance(here.pid).ok().map(|stat| stat.start);
+    checks.push(limits::check(machine.open_files, host.handle_limit(), context.policy.max_targets.get()));
+    let own_start = host.stat_of(here.pid).ok().map(|stat| stat.start);
     let after = host.clock();
     checks.push(clock::check(&clock::Facts { before, after, own_start, here }));
     checks

@@ -62,7 +62,7 @@ pub struct Facts {
 /// Tries it: on the service manager if there is one, else on our parent.
 #[must_use]
 pub fn look(host: &NativeHost, machine: &Machine, given: Option<Pid>, found: Option<Pid>) -> Facts {
-    let own = host.here().uid;
+    let own = host.info().uid;
     let others = [given.map(Other::Manager), found.map(Other::Manager), machine.parent.map(Other::Parent)];
     let holds_more = |pid| match (host.permitted(pid), machine.capabilities) {
         (Some(theirs), Some(ours)) => theirs.0 & !ours.0 != 0,
@@ -73,7 +73,7 @@ pub fn look(host: &NativeHost, machine: &Machine, given: Option<Pid>, found: Opt
         let (Other::Manager(pid) | Other::Parent(pid)) = other;
         // Whoever changed its user or is set apart belongs to root here, and proves nothing.
         host.owner(pid).ok().filter(|uid| *uid == own)?;
-        match host.glance_environ(pid, &nothing) {
+        match host.environ_of(pid, &nothing) {
             // What the system keeps from everybody proves nothing.
             Err(Why::Gone | Why::Exiting | Why::Withheld) => None,
             // Since systemd 254 a user's manager holds CAP_WAKE_ALARM. That alone keeps it from being read.

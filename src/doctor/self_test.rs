@@ -15,23 +15,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reaper_platform::{Host, Pid, Pinned as _, ProcId, Scope, Why};
+use reaper_platform::{Host, Pid, ProcId, ProcessHandle as _, Scope, Why};
 
 use super::stand_in::Launched;
 use crate::report::check::{Check, Level};
 use crate::report::doctor::{SelfTestReport, StepReport};
 use reaper_engine::audit::history::History;
 use reaper_engine::audit::record::{SELF_TEST, findings};
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::format;
-use reaper_engine::inspect::Looker;
+use reaper_engine::inspect::Inspector;
 use reaper_engine::sightings::{Sightings, is_newborn};
 use reaper_engine::state_dir::StateDir;
 use reaper_engine::terminate::Terminator;
 use reaper_engine::terminate::outcome::Ended;
 use reaper_engine::tracker::{Survey, Tracker};
 use reaper_policy::builtin_profiles::BUILT_IN;
-use reaper_policy::case::How;
+use reaper_policy::case::Capacity;
 use reaper_policy::plan::Target;
 use reaper_policy::policy::{Policy, Reach};
 use reaper_policy::verdict::{Answer, Finding, Verdict};
@@ -90,7 +90,7 @@ impl SelfTest {
 /// force that the stand-in is marked for, the grace is the shortest that is one, and no tree is ended. Only the adopters
 /// are the user's, because they describe the machine.
 #[must_use]
-pub fn ground<H: Host>(host: Arc<H>, scope: Scope, adopters: &[String]) -> Ground<H> {
+pub fn context<H: Host>(host: Arc<H>, scope: Scope, adopters: &[String]) -> Context<H> {
     let own = BUILT_IN.iter().filter(|built_in| built_in.profile.name == "own");
     let mut policy = Policy {
         grace: GRACE,
@@ -103,13 +103,13 @@ pub fn ground<H: Host>(host: Arc<H>, scope: Scope, adopters: &[String]) -> Groun
     // The stand-in is this very program, which is protected elsewhere. No other process has a sighting in the self-test,
     // so that none comes so far as to need this protection; and we and our ancestors are spared anyway.
     policy.protect.retain(|name| name != "reaper");
-    Ground::new(host, Arc::new(policy), scope)
+    Context::new(host, Arc::new(policy), scope)
 }
 
 /// Tests. `program` is this program's file, `state` where accounts go, `limit` how long one process may take to be
 /// read.
-pub fn run<H: Host>(ground: &Ground<H>, program: &Path, state: &Path, limit: Duration) -> SelfTest {
-    let mut test = Test { ground, limit, steps: Vec::new(), findings: Vec::new(), pid: None };
+pub fn run<H: Host>(context: &Context<H>, program: &Path, state: &Path, limit: Duration) -> SelfTest {
+    let mut test = Test { context, limit, steps: Vec::new(), findings: Vec::new(), pid: None };
     let begun = Instant::now();
     let check = match test.story(program, state) {
         Ok(check) => check,
@@ -129,7 +129,7 @@ pub fn run<H: Host>(ground: &Ground<H>, program: &Path, state: &Path, limit: Dur
 }
 
 struct Test<'a, H: Host> {
-    ground: &'a Ground<H>,
+    context: &'a Context<H>,
     limit: Duration,
     steps: Vec<Step>,
     findings: Vec<Finding>,
@@ -151,12 +151,12 @@ impl<H: Host> Test<'_, H> {
         Ok(conclude(&ended, is_collected, &self.called(parent)))
     }
 
-    fn start(&mut self, program: &Path) -> Result<(Launched, H::Pinned), Stop> {
+    fn start(&mut self, program: &Path) -> Result<(Launched, H::ProcessHandle), Stop> {
         let begun = Instant::now();
         let hint = "reaper starts itself for this test: its file must be there and may be executed";
         let launched = Launched::start(program).map_err(|why| Stop::fail(why, hint))?;
         // Its launcher still waits for us, so nobody else can have this number.
-        let process = self.ground.host.pin(launched.stand_in).map_err(|why| {
+        let process = self.context.host.open(launched.stand_in).map_err(|why| {
             Stop::fail(
                 format!("the stand-in (pid {}) cannot be looked at: {why}", launched.stand_in),
                 "see the checks `proc` and `sandbox`",
@@ -167,7 +167,7 @@ impl<H: Host> Test<'_, H> {
         Ok((launched, process))
     }
 
-    fn orphan(&mut self, launched: &mut Launched, process: &H::Pinned) -> Result<Pid, Stop> {
+    fn orphan(&mut self, launched: &mut Launched, process: &H::ProcessHandle) -> Result<Pid, Stop> {
         let begun = Instant::now();
         let hint = "look for what holds it: `ps -ef | grep __stand-in`";
         launched.let_go().map_err(|why| Stop::fail(why, hint))?;
@@ -186,7 +186,7 @@ impl<H: Host> Test<'_, H> {
             if begun.elapsed() > LIMIT {
                 return Err(Stop::fail("the kernel does not hand the stand-in over", hint));
             }
-            self.ground.host.sleep(STEP);
+            self.context.host.sleep(STEP);
         };
         let parent = parent.ok_or_else(|| {
             let hint = "run reaper inside the PID namespace whose orphans it is to end, with an init there";
@@ -200,13 +200,13 @@ impl<H: Host> Test<'_, H> {
     /// Finds it by a survey, and remembers the sighting: of it alone.
     fn find(&mut self, id: &ProcId, parent: Pid, sightings: &mut Sightings) -> Result<(), Stop> {
         let begun = Instant::now();
-        let host = &*self.ground.host;
+        let host = &*self.context.host;
         // Nobody is remembered in the tick of its start.
-        while is_newborn(id, &host.clock(), host.here()) && begun.elapsed() < LIMIT {
+        while is_newborn(id, &host.clock(), host.info()) && begun.elapsed() < LIMIT {
             host.sleep(STEP);
         }
         let looked = Instant::now();
-        let survey = Tracker::survey(self.ground, sightings, false, self.limit).map_err(|e| {
+        let survey = Tracker::survey(self.context, sightings, false, self.limit).map_err(|e| {
             Stop::fail(format!("{e}: no orphan can be found"), "see the checks `proc` and `adopters`")
         })?;
         let Some(judgement) = survey.judgements.iter().find(|j| j.id == *id) else {
@@ -225,7 +225,7 @@ impl<H: Host> Test<'_, H> {
         if !judgement.is_orphan() {
             return Err(unexpected(judgement));
         }
-        sightings.note(*id, &host.clock(), host.here());
+        sightings.note(*id, &host.clock(), host.info());
         Ok(())
     }
 
@@ -248,15 +248,15 @@ impl<H: Host> Test<'_, H> {
     }
 
     /// Waits out the grace, and asks every gate.
-    fn explain(&mut self, process: &H::Pinned, sightings: &Sightings) -> Result<(), Stop> {
-        let grace = self.ground.policy.grace;
+    fn explain(&mut self, process: &H::ProcessHandle, sightings: &Sightings) -> Result<(), Stop> {
+        let grace = self.context.policy.grace;
         let begun = Instant::now();
-        self.ground.host.sleep(grace + STEP);
+        self.context.host.sleep(grace + STEP);
         self.step("waited", begun, format!("its grace of {} ms is over", grace.as_millis()));
         let begun = Instant::now();
-        let clock = self.ground.host.clock();
-        let judgement = Looker::new(self.ground)
-            .judge(process, How::Explained, |id| sightings.past(id, &clock))
+        let clock = self.context.host.clock();
+        let judgement = Inspector::new(self.context)
+            .judge(process, Capacity::Explained, |id| sightings.past(id, &clock))
             .map_err(|why| lost(&why))?;
         self.findings.clone_from(&judgement.findings);
         if judgement.verdict != Verdict::Reap {
@@ -270,7 +270,7 @@ impl<H: Host> Test<'_, H> {
     /// Looks again, as before every end. Whoever else is in the plan is no business of ours.
     fn plan(&mut self, id: &ProcId, sightings: &Sightings) -> Result<Target, Stop> {
         let begun = Instant::now();
-        let survey = Tracker::survey(self.ground, sightings, false, self.limit)
+        let survey = Tracker::survey(self.context, sightings, false, self.limit)
             .map_err(|e| Stop::fail(format!("{e}: nothing can be planned"), "run the test again"))?;
         let target = survey.plan.targets.into_iter().find(|target| target.id == *id && target.root == *id);
         let target = target.ok_or_else(|| {
@@ -282,8 +282,8 @@ impl<H: Host> Test<'_, H> {
     }
 
     fn end(&mut self, target: Target, sightings: &Sightings, state: &Path) -> Result<Ended, Stop> {
-        let host = &*self.ground.host;
-        let here = host.here();
+        let host = &*self.context.host;
+        let here = host.info();
         if let Some(why) = &here.cannot_signal {
             let hint = "see the check `kernel`";
             return Err(Stop::fail(format!("it cannot be ended: {why}"), hint));
@@ -292,10 +292,10 @@ impl<H: Host> Test<'_, H> {
         let _lock = state.lock_to_act(BUSY)?.ok_or_else(|| Stop::busy(state.busy()))?;
         let mut history = History::open(&state)?;
         let begun = Instant::now();
-        let (seen, ours) = (sightings.clone(), Arc::clone(&self.ground.host));
+        let (seen, ours) = (sightings.clone(), Arc::clone(&self.context.host));
         let sweep = format!("{SELF_TEST}{}-{}", host.clock().realtime.as_millis(), here.pid);
         let mut terminator = Terminator {
-            ground: self.ground,
+            context: self.context,
             past: Arc::new(move |id: &ProcId| seen.past(id, &ours.clock())),
             account: &mut history,
             watcher: &mut (),
@@ -320,13 +320,13 @@ impl<H: Host> Test<'_, H> {
     }
 
     /// Whether its new parent collects it; some look for dead children every second only.
-    fn collect(&mut self, process: &H::Pinned, parent: Pid) -> bool {
+    fn collect(&mut self, process: &H::ProcessHandle, parent: Pid) -> bool {
         let begun = Instant::now();
         while process.stat().is_ok() {
             if begun.elapsed() > LIMIT {
                 return false;
             }
-            self.ground.host.sleep(STEP);
+            self.context.host.sleep(STEP);
         }
         let called = self.called(parent);
         self.step("collected", begun, format!("by {called}"));
@@ -334,7 +334,7 @@ impl<H: Host> Test<'_, H> {
     }
 
     fn called(&self, pid: Pid) -> String {
-        Looker::new(self.ground).adopter(pid, None).0
+        Inspector::new(self.context).adopter(pid, None).0
     }
 
     fn step(&mut self, name: &'static str, begun: Instant, what: String) {

@@ -45,20 +45,20 @@ pub fn check(found: &Found) -> Check {
     };
     let up = Duration::try_from_secs_f64(status.uptime_s).unwrap_or_default();
     let runs = format!("pid {}, version {}, up {}", status.pid, again(&status.version), format::span(up));
-    if status.sight.blind {
+    if status.visibility.blind {
         return Check::fail(
             NAME,
             format!("{runs}: BLIND, it cannot read one environment"),
             "run `reaper doctor` where the service runs; its unit or its container is in the way (see sandbox)",
         );
     }
-    if let Some(lonely) = &status.sight.lonely {
+    if let Some(visibility_problem) = &status.visibility.problem {
         let hint = "see the check `namespace`, or run `reaper doctor` where the service runs";
-        return Check::fail(NAME, format!("{runs}: {}", again(lonely)), hint);
+        return Check::fail(NAME, format!("{runs}: {}", again(visibility_problem)), hint);
     }
-    if let Some(impaired) = status.impaired.iter().find(|impaired| impaired.level.is(Level::Fail)) {
-        let hint = impaired.hint.as_deref().unwrap_or("see its log");
-        return Check::fail(NAME, format!("{runs}: {}", again(&impaired.what)), again(hint));
+    if let Some(degraded) = status.degraded.iter().find(|degraded| degraded.level.is(Level::Fail)) {
+        let hint = degraded.hint.as_deref().unwrap_or("see its log");
+        return Check::fail(NAME, format!("{runs}: {}", again(&degraded.what)), again(hint));
     }
     if !status.ready {
         return Check::fail(NAME, format!("{runs}: its looks at the processes fail"), "see its log");
@@ -84,7 +84,7 @@ pub fn check(found: &Found) -> Check {
 mod tests {
     use super::*;
     use crate::report::status::{
-        ConfigStatus, Impaired, Paused, STATUS, Scope, SightStatus, Sweeps, Totals, Verdicts,
+        ConfigStatus, Degradation, Paused, STATUS, Scope, Sweeps, Totals, Verdicts, VisibilityStatus,
     };
     use reaper_engine::discover::method::Method;
 
@@ -109,14 +109,14 @@ mod tests {
                 grace_s: 30.0,
                 term_timeout_s: 10.0,
             },
-            sight: SightStatus {
+            visibility: VisibilityStatus {
                 method: Method::Children.into(),
                 examined: 1,
                 unreadable: 0,
                 blind: false,
-                lonely: None,
+                problem: None,
             },
-            impaired: Vec::new(),
+            degraded: Vec::new(),
             sweeps: Sweeps {
                 count: 1,
                 failed: 0,
@@ -146,20 +146,20 @@ mod tests {
         let well = runs(|_| ());
         assert_eq!(well.level, Level::Ok);
         assert!(well.what.starts_with("pid 7, version ") && well.what.ends_with("up 1 h 00 min"), "{well:?}");
-        assert_eq!(runs(|s| s.sight.blind = true).level, Level::Fail);
+        assert_eq!(runs(|s| s.visibility.blind = true).level, Level::Fail);
         assert_eq!(runs(|s| s.ready = false).level, Level::Fail);
         assert_eq!(runs(|s| s.version = "0.0.1".into()).level, Level::Warn);
         assert_eq!(runs(|s| s.config.error = Some("x".into())).level, Level::Warn);
         assert_eq!(runs(|s| s.paused = Some(Paused { until: None, left_s: None })).level, Level::Warn);
-        let impaired = |level: Level| Impaired {
+        let degraded = |level: Level| Degradation {
             check: "sandbox".into(),
             level: level.into(),
             what: "no marker can be seen".into(),
             hint: Some("remove it".into()),
         };
-        let blind = runs(|s| s.impaired = vec![impaired(Level::Warn), impaired(Level::Fail)]);
+        let blind = runs(|s| s.degraded = vec![degraded(Level::Warn), degraded(Level::Fail)]);
         assert_eq!((blind.level, blind.hint.as_deref()), (Level::Fail, Some("remove it")));
-        assert_eq!(runs(|s| s.impaired = vec![impaired(Level::Warn)]).level, Level::Ok);
+        assert_eq!(runs(|s| s.degraded = vec![degraded(Level::Warn)]).level, Level::Ok);
     }
 
     #[test]

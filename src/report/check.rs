@@ -1,6 +1,6 @@
 //! The result of one check of the machine, of our rights or of our sandbox: a value that the doctor and the service share.
 
-use reaper_engine::visibility::Lonely;
+use reaper_engine::visibility::VisibilityProblem;
 use reaper_platform::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -57,10 +57,10 @@ impl Check {
     /// share one: a sidecar without the pod's shared namespace finds nothing for ever, and everything else about it looks
     /// healthy. `None` where others can be seen and we are not their init: then there is nothing to say.
     #[must_use]
-    pub fn namespace(own: Pid, lonely: Option<&Lonely>) -> Option<Self> {
+    pub fn namespace(own: Pid, visibility_problem: Option<&VisibilityProblem>) -> Option<Self> {
         const NAME: &str = "namespace";
-        if let Some(lonely) = lonely {
-            return Some(Self::fail(NAME, lonely.what(), lonely.hint()));
+        if let Some(visibility_problem) = visibility_problem {
+            return Some(Self::fail(NAME, visibility_problem.what(), visibility_problem.hint()));
         }
         let what =
             "reaper is PID 1 here: while it runs as a service, it collects what it adopts, as an init must";
@@ -76,11 +76,11 @@ mod tests {
     fn a_container_that_sees_nobody_is_told_what_to_share_and_whom_to_run_as() {
         let other = Pid::new(7).unwrap();
         for own in [Pid::INIT, other] {
-            let found = Check::namespace(own, Some(&Lonely::Alone)).unwrap();
+            let found = Check::namespace(own, Some(&VisibilityProblem::Alone)).unwrap();
             assert_eq!(found.level, Level::Fail);
             assert!(found.hint.unwrap().contains("shareProcessNamespace"), "{own}");
         }
-        let stranger = Lonely::Strangers("`goose` (pid 9) runs as uid 1000".into());
+        let stranger = VisibilityProblem::Strangers("`goose` (pid 9) runs as uid 1000".into());
         let found = Check::namespace(other, Some(&stranger)).unwrap();
         assert!(found.what.contains("uid 1000") && found.hint.unwrap().contains("runAsGroup"));
         assert_eq!(Check::namespace(Pid::INIT, None).unwrap().level, Level::Ok);

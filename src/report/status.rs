@@ -34,10 +34,10 @@ pub struct Status {
     /// The settings in force.
     pub config: ConfigStatus,
     /// How well it sees.
-    pub sight: SightStatus,
+    pub visibility: VisibilityStatus,
     /// What it found wrong with the machine, its rights or its sandbox when it was started; see `reaper doctor`.
     #[serde(default)]
-    pub impaired: Vec<Impaired>,
+    pub degraded: Vec<Degradation>,
     /// Its looks around.
     pub sweeps: Sweeps,
     /// Processes of interest by verdict.
@@ -84,13 +84,18 @@ impl Status {
     /// Why it is not ready, in words for a probe.
     #[must_use]
     pub fn not_ready(&self) -> Option<&str> {
-        not_ready(self.sight.blind, self.sight.lonely.as_deref(), self.is_impaired(), self.ready)
+        not_ready(
+            self.visibility.blind,
+            self.visibility.problem.as_deref(),
+            self.is_degraded(),
+            self.ready,
+        )
     }
 
     /// Whether a check at its start failed.
     #[must_use]
-    pub fn is_impaired(&self) -> bool {
-        self.impaired.iter().any(|impaired| impaired.level.is(Level::Fail))
+    pub fn is_degraded(&self) -> bool {
+        self.degraded.iter().any(|degraded| degraded.level.is(Level::Fail))
     }
 }
 
@@ -98,16 +103,16 @@ impl Status {
 #[must_use]
 pub const fn not_ready(
     is_blind: bool,
-    lonely: Option<&str>,
-    is_impaired: bool,
+    visibility_problem: Option<&str>,
+    is_degraded: bool,
     is_ready: bool,
 ) -> Option<&str> {
     if is_blind {
         Some("blind: not one environment can be read")
-    } else if lonely.is_some() {
-        lonely
-    } else if is_impaired {
-        Some("impaired: a check at its start failed, see `reaper status`")
+    } else if visibility_problem.is_some() {
+        visibility_problem
+    } else if is_degraded {
+        Some("degraded: a check at its start failed, see `reaper status`")
     } else if is_ready {
         None
     } else {
@@ -160,7 +165,7 @@ pub struct ConfigStatus {
 
 /// How well it sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SightStatus {
+pub struct VisibilityStatus {
     /// How the last look was made; `none` before the first one.
     pub method: Word<Method>,
     /// How many processes the last look looked at.
@@ -171,12 +176,12 @@ pub struct SightStatus {
     pub blind: bool,
     /// Why nobody that the service could look after can be where it runs; null where somebody can.
     #[serde(default)]
-    pub lonely: Option<String>,
+    pub problem: Option<String>,
 }
 
 /// A check at the start that did not come out well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Impaired {
+pub struct Degradation {
     /// Which one, as in `reaper doctor`.
     pub check: String,
     /// Whether it is a limit, or keeps the service from its job.
@@ -289,13 +294,13 @@ mod tests {
 
     #[test]
     fn words_of_another_version_are_read_and_mean_nothing_more_than_they_say() {
-        let sight = r#"{"method":"netlink","examined":1,"unreadable":0,"blind":false,"lonely":null}"#;
-        let read: SightStatus = serde_json::from_str(sight).unwrap();
+        let sight = r#"{"method":"netlink","examined":1,"unreadable":0,"blind":false,"problem":null}"#;
+        let read: VisibilityStatus = serde_json::from_str(sight).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), sight);
-        let impaired = r#"{"check":"kernel","level":"grave","what":"x","hint":null}"#;
-        let read: Impaired = serde_json::from_str(impaired).unwrap();
+        let degraded = r#"{"check":"kernel","level":"grave","what":"x","hint":null}"#;
+        let read: Degradation = serde_json::from_str(degraded).unwrap();
         assert!(!read.level.is(Level::Fail));
-        assert_eq!(serde_json::to_string(&read).unwrap(), impaired);
+        assert_eq!(serde_json::to_string(&read).unwrap(), degraded);
         let words: Vec<Word<Scope>> = serde_json::from_str(r#"["user","all-users","group"]"#).unwrap();
         assert_eq!(words, [Scope::User.into(), Scope::AllUsers.into(), Word::Other("group".to_owned())]);
     }

@@ -23,10 +23,10 @@ use super::worker::{Done, Job, Worker};
 use super::zombies::Zombies;
 use crate::report::check::{Check, Level};
 use crate::report::status::{Totals, not_ready};
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::tracker::{Event, Tracker};
-use reaper_engine::visibility::Lonely;
+use reaper_engine::visibility::VisibilityProblem;
 
 /// How late a sweep may be before the service counts as failing, beside two intervals.
 const LATE: Duration = Duration::from_secs(5);
@@ -63,7 +63,7 @@ impl<H: Host> Controller<H> {
     /// # Errors
     /// When processes cannot be listed or waited for.
     pub fn new(setup: Setup<H>, worker: Option<Worker>) -> Result<Self, HostError> {
-        let (host, here) = (Arc::clone(&setup.host), setup.host.here());
+        let (host, here) = (Arc::clone(&setup.host), setup.host.info());
         let started = host.clock();
         let mut errors = RecentErrors::default();
         setup.checks.iter().for_each(log::checked);
@@ -77,9 +77,9 @@ impl<H: Host> Controller<H> {
             }
         }
         let pause = setup.runtime.as_ref().and_then(|runtime| Pause::load(runtime, here, &started));
-        let ground = Ground::new(host, setup.settings.policy(), setup.scope);
-        let tracker = Tracker::start(&ground, sightings.clone(), setup.limit)?;
-        if let Some(check) = Check::namespace(here.pid, tracker.view().lonely.as_ref()) {
+        let context = Context::new(host, setup.settings.policy(), setup.scope);
+        let tracker = Tracker::start(&context, sightings.clone(), setup.limit)?;
+        if let Some(check) = Check::namespace(here.pid, tracker.view().visibility_problem.as_ref()) {
             log::checked(&check);
         }
         let now = setup.host.clock();
@@ -94,7 +94,7 @@ impl<H: Host> Controller<H> {
         let mut publishers = Publishers::new(&setup.settings, &started, setup.state.is_some());
         publishers.swept(sweeps.last_took, true);
         Ok(Self {
-            next_tick: now.monotonic + tracker.ground().policy.interval,
+            next_tick: now.monotonic + tracker.context().policy.interval,
             tracker,
             worker,
             publishers,
@@ -187,8 +187,8 @@ impl<H: Host> Controller<H> {
 
     /// Collects ended children. As PID 1 of a container we get what others leave behind, and no other process collects it.
     pub fn collect(&mut self) {
-        if self.setup.host.here().pid == Pid::INIT {
-            let count = self.setup.host.collect();
+        if self.setup.host.info().pid == Pid::INIT {
+            let count = self.setup.host.reap_children();
             debug!("collected {count}");
         }
     }
@@ -197,7 +197,7 @@ impl<H: Host> Controller<H> {
         let before = self.clock();
         let result = self.tracker.tick();
         let after = self.clock();
-        self.next_tick = after.monotonic + self.tracker.ground().policy.interval;
+        self.next_tick = after.monotonic + self.tracker.context().policy.interval;
         self.sweeps.count += 1;
         self.sweeps.last = Some(after);
         self.sweeps.last_took = after.monotonic.saturating_sub(before.monotonic);
@@ -263,13 +263,13 @@ impl<H: Host> Controller<H> {
     /// Saves what must outlive the service. That a process is gone can wait for the next interval: nothing depends on it.
     fn save(&mut self) {
         let Some(state) = &self.setup.state else { return };
-        let (clock, here) = (self.clock(), self.setup.host.here());
+        let (clock, here) = (self.clock(), self.setup.host.info());
         let sightings = &self.tracker.sightings;
         let is_due = sightings.has_more_than(&self.saved) || clock.monotonic >= self.save_again_at;
         if *sightings == self.saved || !is_due {
             return;
         }
-        self.save_again_at = clock.monotonic + self.tracker.ground().policy.interval;
+        self.save_again_at = clock.monotonic + self.tracker.context().policy.interval;
         // The directory may have been removed meanwhile.
         let saved = sightings.save(state, here, &clock).or_else(|e| {
             state.restore().map_err(|_| e)?;
@@ -291,9 +291,9 @@ impl<H: Host> Controller<H> {
         let is_held = self.pause.is_some()
             || self.is_stopping
             || self.sweeps.is_failing
-            || self.setup.host.here().cannot_signal.is_some();
+            || self.setup.host.info().cannot_signal.is_some();
         let (false, Some(worker), Some(state)) = (is_held, &mut self.worker, &self.setup.state) else {
-            self.tracker.put_off(now + self.tracker.ground().policy.interval);
+            self.tracker.put_off(now + self.tracker.context().policy.interval);
             return;
         };
         if now < self.retry_at {
@@ -309,7 +309,7 @@ impl<H: Host> Controller<H> {
             info!("ending {} now; {waiting} wait for them (max-targets)", plan.targets.len());
         }
         let job = Job {
-            ground: self.tracker.ground().clone(),
+            context: self.tracker.context().clone(),
             plan: Arc::clone(&plan),
             judged: self.tracker.judged(),
             sightings: self.tracker.sightings.clone(),
@@ -362,8 +362,13 @@ impl<H: Host> Controller<H> {
             }
             Call::Readiness(answer) => {
                 let Overview { visibility, failed_checks, is_ready, .. } = self.settle();
-                let lonely = visibility.lonely.as_ref().map(Lonely::what);
-                let why = not_ready(visibility.blind, lonely.as_deref(), !failed_checks.is_empty(), is_ready);
+                let visibility_problem = visibility.visibility_problem.as_ref().map(VisibilityProblem::what);
+                let why = not_ready(
+                    visibility.blind,
+                    visibility_problem.as_deref(),
+                    !failed_checks.is_empty(),
+                    is_ready,
+                );
                 drop(answer.send(why.map(str::to_owned)));
             }
         }
@@ -402,7 +407,7 @@ impl<H: Host> Controller<H> {
         self.tracker.due_at(now);
         self.tracker.look_again();
         let runtime = self.setup.runtime.as_ref()?;
-        Pause::save(pause, runtime, self.setup.host.here()).err().map(|e| e.to_string())
+        Pause::save(pause, runtime, self.setup.host.info()).err().map(|e| e.to_string())
     }
 
     /// Reads the config again. One that cannot be used changes nothing; then it returns why.
@@ -410,8 +415,8 @@ impl<H: Host> Controller<H> {
         sd_notify::reloading();
         let loaded = (self.setup.load)().map_err(|e| e.to_string()).and_then(|settings| {
             let host = Arc::clone(&self.setup.host);
-            let ground = Ground::new(host, settings.policy(), self.setup.scope);
-            self.tracker.reload(ground).map_err(|e| e.to_string())?;
+            let context = Context::new(host, settings.policy(), self.setup.scope);
+            self.tracker.reload(context).map_err(|e| e.to_string())?;
             self.setup.settings = settings;
             Ok(())
         });
@@ -420,7 +425,7 @@ impl<H: Host> Controller<H> {
         match &self.config_error {
             None => {
                 self.loaded = self.clock();
-                self.next_tick = self.loaded.monotonic + self.tracker.ground().policy.interval;
+                self.next_tick = self.loaded.monotonic + self.tracker.context().policy.interval;
                 let settings = &self.setup.settings;
                 log::set_levels(&settings.outputs().log_level().filter());
                 self.publishers.follow(settings);
@@ -444,7 +449,7 @@ impl<H: Host> Controller<H> {
         let visibility = self.tracker.view();
         let failed = self.setup.checks.iter().filter(|check| check.level == Level::Fail);
         let failed_checks: Vec<&'static str> = failed.map(|check| check.name).collect();
-        let sees_all = !visibility.blind && visibility.lonely.is_none();
+        let sees_all = !visibility.blind && visibility.visibility_problem.is_none();
         Overview {
             verdicts: snapshot::count(self.tracker.judgements()),
             totals: self.totals,
@@ -461,8 +466,8 @@ impl<H: Host> Controller<H> {
     /// Everything, for a client that asks.
     fn snapshot(&self, overview: Overview) -> Snapshot {
         let at = self.clock();
-        let here = self.setup.host.here();
-        let (settings, policy) = (&self.setup.settings, &self.tracker.ground().policy);
+        let here = self.setup.host.info();
+        let (settings, policy) = (&self.setup.settings, &self.tracker.context().policy);
         let plans = self.worker.iter().flat_map(Worker::running);
         let targets: Vec<_> = plans.flat_map(|plan| &plan.targets).cloned().collect();
         let seen_for = |id: &_| self.tracker.sightings.seen_for(id, &at);
@@ -529,7 +534,7 @@ impl<H: Host> Controller<H> {
 
     /// Whether the last sweep succeeded, and was not too long ago.
     pub fn is_well(&self) -> bool {
-        let allowed = self.tracker.ground().policy.interval * 2 + LATE;
+        let allowed = self.tracker.context().policy.interval * 2 + LATE;
         let age = |last: Clock| self.clock().monotonic.saturating_sub(last.monotonic);
         !self.sweeps.is_failing && self.sweeps.last_success.is_some_and(|last| age(last) <= allowed)
     }

@@ -65,7 +65,7 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
     let mut signals = Signals::new()?;
     let (done_tx, mut done) = mpsc::unbounded_channel();
     let (calls_tx, mut calls) = mpsc::channel(1);
-    let uid = setup.host.here().uid.0;
+    let uid = setup.host.info().uid.0;
     let mut http = Http::new(calls_tx.clone());
     if let Some(path) = socket {
         let bound = Socket::bind(&path).map_err(|e| {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use reaper_platform::{Clock, Here};
+use reaper_platform::{Clock, HostInfo};
 use serde::{Deserialize, Serialize};
 
 use reaper_engine::failure::Failure;
@@ -42,7 +42,7 @@ impl Pause {
 
     /// The pause that an earlier service was in. A file that cannot be read or understood pauses: a pause was asked for,
     /// and only its end is unknown.
-    pub fn load(runtime: &StateDir, here: &Here, clock: &Clock) -> Option<Self> {
+    pub fn load(runtime: &StateDir, here: &HostInfo, clock: &Clock) -> Option<Self> {
         let bytes = match runtime.read(FILE) {
             Ok(None) => return None,
             Ok(Some(bytes)) => bytes,
@@ -60,7 +60,7 @@ impl Pause {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn save(pause: Option<Self>, runtime: &StateDir, here: &Here) -> Result<(), Failure> {
+    pub fn save(pause: Option<Self>, runtime: &StateDir, here: &HostInfo) -> Result<(), Failure> {
         let Some(pause) = pause else { return runtime.remove(FILE) };
         let until_ns = match pause {
             Self::UntilResumed => None,
@@ -87,7 +87,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let uid = Uid(std::fs::metadata(dir.path()).unwrap().uid());
         let state = StateDir::create(&dir.path().join("r"), uid).unwrap();
-        let here = fake::here();
+        let here = fake::host_info();
         assert_eq!(Pause::load(&state, &here, &at(1)), None);
         let minute = Pause::from(Some(Duration::from_secs(60)), &at(100));
         Pause::save(Some(minute), &state, &here).unwrap();

@@ -9,7 +9,7 @@ use reaper_platform::Host;
 use tokio::sync::mpsc::UnboundedSender;
 
 use reaper_engine::audit::record::Account;
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::deadline;
 use reaper_engine::failure::Failure;
 use reaper_engine::sightings::Sightings;
@@ -23,7 +23,7 @@ use reaper_policy::plan::Plan;
 /// A plan, and what it was made from.
 pub struct Job<H: Host> {
     /// The machine, the settings and who we are.
-    pub ground: Ground<H>,
+    pub context: Context<H>,
     /// What is to be ended.
     pub plan: Arc<Plan>,
     /// What was decided about each process of interest by itself.
@@ -96,9 +96,16 @@ impl Worker {
         let mut progress = Progress { stop: Arc::clone(&self.stop), left: Arc::clone(&self.left), mine: 0 };
         let done = self.done.clone();
         let work = move || {
-            let Job { ground, plan, judged, sightings } = job;
-            let (ended, error) =
-                sweep::end(&ground, &plan, &judged, &sightings, &mut account, &mut progress, deadline::LIMIT);
+            let Job { context, plan, judged, sightings } = job;
+            let (ended, error) = sweep::end(
+                &context,
+                &plan,
+                &judged,
+                &sightings,
+                &mut account,
+                &mut progress,
+                deadline::LIMIT,
+            );
             progress.progress(0, 0);
             drop(lock);
             let error = error.map(|e| e.to_string());

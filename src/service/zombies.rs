@@ -25,7 +25,7 @@ impl Zombies {
     pub fn count<H: Host>(&mut self, host: &H, children: &[Pid]) -> usize {
         let before = host.clock().monotonic;
         if before >= self.next {
-            let is_zombie = |pid: &&Pid| host.glance(**pid).is_ok_and(|stat| stat.is_dead());
+            let is_zombie = |pid: &&Pid| host.stat_of(**pid).is_ok_and(|stat| stat.is_dead());
             self.count = children.iter().take(MAX_CHILDREN).filter(is_zombie).count();
             let after = host.clock().monotonic;
             self.next = after + after.saturating_sub(before) * SHARE;

@@ -58,7 +58,7 @@ struct Census {
 #[serde(rename_all = "kebab-case")]
 enum Method {
     Children,
-    Walk,
+    ProcessList,
 }
 
 #[derive(Deserialize)]

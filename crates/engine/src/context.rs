@@ -6,39 +6,39 @@ use std::sync::Arc;
 use reaper_platform::{Host, Pid, Scope, Wanted};
 
 use reaper_lease::{KEEP, OWNER};
-use reaper_policy::case::Us;
+use reaper_policy::case::SelfProcess;
 use reaper_policy::policy::Policy;
 use reaper_policy::variables::{SYSTEMD_EXEC_PID, XPC_SERVICE_NAME};
 
 /// What every look stands on: the machine, the settings, and who we are.
-pub struct Ground<H: Host> {
+pub struct Context<H: Host> {
     /// The machine.
     pub host: Arc<H>,
     /// The settings.
     pub policy: Arc<Policy>,
     /// Who asks.
-    pub us: Arc<Us>,
+    pub own: Arc<SelfProcess>,
     /// The variables to look for.
     pub wanted: Arc<Wanted>,
 }
 
-impl<H: Host> Clone for Ground<H> {
+impl<H: Host> Clone for Context<H> {
     fn clone(&self) -> Self {
         Self {
             host: Arc::clone(&self.host),
             policy: Arc::clone(&self.policy),
-            us: Arc::clone(&self.us),
+            own: Arc::clone(&self.own),
             wanted: Arc::clone(&self.wanted),
         }
     }
 }
 
-impl<H: Host> Ground<H> {
+impl<H: Host> Context<H> {
     /// Looks at ourselves and at the settings.
     #[must_use]
     pub fn new(host: Arc<H>, policy: Arc<Policy>, scope: Scope) -> Self {
-        let (us, wanted) = (Arc::new(us(&*host, scope)), Arc::new(wanted(&policy)));
-        Self { host, policy, us, wanted }
+        let (own, wanted) = (Arc::new(self_process(&*host, scope)), Arc::new(wanted(&policy)));
+        Self { host, policy, own, wanted }
     }
 }
 
@@ -59,12 +59,12 @@ pub fn wanted(policy: &Policy) -> Wanted {
 
 /// Follows our own line upwards.
 #[must_use]
-pub fn us<H: Host>(host: &H, scope: Scope) -> Us {
+pub fn self_process<H: Host>(host: &H, scope: Scope) -> SelfProcess {
     let mut lineage = HashSet::new();
-    let mut at = Some(host.here().pid);
+    let mut at = Some(host.info().pid);
     let mut lineage_complete = true;
     while let Some(pid) = at.filter(|pid| lineage.insert(*pid)) {
-        at = match host.glance(pid) {
+        at = match host.stat_of(pid) {
             Ok(stat) => stat.ppid,
             Err(_) => {
                 lineage_complete = pid == Pid::INIT;
@@ -72,5 +72,5 @@ pub fn us<H: Host>(host: &H, scope: Scope) -> Us {
             }
         };
     }
-    Us { scope, lineage, lineage_complete, systemd_booted: host.here().systemd_booted }
+    SelfProcess { scope, lineage, lineage_complete, systemd_booted: host.info().systemd_booted }
 }

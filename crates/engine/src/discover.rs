@@ -10,7 +10,7 @@ pub mod method;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use reaper_platform::{Host, HostError, Pid, Pinned as _, Scope, Uid, Walk, Why};
+use reaper_platform::{Host, HostError, Pid, ProcessHandle as _, ProcessList, Scope, Uid, Why};
 
 use crate::deadline;
 use method::Method;
@@ -63,7 +63,7 @@ impl Census {
 
     /// The adopters' children in a listing of all processes: what their own lists should have held.
     #[must_use]
-    pub fn adopted_in(&self, walk: &Walk) -> Vec<Pid> {
+    pub fn adopted_in(&self, walk: &ProcessList) -> Vec<Pid> {
         let is_adopted = |parent: Option<Pid>| parent.is_some_and(|p| self.adopters.contains(&p));
         walk.entries.iter().filter(|e| is_adopted(e.stat.ppid)).map(|e| e.stat.pid).collect()
     }
@@ -218,7 +218,7 @@ fn is_manager<H: Host>(host: &H, pid: Pid, uid: Uid) -> bool {
     if host.session(pid).is_ok_and(|session| session != Some(pid)) {
         return false;
     }
-    let is_systemd = host.glance(pid).is_ok_and(|s| s.comm == b"systemd" && s.ppid == Some(Pid::INIT));
+    let is_systemd = host.stat_of(pid).is_ok_and(|s| s.comm == b"systemd" && s.ppid == Some(Pid::INIT));
     is_systemd && host.owner(pid) == Ok(uid)
 }
 
@@ -230,12 +230,12 @@ const fn is_roots(uid: Uid) -> bool {
 /// Whether PID 1 is that of WSL. Its arguments are read only if its name fits: any other PID 1 may be stuck, as a
 /// container's one command can be, and must not hold us.
 fn has_relays<H: Host>(host: &H) -> bool {
-    host.glance(Pid::INIT).is_ok_and(|init| init.comm.starts_with(b"init")) && is_relay(host, Pid::INIT)
+    host.stat_of(Pid::INIT).is_ok_and(|init| init.comm.starts_with(b"init")) && is_relay(host, Pid::INIT)
 }
 
 /// The relays of WSL: `/init` as PID 1 and further `/init` processes beneath it, each a subreaper.
 fn is_relay<H: Host>(host: &H, pid: Pid) -> bool {
-    host.glance_argv(pid).is_ok_and(|argv| argv.first().is_some_and(|a| a == b"/init"))
+    host.argv_of(pid).is_ok_and(|argv| argv.first().is_some_and(|a| a == b"/init"))
 }
 
 fn by_walk<H: Host>(
@@ -247,7 +247,7 @@ fn by_walk<H: Host>(
     // Adopters that the config names, and the relays of WSL, may belong to another user.
     let relays = has_relays(&**host);
     let wide = if policy.adopters.is_empty() && !relays { scope } else { Scope::Everyone };
-    let walk = host.walk(wide)?;
+    let walk = host.list(wide)?;
     let mut families: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for entry in &walk.entries {
         if let Some(parent) = entry.stat.ppid {
@@ -276,7 +276,7 @@ fn by_walk<H: Host>(
     })
 }
 
-fn adopters_in<H: Host>(host: &H, walk: &Walk, relays: bool) -> Vec<Pid> {
+fn adopters_in<H: Host>(host: &H, walk: &ProcessList, relays: bool) -> Vec<Pid> {
     let mut adopters = vec![Pid::INIT];
     for entry in &walk.entries {
         let pid = entry.stat.pid;
@@ -293,7 +293,7 @@ fn adopters_in<H: Host>(host: &H, walk: &Walk, relays: bool) -> Vec<Pid> {
 fn named_adopters<H: Host>(
     host: &Arc<H>,
     policy: &Policy,
-    walk: &Walk,
+    walk: &ProcessList,
     families: &HashMap<Pid, Vec<Pid>>,
     in_scope: &HashSet<Pid>,
 ) -> (Vec<Pid>, usize) {
@@ -307,7 +307,7 @@ fn named_adopters<H: Host>(
         let host = Arc::clone(host);
         // The arguments of a stuck process may never come.
         deadline::map(parents.clone(), deadline::LIMIT, move |pid| {
-            let process = host.pin(*pid)?;
+            let process = host.open(*pid)?;
             Ok((process.exe().ok(), process.argv().ok(), process.stat()?.comm))
         })
     };

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Generation, Here, Pid, ProcId, StartClock, StartTime};
+use reaper_platform::{Clock, Generation, HostInfo, Pid, ProcId, StartClock, StartTime};
 use reaper_policy::judgement::Judgement;
 use reaper_policy::past::{Past, Ties};
 use reaper_policy::verdict::Verdict;
@@ -120,7 +120,7 @@ impl Sightings {
     ///
     /// A process is not remembered in the moment in which it started: so no process that reuses its
     /// pid can have the same start time as a remembered one, even where the kernel has no generations.
-    pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) {
+    pub fn note(&mut self, id: ProcId, clock: &Clock, here: &HostInfo) {
         if !is_newborn(&id, clock, here) {
             self.seen.entry(id).or_default().since.get_or_insert(clock.monotonic);
         }
@@ -128,7 +128,7 @@ impl Sightings {
 
     /// Remembers what a judgement says: an orphan is seen as one, what is in its place is seen not to be one, and wrappers
     /// that run several marked programs stay hosts.
-    pub fn take_in(&mut self, judgement: &Judgement, clock: &Clock, here: &Here) {
+    pub fn take_in(&mut self, judgement: &Judgement, clock: &Clock, here: &HostInfo) {
         for host in &judgement.hosts {
             self.note_host(*host, clock, here);
         }
@@ -145,14 +145,14 @@ impl Sightings {
     }
 
     /// Remembers whose a process is or was, by the same rule as [`Sightings::note`].
-    pub fn tie(&mut self, id: ProcId, ties: Ties, clock: &Clock, here: &Here) {
+    pub fn tie(&mut self, id: ProcId, ties: Ties, clock: &Clock, here: &HostInfo) {
         if !is_newborn(&id, clock, here) {
             self.change(&id, |seen| seen.ties = ties);
         }
     }
 
     /// Remembers a process as a wrapper that runs several marked programs, by the same rule.
-    pub fn note_host(&mut self, id: ProcId, clock: &Clock, here: &Here) {
+    pub fn note_host(&mut self, id: ProcId, clock: &Clock, here: &HostInfo) {
         if !is_newborn(&id, clock, here) {
             self.change(&id, |seen| seen.was_host = true);
         }
@@ -211,7 +211,7 @@ impl Sightings {
     ///
     /// # Errors
     /// When it is not what we write, in words.
-    pub fn parse(bytes: &[u8], here: &Here, clock: &Clock) -> Result<Self, String> {
+    pub fn parse(bytes: &[u8], here: &HostInfo, clock: &Clock) -> Result<Self, String> {
         let file: File = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         if file.schema != SCHEMA {
             return Err(format!("its schema is not {SCHEMA}"));
@@ -239,7 +239,7 @@ impl Sightings {
 
     /// The file's content.
     #[must_use]
-    pub fn render(&self, here: &Here) -> Vec<u8> {
+    pub fn render(&self, here: &HostInfo) -> Vec<u8> {
         let mut sightings: Vec<Entry> = self
             .seen
             .iter()
@@ -269,7 +269,7 @@ impl Sightings {
     /// Loads what earlier runs saw. A file that cannot be trusted counts as none, with a warning: then
     /// every orphan is seen for the first time, which only delays.
     #[must_use]
-    pub fn load(state: &StateDir, here: &Here, clock: &Clock, may_write: bool) -> (Self, Option<String>) {
+    pub fn load(state: &StateDir, here: &HostInfo, clock: &Clock, may_write: bool) -> (Self, Option<String>) {
         let why = match state.read(FILE) {
             Ok(None) => return (Self::default(), None),
             Ok(Some(bytes)) => match Self::parse(&bytes, here, clock) {
@@ -287,7 +287,7 @@ impl Sightings {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn save(&self, state: &StateDir, here: &Here, clock: &Clock) -> Result<(), Failure> {
+    pub fn save(&self, state: &StateDir, here: &HostInfo, clock: &Clock) -> Result<(), Failure> {
         let mut all = self.clone();
         match state.read(FILE) {
             Ok(None) if self.is_empty() => return Ok(()),
@@ -312,7 +312,7 @@ impl Sightings {
 /// Whether a process started in the moment in which we are, so that whoever reuses its pid could be mistaken for it.
 /// Where start times are the time of day, which can be set back, its generation tells it apart.
 #[must_use]
-pub fn is_newborn(id: &ProcId, clock: &Clock, here: &Here) -> bool {
+pub fn is_newborn(id: &ProcId, clock: &Clock, here: &HostInfo) -> bool {
     let can_tell = here.start_clock == StartClock::DayMicros && id.generation.is_some();
     !can_tell && here.start_clock.now(clock) <= id.start
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use reaper_platform::{Host, Pid, ProcId, StartTime, Why};
 
 use crate::audit::record::Account;
-use crate::context::Ground;
+use crate::context::Context;
 use crate::sightings;
 use crate::sightings::Sightings;
 use crate::terminate;
@@ -24,25 +24,25 @@ use reaper_policy::plan::{LeftAlone, Plan};
 const MAX_ROUNDS: usize = 3;
 
 /// Remembers the orphans that a survey saw, and forgets processes that are no more.
-pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Sightings) {
-    let here = ground.host.here();
-    let mut clock = ground.host.clock();
+pub fn remember<H: Host>(context: &Context<H>, survey: &Survey, sightings: &mut Sightings) {
+    let here = context.host.info();
+    let mut clock = context.host.clock();
     if survey.orphans().any(|orphan| sightings::is_newborn(&orphan.id, &clock, here)) {
         // It could not be remembered yet, and its grace would begin with the next look only.
-        ground.host.sleep(here.start_clock.unit() + Duration::from_millis(1));
-        clock = ground.host.clock();
+        context.host.sleep(here.start_clock.unit() + Duration::from_millis(1));
+        clock = context.host.clock();
     }
     for judgement in &survey.judgements {
         sightings.take_in(judgement, &clock, here);
     }
-    sightings.retain(|pid| ground.host.exists(pid) != Ok(false));
+    sightings.retain(|pid| context.host.exists(pid) != Ok(false));
 }
 
 /// Ends what was planned, then looks again for what was forked or orphaned meanwhile. `judged` is what the look
 /// before the plan made of every process by itself. Beside what became of the targets, it returns what kept the work
 /// from being done to its end, if anything did.
 pub fn end<H: Host>(
-    ground: &Ground<H>,
+    context: &Context<H>,
     plan: &Plan,
     judged: &[Judgement],
     sightings: &Sightings,
@@ -50,28 +50,28 @@ pub fn end<H: Host>(
     watcher: &mut dyn Watcher,
     limit: Duration,
 ) -> (Vec<Ended>, Option<Trouble>) {
-    let sweep = sweep_id(ground);
-    let since = ground.host.here().start_clock.now(&ground.host.clock());
+    let sweep = sweep_id(context);
+    let since = context.host.info().start_clock.now(&context.host.clock());
     let seen = Arc::new(sightings.clone());
-    let host = Arc::clone(&ground.host);
+    let host = Arc::clone(&context.host);
     let past = Arc::new(move |id: &ProcId| seen.past(id, &host.clock()));
-    let mut terminator = Terminator { ground, past, account, watcher, sweep: &sweep, limit, trouble: None };
+    let mut terminator = Terminator { context, past, account, watcher, sweep: &sweep, limit, trouble: None };
     let mut ended: Vec<Ended> = Vec::new();
     let mut targets = plan.targets.clone();
-    let room = ground.policy.max_targets.get();
+    let room = context.policy.max_targets.get();
     for _ in 0..MAX_ROUNDS {
         if targets.is_empty() || terminator.trouble.is_some() || terminator.watcher.is_stopped() {
             break;
         }
         ended.extend(terminator.run(&targets));
-        targets = terminate::successors(ground, &ended, limit);
+        targets = terminate::successors(context, &ended, limit);
         let known: HashSet<ProcId> = targets.iter().map(|target| target.id).collect();
-        let others = tree::leftovers(ground, &ended, judged, since, limit);
+        let others = tree::leftovers(context, &ended, judged, since, limit);
         targets.extend(others.into_iter().filter(|target| !known.contains(&target.id)));
         targets.truncate(room.saturating_sub(ended.len()));
     }
     let trouble = terminator.trouble;
-    settle(&*ground.host, &mut ended);
+    settle(&*context.host, &mut ended);
     (ended, trouble)
 }
 
@@ -83,7 +83,7 @@ pub fn still_left_alone<H: Host>(host: &H, left: &mut Vec<LeftAlone>, ended: &[E
     };
     left.retain(|left| !took_down(&left.id));
     for left in left {
-        left.has_ended = match host.glance(left.id.pid) {
+        left.has_ended = match host.stat_of(left.id.pid) {
             Ok(stat) => stat.start != left.id.start || stat.is_dead(),
             Err(why) => why == Why::Gone && host.exists(left.id.pid) == Ok(false),
         };
@@ -110,10 +110,10 @@ fn settle<H: Host>(host: &H, ended: &mut [Ended]) {
 
 /// Whether the process that started then has ended and was not collected.
 fn is_zombie<H: Host>(host: &H, pid: Pid, start: StartTime) -> bool {
-    host.glance(pid).is_ok_and(|stat| stat.start == start && stat.is_dead())
+    host.stat_of(pid).is_ok_and(|stat| stat.start == start && stat.is_dead())
 }
 
 /// Joins the records of one sweep: when, and by whom.
-fn sweep_id<H: Host>(ground: &Ground<H>) -> String {
-    format!("{}-{}", ground.host.clock().realtime.as_millis(), ground.host.here().pid)
+fn sweep_id<H: Host>(context: &Context<H>) -> String {
+    format!("{}-{}", context.host.clock().realtime.as_millis(), context.host.info().pid)
 }

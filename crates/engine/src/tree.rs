@@ -7,15 +7,15 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Host, Pid, Pinned, ProcId, StartTime, Why};
+use reaper_platform::{Host, Pid, ProcId, ProcessHandle, StartTime, Why};
 
-use crate::context::Ground;
+use crate::context::Context;
 use crate::deadline;
 use crate::discover;
 use crate::discover::Census;
-use crate::inspect::Looker;
+use crate::inspect::Inspector;
 use crate::terminate::outcome::Ended;
-use reaper_policy::case::{How, Kin};
+use reaper_policy::case::{Capacity, TreeContext};
 use reaper_policy::escalation::Outcome;
 use reaper_policy::facts::Fact;
 use reaper_policy::gates::all_pass;
@@ -30,7 +30,7 @@ const MAX_MEMBERS: usize = 10_000;
 /// Reads the trees of all orphans that are to be ended. `judged` is what the same look made of every process
 /// by itself.
 pub fn read<H: Host>(
-    ground: &Ground<H>,
+    context: &Context<H>,
     census: &Census,
     roots: &[&Judgement],
     judged: &[Judgement],
@@ -43,8 +43,8 @@ pub fn read<H: Host>(
     // whoever is in one's tree need not be read again for the others.
     let due = judged.iter().filter(|j| j.verdict == Verdict::Reap).map(|j| j.id.pid);
     let mut taken: HashSet<Pid> = due.chain(roots.iter().map(|root| root.id.pid)).collect();
-    let reader = Reader::new(ground, census.clone(), judged, limit);
-    let groups = groups(ground, census, roots);
+    let reader = Reader::new(context, census.clone(), judged, limit);
+    let groups = groups(context, census, roots);
     roots
         .iter()
         .map(|root| {
@@ -57,7 +57,7 @@ pub fn read<H: Host>(
             let mut known: HashSet<Pid> = root.wrappers.iter().map(|w| w.id.pid).collect();
             known.insert(root.id.pid);
             for (wrapper, above) in root.wrappers.iter().zip(1..) {
-                let seen = reader.judge(vec![wrapper.id.pid], Role::Wrapper, -above, tree.kin());
+                let seen = reader.judge(vec![wrapper.id.pid], Role::Wrapper, -above, tree.tree_context());
                 tree.members.extend(seen.into_iter().map(|s| s.member).filter(|m| m.id == wrapper.id));
             }
             let fellows: Vec<Pid> = root
@@ -69,7 +69,7 @@ pub fn read<H: Host>(
                 .copied()
                 .filter(|pid| !taken.contains(pid) && known.insert(*pid))
                 .collect();
-            let mut fellows = reader.judge(fellows, Role::GroupMember, 0, tree.kin());
+            let mut fellows = reader.judge(fellows, Role::GroupMember, 0, tree.tree_context());
             // It may have left the group since the groups were read.
             fellows.retain(|s| s.member.group == root.stat.pgrp);
             let passing = fellows.iter().map(|s| &s.member).filter(|m| m.standing == Standing::Passes);
@@ -87,7 +87,7 @@ pub fn read<H: Host>(
 /// led, and each must pass the gates of a group member. `judged` is what was made of every process before
 /// the first signal, at `since`.
 pub fn leftovers<H: Host>(
-    ground: &Ground<H>,
+    context: &Context<H>,
     ended: &[Ended],
     judged: &[Judgement],
     since: StartTime,
@@ -106,12 +106,14 @@ pub fn leftovers<H: Host>(
         }
     }
     // Only a delay when it fails: the next sweep takes a census of its own.
-    let Ok(census) = discover::take(&ground.host, &ground.policy, ground.us.scope) else { return Vec::new() };
+    let Ok(census) = discover::take(&context.host, &context.policy, context.own.scope) else {
+        return Vec::new();
+    };
     let done: HashSet<ProcId> = ended.iter().map(|e| e.target.id).collect();
-    let reader = Reader::new(ground, census, judged, limit);
+    let reader = Reader::new(context, census, judged, limit);
     // A number that somebody has who started meanwhile leads another group or session than it did.
     let is_same = |leader: Option<Pid>| {
-        leader.is_some_and(|pid| match ground.host.glance(pid) {
+        leader.is_some_and(|pid| match context.host.stat_of(pid) {
             Ok(stat) => stat.start < since,
             Err(why) => why == Why::Gone,
         })
@@ -119,16 +121,16 @@ pub fn leftovers<H: Host>(
     let mut known: HashSet<Pid> = done.iter().map(|id| id.pid).collect();
     let mut trees = Vec::new();
     for pid in &reader.census.candidates {
-        let Ok(group) = ground.host.group(*pid) else { continue };
+        let Ok(group) = context.host.group(*pid) else { continue };
         let by_group = group.and_then(|group| owners.get(&group)).filter(|_| is_same(group));
         let by_session = || {
-            let session = ground.host.session(*pid).ok().flatten()?;
+            let session = context.host.session(*pid).ok().flatten()?;
             owners.get(&session).filter(|t| t.id.pid == session && is_same(Some(session)))
         };
         let Some(owner) = by_group.or_else(by_session).filter(|_| known.insert(*pid)) else { continue };
         let mut tree =
             Tree { root: owner.root, profiles: owner.profiles.clone(), uid: owner.uid, members: Vec::new() };
-        let seen = reader.judge(vec![*pid], Role::GroupMember, 0, owner.kin());
+        let seen = reader.judge(vec![*pid], Role::GroupMember, 0, owner.tree_context());
         tree.members = seen.into_iter().map(|s| s.member).filter(|m| m.group == group).collect();
         if tree.members.iter().all(|m| m.standing == Standing::Passes && !done.contains(&m.id)) {
             let top = tree.members.iter().map(|m| (m.id, 0)).collect();
@@ -136,7 +138,7 @@ pub fn leftovers<H: Host>(
             trees.push(tree);
         }
     }
-    plan(&trees, ground.policy.reach, usize::MAX).targets
+    plan(&trees, context.policy.reach, usize::MAX).targets
 }
 
 fn itself(root: &Judgement) -> Member {
@@ -156,11 +158,11 @@ fn itself(root: &Judgement) -> Member {
 /// has only new ones among its candidates.
 ///
 /// A member of an orphan's group whose own parent lives outside the tree is left out: it is no orphan.
-fn groups<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement]) -> HashMap<Pid, Vec<Pid>> {
+fn groups<H: Host>(context: &Context<H>, census: &Census, roots: &[&Judgement]) -> HashMap<Pid, Vec<Pid>> {
     let wanted: HashSet<Pid> = roots.iter().filter_map(|r| r.stat.pgrp).collect();
     let mut groups: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for pid in &census.children {
-        if let Ok(Some(group)) = ground.host.group(*pid)
+        if let Ok(Some(group)) = context.host.group(*pid)
             && wanted.contains(&group)
         {
             groups.entry(group).or_default().push(*pid);
@@ -171,7 +173,7 @@ fn groups<H: Host>(ground: &Ground<H>, census: &Census, roots: &[&Judgement]) ->
 
 /// Reads members of trees by one look around.
 struct Reader<H: Host> {
-    looker: Arc<Looker<H>>,
+    inspector: Arc<Inspector<H>>,
     census: Census,
     /// Who stays, whatever tree it is in, and why.
     held: HashMap<ProcId, String>,
@@ -185,9 +187,9 @@ struct Seen {
 }
 
 impl<H: Host> Reader<H> {
-    fn new(ground: &Ground<H>, census: Census, judged: &[Judgement], limit: Duration) -> Self {
+    fn new(context: &Context<H>, census: Census, judged: &[Judgement], limit: Duration) -> Self {
         let held = judged.iter().filter(|j| stays(j)).map(|j| (j.id, j.reason().to_owned())).collect();
-        Self { looker: Arc::new(Looker::new(ground)), census, held, limit }
+        Self { inspector: Arc::new(Inspector::new(context)), census, held, limit }
     }
 
     /// Follows the children down.
@@ -196,10 +198,10 @@ impl<H: Host> Reader<H> {
     /// child belongs to the tree only if its own `stat`, read through its handle, names the parent, and the
     /// parent is still the very process that it was *after* that: then it was so in between, too.
     fn descend(&self, tree: &mut Tree, known: &mut HashSet<Pid>, mut parents: Vec<(ProcId, i32)>) {
-        let host = &*self.looker.ground.host;
+        let host = &*self.inspector.context.host;
         while let Some((parent, depth)) = parents.pop() {
             let listed = self.census.listed_children(parent.pid);
-            let children = match listed.map_or_else(|| self.looker.children_of(parent.pid), Ok) {
+            let children = match listed.map_or_else(|| self.inspector.children_of(parent.pid), Ok) {
                 Ok(children) => children,
                 // It ended meanwhile; its children are found among the orphans when the tree is read again.
                 Err(_) => continue,
@@ -208,7 +210,7 @@ impl<H: Host> Reader<H> {
             if fresh.is_empty() || known.len() > MAX_MEMBERS {
                 continue;
             }
-            let mut seen = self.judge(fresh, Role::Descendant, depth + 1, tree.kin());
+            let mut seen = self.judge(fresh, Role::Descendant, depth + 1, tree.tree_context());
             seen.retain(|s| s.member.parent == Some(parent.pid));
             if !is_still(host, &parent) {
                 continue;
@@ -219,10 +221,11 @@ impl<H: Host> Reader<H> {
         }
     }
 
-    fn judge(&self, pids: Vec<Pid>, role: Role, depth: i32, kin: Kin<'_>) -> Vec<Seen> {
-        let (looker, profiles, uid) = (Arc::clone(&self.looker), kin.profiles.to_vec(), kin.uid);
+    fn judge(&self, pids: Vec<Pid>, role: Role, depth: i32, tree_context: TreeContext<'_>) -> Vec<Seen> {
+        let (inspector, profiles, uid) =
+            (Arc::clone(&self.inspector), tree_context.profiles.to_vec(), tree_context.uid);
         let results = deadline::map(pids.clone(), self.limit, move |pid| {
-            member(&looker, *pid, role, depth, Kin { profiles: &profiles, uid })
+            member(&inspector, *pid, role, depth, TreeContext { profiles: &profiles, uid })
         });
         pids.into_iter()
             .zip(results)
@@ -230,7 +233,7 @@ impl<H: Host> Reader<H> {
                 Ok(Ok(seen)) => Some(seen),
                 Ok(Err(Why::Gone)) => None,
                 Ok(Err(why)) | Err(why) => {
-                    Some(Seen { member: unread(&self.looker, pid, role, depth, &why), is_open: false })
+                    Some(Seen { member: unread(&self.inspector, pid, role, depth, &why), is_open: false })
                 }
             })
             .map(|seen| match self.held.get(&seen.member.id) {
@@ -257,15 +260,15 @@ fn stays(judgement: &Judgement) -> bool {
 
 /// Whether a process is there, and is the one that it was. One that could not be read has no generation.
 fn is_still<H: Host>(host: &H, id: &ProcId) -> bool {
-    host.pin(id.pid).is_ok_and(|now| {
+    host.open(id.pid).is_ok_and(|now| {
         let now = now.id();
         now.start == id.start && (id.generation.is_none() || now.generation == id.generation)
     })
 }
 
 /// A member that could not be read stays, and is named.
-fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &Why) -> Member {
-    let stat = looker.ground.host.glance(pid).ok();
+fn unread<H: Host>(inspector: &Inspector<H>, pid: Pid, role: Role, depth: i32, why: &Why) -> Member {
+    let stat = inspector.context.host.stat_of(pid).ok();
     let start = stat.as_ref().map_or(reaper_platform::StartTime(0), |s| s.start);
     let parent = stat.as_ref().and_then(|s| s.ppid);
     let group = stat.as_ref().and_then(|s| s.pgrp);
@@ -285,17 +288,24 @@ fn unread<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, why: &W
 ///
 /// # Errors
 /// When it is gone.
-fn member<H: Host>(looker: &Looker<H>, pid: Pid, role: Role, depth: i32, kin: Kin<'_>) -> Fact<Seen> {
-    let process = looker.ground.host.pin(pid)?;
+fn member<H: Host>(
+    inspector: &Inspector<H>,
+    pid: Pid,
+    role: Role,
+    depth: i32,
+    tree_context: TreeContext<'_>,
+) -> Fact<Seen> {
+    let process = inspector.context.host.open(pid)?;
     let (stat, program, findings) = match role {
         Role::GroupMember => {
-            let judgement = looker.judge(&process, How::GroupMember(kin), |_| Past::default())?;
+            let judgement =
+                inspector.judge(&process, Capacity::GroupMember(tree_context), |_| Past::default())?;
             let findings: Vec<Finding> =
                 judgement.findings.into_iter().filter(|f| f.gate != Gate::Grace).collect();
             (judgement.stat, judgement.program, findings)
         }
         _ => {
-            let (facts, findings) = looker.judge_member(&process, kin)?;
+            let (facts, findings) = inspector.judge_member(&process, tree_context)?;
             let names = reaper_policy::program::Names::of(&facts.identity());
             let program = names.first().map_or(facts.stat.comm.as_slice(), |n| n.bytes).to_vec();
             (facts.stat, program, findings)

@@ -10,14 +10,14 @@ const SHARE: &str = "share the agents' PID namespace: `shareProcessNamespace: tr
 
 /// Why nobody is there to look after.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Lonely {
+pub enum VisibilityProblem {
     /// There is no process but reaper in its PID namespace.
     Alone,
     /// None is our user's, and an agent of another user is there: which, in words.
     Strangers(String),
 }
 
-impl Lonely {
+impl VisibilityProblem {
     /// What is wrong.
     #[must_use]
     pub fn what(&self) -> String {

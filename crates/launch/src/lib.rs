@@ -26,10 +26,10 @@ use reaper_platform::{Host, Why};
 /// # Errors
 /// When our own start cannot be read, which happens where `/proc` is not mounted.
 pub fn lease<H: Host>(host: &H) -> Result<Lease, Why> {
-    let here = host.here();
+    let here = host.info();
     Ok(Lease {
         pid: here.pid.get(),
-        start: host.glance(here.pid)?.start.0,
+        start: host.stat_of(here.pid)?.start.0,
         boot_id: here.boot_id.clone(),
         pid_namespace: Some(here.pid_namespace),
         time_namespace: here.other_time_namespace(),

@@ -13,7 +13,7 @@ use crate::policy::Policy;
 
 /// Who asks: never among the targets, and the measure of "ours".
 #[derive(Debug, Clone)]
-pub struct Us {
+pub struct SelfProcess {
     /// Whose processes may be ended.
     pub scope: Scope,
     /// We and all our ancestors, as far as they can be seen.
@@ -26,7 +26,7 @@ pub struct Us {
 
 /// One process above the candidate.
 #[derive(Debug, Clone)]
-pub struct Elder {
+pub struct Ancestor {
     /// Its number.
     pub pid: Pid,
     /// What could be read of it.
@@ -42,33 +42,33 @@ pub struct Elder {
 #[derive(Debug, Clone, Default)]
 pub struct Chain {
     /// The parent first. Empty when the parent is outside our PID namespace.
-    pub elders: Vec<Elder>,
+    pub ancestors: Vec<Ancestor>,
     /// Whether the candidate has a child that cannot be seen; asked only when our own line is incomplete.
     pub hidden_child: bool,
 }
 
 impl Chain {
     /// The wrappers between the candidate and the process that the climb ended at.
-    pub fn wrappers(&self) -> impl Iterator<Item = &Elder> {
-        self.elders.iter().take(self.elders.len().saturating_sub(1))
+    pub fn wrappers(&self) -> impl Iterator<Item = &Ancestor> {
+        self.ancestors.iter().take(self.ancestors.len().saturating_sub(1))
     }
 
     /// The wrappers above the candidate that run several marked programs.
     pub fn hosts(&self) -> impl Iterator<Item = ProcId> {
-        let hosts = self.elders.iter().filter(|elder| elder.is_host == Ok(true));
-        hosts.filter_map(|elder| elder.facts.as_ref().ok()).map(|facts| facts.id)
+        let hosts = self.ancestors.iter().filter(|ancestor| ancestor.is_host == Ok(true));
+        hosts.filter_map(|ancestor| ancestor.facts.as_ref().ok()).map(|facts| facts.id)
     }
 
     /// The process that the climb ended at.
     #[must_use]
-    pub fn end(&self) -> Option<&Elder> {
-        self.elders.last()
+    pub fn end(&self) -> Option<&Ancestor> {
+        self.ancestors.last()
     }
 }
 
 /// Whether a process that a lease or an owner's pid names is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
+pub enum Liveness {
     /// It is there.
     Alive,
     /// It is not: no process has its number, or another one, or no thread of it is left.
@@ -92,9 +92,9 @@ pub enum Leader {
 #[derive(Debug, Clone)]
 pub enum Claim {
     /// The lease in `REAPER_OWNER`.
-    Lease(Pid, Fact<Life>),
+    Lease(Pid, Fact<Liveness>),
     /// The pid in the profile's `owner-pid-env`.
-    OwnerPid(String, Pid, Fact<Life>),
+    OwnerPid(String, Pid, Fact<Liveness>),
     /// An owner variable that is there and cannot be understood.
     Unreadable(String),
     /// The leader of its session or of its process group.
@@ -107,7 +107,7 @@ pub enum Claim {
 
 /// What takes longest to ask, and is asked only when nothing else spares the candidate.
 #[derive(Debug, Clone)]
-pub struct Finalist {
+pub struct SlowFacts {
     /// For each service that it or a wrapper above it is in: the processes that the service calls its own.
     pub units: Vec<Fact<UnitMain>>,
     /// The jobs of a service manager that knows them by their pids alone.
@@ -134,7 +134,7 @@ pub struct Case<'a> {
     /// The settings.
     pub policy: &'a Policy,
     /// Who asks.
-    pub us: &'a Us,
+    pub own: &'a SelfProcess,
     /// The process.
     pub facts: &'a Facts,
     /// Second stage.
@@ -142,18 +142,18 @@ pub struct Case<'a> {
     /// Third stage.
     pub claims: Option<&'a [Claim]>,
     /// Fourth stage.
-    pub finalist: Option<&'a Finalist>,
+    pub slow_facts: Option<&'a SlowFacts>,
     /// Last stage.
     pub guards: Option<&'a Guards>,
     /// What earlier looks saw of it.
     pub past: Past,
     /// In which capacity it is judged.
-    pub how: How<'a>,
+    pub how: Capacity<'a>,
 }
 
 /// What every member of a tree must have in common with the orphan that it belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Kin<'a> {
+pub struct TreeContext<'a> {
     /// The profiles that the orphan was judged under; one of them must have marked the member too.
     pub profiles: &'a [String],
     /// The orphan's user.
@@ -162,24 +162,24 @@ pub struct Kin<'a> {
 
 /// In which capacity a process is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How<'a> {
+pub enum Capacity<'a> {
     /// By itself, and only as far as it takes to decide.
     Candidate,
     /// By itself, with as many gates answered as can be.
     Explained,
     /// As an orphan in the process group of another, whatever its program.
-    GroupMember(Kin<'a>),
+    GroupMember(TreeContext<'a>),
     /// As a wrapper or a descendant of an orphan.
-    Member(Kin<'a>),
+    Member(TreeContext<'a>),
 }
 
-impl<'a> How<'a> {
+impl<'a> Capacity<'a> {
     /// Whom a member of a tree is judged with.
     #[must_use]
-    pub const fn kin(self) -> Option<Kin<'a>> {
+    pub const fn tree_context(self) -> Option<TreeContext<'a>> {
         match self {
             Self::Candidate | Self::Explained => None,
-            Self::GroupMember(kin) | Self::Member(kin) => Some(kin),
+            Self::GroupMember(tree_context) | Self::Member(tree_context) => Some(tree_context),
         }
     }
 }
@@ -191,8 +191,8 @@ pub enum Needs {
     Chain,
     /// [`Case::claims`].
     Claims,
-    /// [`Case::finalist`].
-    Finalist,
+    /// [`Case::slow_facts`].
+    SlowFacts,
     /// [`Case::guards`].
     Guards,
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reaper_platform::{Pid, ProcId, Uid};
 
-use crate::case::Kin;
+use crate::case::TreeContext;
 use crate::policy::Reach;
 
 /// Why a process is in a plan.
@@ -107,16 +107,16 @@ pub struct Comeback {
 impl Tree {
     /// What its members are judged by.
     #[must_use]
-    pub fn kin(&self) -> Kin<'_> {
-        Kin { profiles: &self.profiles, uid: self.uid }
+    pub fn tree_context(&self) -> TreeContext<'_> {
+        TreeContext { profiles: &self.profiles, uid: self.uid }
     }
 }
 
 impl Target {
     /// What it is judged by as a member of the orphan's tree.
     #[must_use]
-    pub fn kin(&self) -> Kin<'_> {
-        Kin { profiles: &self.profiles, uid: self.uid }
+    pub fn tree_context(&self) -> TreeContext<'_> {
+        TreeContext { profiles: &self.profiles, uid: self.uid }
     }
 }
 

@@ -9,23 +9,23 @@ pub enum Method {
     Clock,
     Sleep,
     Children,
-    Walk,
+    List,
     PidMark,
     StartedSince,
     Owner,
     Exists,
-    Glance,
+    StatOf,
     Group,
     Session,
-    GlanceEnviron,
-    GlanceArgv,
-    Pin,
+    EnvironOf,
+    ArgvOf,
+    Open,
     TimeNamespace,
     ManagerHint,
     UnitMains,
     Jobs,
-    Waiter,
-    PinLimit,
+    ExitWatcher,
+    HandleLimit,
     Stat,
     HasEnded,
     Image,
@@ -46,7 +46,7 @@ impl Method {
     /// Whether it waits for a process's memory map, so that a stuck process can hold it for ever.
     #[must_use]
     pub const fn can_hang(self) -> bool {
-        matches!(self, Self::GlanceEnviron | Self::GlanceArgv | Self::Environ | Self::Argv)
+        matches!(self, Self::EnvironOf | Self::ArgvOf | Self::Environ | Self::Argv)
     }
 }
 

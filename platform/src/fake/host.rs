@@ -10,13 +10,13 @@ use super::machine::Machine;
 use super::process::Process;
 use super::state::{Made, Stage};
 use crate::environ::{EnvironScan, Wanted};
-use crate::host::{Host, HostError, Pinned, Waiter, Walk, Walked};
+use crate::host::{ExitWatcher, Host, HostError, ProcessEntry, ProcessHandle, ProcessList};
 use crate::socket_tables::SocketTables;
 use crate::sockets::{Folder, Listener};
 
 use crate::started::{Listed, PidMark, Started};
 use crate::types::{
-    Clock, Here, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, UnitMain, Why,
+    Clock, HostInfo, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, UnitMain, Why,
 };
 
 /// A host that plays a machine and its script. Clones share both.
@@ -27,7 +27,7 @@ pub struct FakeHost {
 
 #[derive(Debug)]
 struct Shared {
-    here: Here,
+    here: HostInfo,
     stage: Mutex<Stage>,
     released: Condvar,
 }
@@ -35,7 +35,7 @@ struct Shared {
 impl FakeHost {
     /// Plays a machine as seen from `here`.
     #[must_use]
-    pub fn new(here: Here, machine: Machine, script: Script) -> Self {
+    pub fn new(here: HostInfo, machine: Machine, script: Script) -> Self {
         let stage = Mutex::new(Stage::new(machine, script));
         Self { shared: Arc::new(Shared { here, stage, released: Condvar::new() }) }
     }
@@ -131,10 +131,10 @@ impl FakeHost {
 }
 
 impl Host for FakeHost {
-    type Pinned = FakePinned;
-    type Waiter = FakeWaiter;
+    type ProcessHandle = FakeHandle;
+    type ExitWatcher = FakeWatcher;
 
-    fn here(&self) -> &Here {
+    fn info(&self) -> &HostInfo {
         &self.shared.here
     }
 
@@ -167,15 +167,15 @@ impl Host for FakeHost {
         })
     }
 
-    fn walk(&self, scope: Scope) -> Result<Walk, HostError> {
+    fn list(&self, scope: Scope) -> Result<ProcessList, HostError> {
         let uid = self.uid();
-        let walk = self.ask(Method::Walk, None, |stage| {
+        let walk = self.ask(Method::List, None, |stage| {
             let machine = &stage.machine;
             let seen = || machine.processes.values().filter(|p| machine.is_visible(p, uid));
             let in_scope = seen().filter(|p| scope.holds(p.ids.effective));
             let entries =
-                in_scope.map(|p| Walked { stat: machine.stat(p, uid), uid: p.ids.effective }).collect();
-            Ok(Walk { entries, examined: seen().count(), unreadable: 0 })
+                in_scope.map(|p| ProcessEntry { stat: machine.stat(p, uid), uid: p.ids.effective }).collect();
+            Ok(ProcessList { entries, examined: seen().count(), unreadable: 0 })
         });
         walk.map_err(|why| HostError { what: "list processes", why })
     }
@@ -215,9 +215,9 @@ impl Host for FakeHost {
         self.ask(Method::Exists, pid, |stage| Ok(stage.machine.get(pid).is_some()))
     }
 
-    fn glance(&self, pid: Pid) -> Result<Stat, Why> {
+    fn stat_of(&self, pid: Pid) -> Result<Stat, Why> {
         let uid = self.uid();
-        self.about(Method::Glance, pid, |machine, process| Ok(machine.stat(process, uid)))
+        self.about(Method::StatOf, pid, |machine, process| Ok(machine.stat(process, uid)))
     }
 
     /// System calls answer for hidden processes too.
@@ -229,20 +229,20 @@ impl Host for FakeHost {
         self.ask(Method::Session, pid, |stage| stage.machine.get(pid).map(|p| p.session).ok_or(Why::Gone))
     }
 
-    fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
+    fn environ_of(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
         let uid = self.uid();
-        self.about(Method::GlanceEnviron, pid, |machine, process| machine.environ(process, uid, wanted))
+        self.about(Method::EnvironOf, pid, |machine, process| machine.environ(process, uid, wanted))
     }
 
-    fn glance_argv(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
+    fn argv_of(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
         let uid = self.uid();
-        self.about(Method::GlanceArgv, pid, |machine, process| machine.argv(process, uid))
+        self.about(Method::ArgvOf, pid, |machine, process| machine.argv(process, uid))
     }
 
-    fn pin(&self, pid: Pid) -> Result<FakePinned, Why> {
+    fn open(&self, pid: Pid) -> Result<FakeHandle, Why> {
         let uid = self.uid();
-        let (id, serial, handle, first_image) = self.ask(Method::Pin, pid, |stage| stage.pin(pid, uid))?;
-        Ok(FakePinned { host: self.clone(), id, serial, handle, first_image })
+        let (id, serial, handle, first_image) = self.ask(Method::Open, pid, |stage| stage.open(pid, uid))?;
+        Ok(FakeHandle { host: self.clone(), id, serial, handle, first_image })
     }
 
     fn time_namespace(&self, pid: Pid) -> Result<u64, Why> {
@@ -272,20 +272,20 @@ impl Host for FakeHost {
         jobs.map_err(|why| HostError { what: "ask launchd for its jobs", why })
     }
 
-    fn waiter(&self) -> Result<FakeWaiter, HostError> {
-        let made = self.ask(Method::Waiter, None, |_| Ok(()));
+    fn exit_watcher(&self) -> Result<FakeWatcher, HostError> {
+        let made = self.ask(Method::ExitWatcher, None, |_| Ok(()));
         made.map_err(|why| HostError { what: "wait for processes", why })?;
-        Ok(FakeWaiter::new(self.clone()))
+        Ok(FakeWatcher::new(self.clone()))
     }
 
-    fn pin_limit(&self) -> usize {
-        self.ask(Method::PinLimit, None, |stage| Ok(stage.machine.pin_limit)).unwrap_or(1)
+    fn handle_limit(&self) -> usize {
+        self.ask(Method::HandleLimit, None, |stage| Ok(stage.machine.handle_limit)).unwrap_or(1)
     }
 }
 
 /// A handle. Whoever has the number later, it answers for the one process that it was made for.
 #[derive(Debug)]
-pub struct FakePinned {
+pub struct FakeHandle {
     host: FakeHost,
     id: ProcId,
     serial: u64,
@@ -293,7 +293,7 @@ pub struct FakePinned {
     first_image: Image,
 }
 
-impl FakePinned {
+impl FakeHandle {
     fn made(&self, method: Method) -> Made {
         Made { method, pid: Some(self.id.pid), handle: Some((self.handle, self.serial)) }
     }
@@ -312,7 +312,7 @@ fn same(stage: &Stage, pid: Pid, serial: u64) -> Result<&Process, Why> {
     stage.machine.get(pid).filter(|p| p.serial == serial).ok_or(Why::Gone)
 }
 
-impl Pinned for FakePinned {
+impl ProcessHandle for FakeHandle {
     fn id(&self) -> ProcId {
         self.id
     }
@@ -394,19 +394,19 @@ impl Pinned for FakePinned {
 
 /// Waits by letting time pass.
 #[derive(Debug)]
-pub struct FakeWaiter {
+pub struct FakeWatcher {
     host: FakeHost,
     watched: Vec<(u64, u64)>,
 }
 
-impl FakeWaiter {
+impl FakeWatcher {
     const fn new(host: FakeHost) -> Self {
         Self { host, watched: Vec::new() }
     }
 }
 
-impl Waiter<FakePinned> for FakeWaiter {
-    fn watch(&mut self, process: &FakePinned, token: u64) -> Result<(), HostError> {
+impl ExitWatcher<FakeHandle> for FakeWatcher {
+    fn watch(&mut self, process: &FakeHandle, token: u64) -> Result<(), HostError> {
         let watched = self.host.call(process.made(Method::Watch), |_| Ok(()));
         watched.map_err(|why| HostError { what: "watch a process", why })?;
         self.watched.push((process.serial, token));

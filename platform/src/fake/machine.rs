@@ -35,7 +35,7 @@ pub struct Machine {
     /// Where the user's own service manager can be found without a search.
     pub manager: Option<Pid>,
     /// How many processes can be pinned at once.
-    pub pin_limit: usize,
+    pub handle_limit: usize,
     /// Whether it is a Mac: see [`super::macos`].
     pub is_mac: bool,
     /// What launchd says of its jobs, or why it says nothing.
@@ -62,7 +62,7 @@ impl Default for Machine {
             generations: true,
             hides_others: false,
             manager: None,
-            pin_limit: 1000,
+            handle_limit: 1000,
             is_mac: false,
             jobs: Ok(Vec::new()),
             exits: Vec::new(),

@@ -6,20 +6,20 @@
 
 use super::machine::Machine;
 use super::process::Process;
-use super::{here, pid};
+use super::{host_info, pid};
 use crate::environ::{EnvironScan, Wanted};
 use crate::macos::procargs::ProcArgs;
 use crate::types::UnitMain;
-use crate::types::{Gid, Here, RuntimeUnit, StartClock, Stat, Uid, Why};
+use crate::types::{Gid, HostInfo, RuntimeUnit, StartClock, Stat, Uid, Why};
 
 /// The first user of a Mac.
 const USER: u32 = 501;
 
 /// Where we are on it: there are no PID namespaces, and processes start in microseconds of the day.
 #[must_use]
-pub fn whereabouts() -> Here {
-    let whose = Here { uid: Uid(USER), gid: Gid(20), ..here() };
-    Here { pid_namespace: 0, start_clock: StartClock::DayMicros, ..whose }
+pub fn whereabouts() -> HostInfo {
+    let whose = HostInfo { uid: Uid(USER), gid: Gid(20), ..host_info() };
+    HostInfo { pid_namespace: 0, start_clock: StartClock::DayMicros, ..whose }
 }
 
 /// A Mac on which launchd and these run, and launchd has no jobs.

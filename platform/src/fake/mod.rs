@@ -25,20 +25,20 @@ mod tests;
 
 pub use call::{Call, Method};
 pub use faults::{Mishap, Script, When};
-pub use host::{FakeHost, FakePinned, FakeWaiter};
+pub use host::{FakeHandle, FakeHost, FakeWatcher};
 pub use log::{Log, Sent};
 pub use machine::Machine;
 pub use process::{Process, Reaction};
 
-use crate::types::{Gid, Here, Pid, StartClock, Uid};
+use crate::types::{Gid, HostInfo, Pid, StartClock, Uid};
 
 /// The time namespace of [`here`], and of every process that is not given another.
 pub const TIME_NAMESPACE: u64 = crate::types::INITIAL_TIME_NAMESPACE;
 
 /// Where the machine is, and as whom we run on it.
 #[must_use]
-pub fn here() -> Here {
-    Here {
+pub fn host_info() -> HostInfo {
+    HostInfo {
         pid: Pid::INIT,
         uid: Uid(1000),
         gid: Gid(1000),

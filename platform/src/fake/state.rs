@@ -68,7 +68,7 @@ impl Stage {
     }
 
     /// Pins whoever has the number.
-    pub(super) fn pin(&mut self, pid: Pid, to: Uid) -> Result<(ProcId, u64, u64, Image), Why> {
+    pub(super) fn open(&mut self, pid: Pid, to: Uid) -> Result<(ProcId, u64, u64, Image), Why> {
         let machine = &self.machine;
         let process = machine.get(pid).filter(|p| machine.is_visible(p, to)).ok_or(Why::Gone)?;
         let generation = machine.generations.then_some(Generation(process.serial));

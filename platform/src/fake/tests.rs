@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::environ::Wanted;
-use crate::host::{Host as _, HostError, NO_ORDER, Pinned as _, Waiter as _};
+use crate::host::{ExitWatcher as _, Host as _, HostError, NO_ORDER, ProcessHandle as _};
 use crate::sockets::Listener;
 use crate::started::PidMark;
 use crate::types::{Clock, Pid, Scope, Signal, StartTime, Why};
@@ -12,7 +12,7 @@ use crate::types::{Clock, Pid, Scope, Signal, StartTime, Why};
 const SECOND: Duration = Duration::from_secs(1);
 
 fn play(processes: impl IntoIterator<Item = Process>, script: Script) -> FakeHost {
-    FakeHost::new(here(), Machine::of(processes), script)
+    FakeHost::new(host_info(), Machine::of(processes), script)
 }
 
 fn init() -> Process {
@@ -40,11 +40,11 @@ fn the_dead_stay_as_long_as_nobody_collects_them() {
     let lazy = Process::new(10, "app").never_waits();
     let host = play([init(), lazy, Process::new(20, "goose").child_of(10)], Script::new());
     host.change(|m| m.exit(pid(20)));
-    let stat = host.glance(pid(20)).unwrap();
+    let stat = host.stat_of(pid(20)).unwrap();
     assert!(stat.is_dead() && !stat.has_memory && stat.environ_len.is_none());
-    assert_eq!(host.glance_environ(pid(20), &Wanted::new(["PATH"])).unwrap().len, 0);
+    assert_eq!(host.environ_of(pid(20), &Wanted::new(["PATH"])).unwrap().len, 0);
     host.change(|m| m.exit(pid(10)));
-    assert_eq!(host.glance(pid(20)), Err(Why::Gone), "init collects what it adopts");
+    assert_eq!(host.stat_of(pid(20)), Err(Why::Gone), "init collects what it adopts");
 }
 
 #[test]
@@ -53,30 +53,30 @@ fn a_handle_is_of_one_process_for_ever() {
     let script =
         Script::new().to(When::Call(Method::Signal, None, 1), pid(20), Mishap::Reuse(Box::new(next)));
     let host = play([init(), Process::new(20, "goose")], script);
-    let goose = host.pin(pid(20)).unwrap();
+    let goose = host.open(pid(20)).unwrap();
     assert_eq!(goose.argv().unwrap(), [b"goose"]);
     assert_eq!(goose.signal(Signal::Term), Err(Why::Gone));
     assert_eq!(goose.stat(), Err(Why::Gone));
-    let vim = host.pin(pid(20)).unwrap();
+    let vim = host.open(pid(20)).unwrap();
     assert_eq!(vim.id().start, goose.id().start, "a reused number often has the same tick");
     assert_ne!(vim.id(), goose.id());
     assert!(host.log().sent.is_empty());
     host.change(|m| m.generations = false);
-    assert_eq!(host.pin(pid(20)).unwrap().id().generation, None);
+    assert_eq!(host.open(pid(20)).unwrap().id().generation, None);
 }
 
 #[test]
 fn signals_are_logged_with_who_got_them() {
     let waits = Process::new(20, "goose").on_term(Reaction::ExitAfter(SECOND)).env("MARK", "1");
     let host = play([init(), waits, Process::new(30, "other").uid(7)], Script::new());
-    let goose = host.pin(pid(20)).unwrap();
-    let mut waiter = host.waiter().unwrap();
-    waiter.watch(&goose, 5).unwrap();
+    let goose = host.open(pid(20)).unwrap();
+    let mut exit_watcher = host.exit_watcher().unwrap();
+    exit_watcher.watch(&goose, 5).unwrap();
     goose.signal(Signal::Term).unwrap();
-    assert_eq!(host.pin(pid(30)).unwrap().signal(Signal::Term), Err(Why::Denied));
-    assert_eq!(waiter.wait(SECOND / 2).unwrap(), []);
-    assert_eq!(waiter.wait(SECOND).unwrap(), [5]);
-    assert_eq!(waiter.wait(SECOND).unwrap(), [], "said once");
+    assert_eq!(host.open(pid(30)).unwrap().signal(Signal::Term), Err(Why::Denied));
+    assert_eq!(exit_watcher.wait(SECOND / 2).unwrap(), []);
+    assert_eq!(exit_watcher.wait(SECOND).unwrap(), [5]);
+    assert_eq!(exit_watcher.wait(SECOND).unwrap(), [], "said once");
     let log = host.log();
     let [sent] = log.sent.as_slice() else { panic!("one signal: {:?}", log.sent) };
     assert_eq!((sent.to.pid, sent.signal, sent.to.start), (pid(20), Signal::Term, StartTime(1_020)));
@@ -91,7 +91,7 @@ fn who_forks_and_ends_leaves_a_child_to_the_adopter() {
         [init(), Process::new(20, "goose").on_term(Reaction::LeaveChild(Box::new(child)))],
         Script::new(),
     );
-    host.pin(pid(20)).unwrap().signal(Signal::Term).unwrap();
+    host.open(pid(20)).unwrap().signal(Signal::Term).unwrap();
     assert_eq!((parent_of(&host, 20), parent_of(&host, 21)), (None, Some(1)));
 }
 
@@ -99,13 +99,13 @@ fn who_forks_and_ends_leaves_a_child_to_the_adopter() {
 fn others_memory_cannot_be_read_and_others_can_be_hidden() {
     let host = play([init(), Process::new(20, "goose").uid(7)], Script::new());
     let wanted = Wanted::new(["PATH"]);
-    assert_eq!(host.glance_environ(pid(20), &wanted), Err(Why::Denied));
-    assert_eq!(host.pin(pid(20)).unwrap().exe(), Err(Why::Denied));
-    assert!(host.glance(pid(20)).is_ok() && host.children(Pid::INIT).is_ok());
+    assert_eq!(host.environ_of(pid(20), &wanted), Err(Why::Denied));
+    assert_eq!(host.open(pid(20)).unwrap().exe(), Err(Why::Denied));
+    assert!(host.stat_of(pid(20)).is_ok() && host.children(Pid::INIT).is_ok());
     host.change(|m| m.hides_others = true);
-    assert_eq!(host.glance(pid(20)), Err(Why::Gone));
+    assert_eq!(host.stat_of(pid(20)), Err(Why::Gone));
     assert_eq!((host.exists(pid(20)), host.children(Pid::INIT)), (Ok(true), Err(Why::Gone)));
-    assert_eq!(host.walk(Scope::Everyone).unwrap().entries, []);
+    assert_eq!(host.list(Scope::Everyone).unwrap().entries, []);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn mishaps_come_at_their_step_and_only_then() {
         .at(When::Call(Method::Children, None, 2), Mishap::Miss(pid(20)))
         .at(When::Step(6), Mishap::Suspend(SECOND));
     let host = play([init(), Process::new(20, "goose")], script);
-    let looks: Vec<bool> = (0..3).map(|_| host.glance(pid(20)).is_ok()).collect();
+    let looks: Vec<bool> = (0..3).map(|_| host.stat_of(pid(20)).is_ok()).collect();
     assert_eq!(looks, [true, false, true]);
     assert_eq!(host.children(Pid::INIT).unwrap(), [pid(20)]);
     assert_eq!(host.children(Pid::INIT).unwrap(), []);
@@ -130,13 +130,13 @@ fn a_hung_read_comes_back_when_it_is_released() {
     let host = play([init(), Process::new(20, "goose")], script);
     let reader = {
         let host = host.clone();
-        std::thread::spawn(move || host.glance_argv(pid(20)))
+        std::thread::spawn(move || host.argv_of(pid(20)))
     };
     let deadline = std::time::Instant::now() + 60 * SECOND;
     while host.steps() == 0 && std::time::Instant::now() < deadline {
         std::thread::yield_now();
     }
-    assert!(matches!(host.glance(pid(20)), Err(Why::Slow(_))), "a read of no memory fails instead");
+    assert!(matches!(host.stat_of(pid(20)), Err(Why::Slow(_))), "a read of no memory fails instead");
     assert!(!reader.is_finished());
     host.release();
     assert!(reader.join().unwrap().is_err());
@@ -158,7 +158,7 @@ fn listeners_are_told_to_whoever_may_see_descriptors() {
         .at(When::Call(Method::Listeners, None, 7), Mishap::Exiting)
         .at(When::Call(Method::Listeners, None, 8), Mishap::Zombie);
     let host = play([init(), server, foreign, Process::new(40, "quiet")], script);
-    let of = |number| host.pin(pid(number)).unwrap().listeners(&tables);
+    let of = |number| host.open(pid(number)).unwrap().listeners(&tables);
     assert_eq!(of(20), Ok(vec![port, path]));
     assert_eq!(of(30), Err(Why::Denied));
     assert_eq!(of(40), Ok(Vec::new()));
@@ -189,7 +189,7 @@ fn every_state_of_the_machine_is_kept() {
 /// What a look some seconds later lists, and moves the mark on.
 fn started(host: &FakeHost, mark: &mut PidMark) -> Result<Vec<i32>, HostError> {
     host.sleep(5 * SECOND);
-    let started = host.started_since(mark, Scope::User(here().uid))?;
+    let started = host.started_since(mark, Scope::User(host_info().uid))?;
     *mark = started.mark;
     Ok(started.entries.iter().map(|listed| listed.pid.get()).collect())
 }
@@ -213,7 +213,7 @@ fn new_processes_are_listed_twice_and_others_not() {
     assert_eq!(add(&[]), [3]);
     host.change(|m| m.exit(pid(3)));
     assert_eq!(add(&[(20, 1000)]), [20], "a reused pid is a new process");
-    let walked = |host: &FakeHost| host.walk(Scope::User(here().uid)).unwrap().entries.len();
+    let walked = |host: &FakeHost| host.list(Scope::User(host_info().uid)).unwrap().entries.len();
     assert_eq!(walked(&host), 6);
 }
 

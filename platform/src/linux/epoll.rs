@@ -11,9 +11,9 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
 
-use super::pidfd::LinuxPinned;
+use super::pidfd::LinuxHandle;
 use super::why;
-use crate::host::{HostError, Waiter};
+use crate::host::{ExitWatcher, HostError};
 use crate::types::Why;
 
 /// The timer's number in the epoll set; no caller counts so far.
@@ -21,12 +21,12 @@ const TIMER: u64 = u64::MAX;
 
 /// An epoll set of pidfds, and a timer once one was asked for.
 #[derive(Debug)]
-pub struct EpollWaiter {
+pub struct EpollWatcher {
     set: OwnedFd,
     timer: Option<OwnedFd>,
 }
 
-impl EpollWaiter {
+impl EpollWatcher {
     pub(super) fn new() -> Result<Self, HostError> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)
             .map_err(|e| HostError { what: "wait for processes", why: why(e) })?;
@@ -44,8 +44,8 @@ impl EpollWaiter {
     }
 }
 
-impl Waiter<LinuxPinned> for EpollWaiter {
-    fn watch(&mut self, process: &LinuxPinned, token: u64) -> Result<(), HostError> {
+impl ExitWatcher<LinuxHandle> for EpollWatcher {
+    fn watch(&mut self, process: &LinuxHandle, token: u64) -> Result<(), HostError> {
         let error = |why| HostError { what: "watch a process", why };
         let pidfd = process.pidfd().ok_or_else(|| error(Why::Unsupported("pidfd_open (Linux 5.3)")))?;
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ONESHOT;
@@ -94,22 +94,24 @@ mod tests {
         Duration::new(now.tv_sec.cast_unsigned(), u32::try_from(now.tv_nsec).unwrap())
     }
 
-    fn is_readable_within(waiter: &EpollWaiter, ms: i64) -> bool {
+    fn is_readable_within(exit_watcher: &EpollWatcher, ms: i64) -> bool {
         let limit = Timespec { tv_sec: ms / 1000, tv_nsec: ms % 1000 * 1_000_000 };
-        let set = waiter.descriptor().unwrap();
+        let set = exit_watcher.descriptor().unwrap();
         poll(&mut [PollFd::new(&set, PollFlags::IN)], Some(&limit)).unwrap() > 0
     }
 
     #[test]
     fn the_descriptor_is_readable_when_it_was_asked_to_be_and_nobody_has_ended() {
-        let mut waiter = EpollWaiter::new().unwrap();
+        let mut exit_watcher = EpollWatcher::new().unwrap();
         let start = now();
-        assert!(waiter.wake_at(start + Duration::from_millis(50)));
-        assert!(is_readable_within(&waiter, 5_000) && now() >= start + Duration::from_millis(50));
-        assert_eq!(waiter.wait(Duration::ZERO).unwrap(), Vec::<u64>::new());
-        assert!(waiter.wake_at(start + Duration::from_secs(3600)) && !is_readable_within(&waiter, 20));
+        assert!(exit_watcher.wake_at(start + Duration::from_millis(50)));
+        assert!(is_readable_within(&exit_watcher, 5_000) && now() >= start + Duration::from_millis(50));
+        assert_eq!(exit_watcher.wait(Duration::ZERO).unwrap(), Vec::<u64>::new());
         assert!(
-            waiter.wake_at(Duration::ZERO) && is_readable_within(&waiter, 5_000),
+            exit_watcher.wake_at(start + Duration::from_secs(3600)) && !is_readable_within(&exit_watcher, 20)
+        );
+        assert!(
+            exit_watcher.wake_at(Duration::ZERO) && is_readable_within(&exit_watcher, 5_000),
             "a time that has passed"
         );
     }

@@ -9,17 +9,17 @@ use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit, setrlimit, setsid};
 use rustix::time::{ClockId, clock_gettime};
 
-use super::epoll::EpollWaiter;
-use super::pidfd::{self, LinuxPinned};
+use super::epoll::EpollWatcher;
+use super::pidfd::{self, LinuxHandle};
 use super::process_files::Files;
 use super::recent::{PidOrder, Recent};
 use super::{probe, process_files, procfs, reap, self_info, systemctl, why};
 use crate::environ::{EnvironScan, Wanted};
-use crate::host::{Host, HostError, Pinned as _, Walk, Walked};
+use crate::host::{Host, HostError, ProcessEntry, ProcessHandle as _, ProcessList};
 use crate::probe::{Capabilities, Machine, Room};
 use crate::started::{Listed, PidMark, Started};
 use crate::types::UnitMain;
-use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
+use crate::types::{Clock, HostInfo, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
 
 /// Descriptors kept free for files, the terminal and the service's sockets.
 const SPARE_DESCRIPTORS: u64 = 64;
@@ -30,7 +30,7 @@ const DESCRIPTORS_PER_PIN: u64 = 2;
 #[derive(Debug)]
 pub struct LinuxHost {
     proc_root: OwnedFd,
-    here: Here,
+    here: HostInfo,
     recent: Recent,
 }
 
@@ -94,7 +94,7 @@ impl LinuxHost {
     /// # Errors
     /// Whatever kept it from being read.
     pub fn own_unit(&self) -> Result<Option<RuntimeUnit>, Why> {
-        self.pin(self.here.pid)?.unit()
+        self.open(self.here.pid)?.unit()
     }
 
     /// The name of our user, where the local list of users has it.
@@ -134,10 +134,10 @@ fn leader(answer: nix::Result<nix::unistd::Pid>) -> Result<Option<Pid>, Why> {
 }
 
 impl Host for LinuxHost {
-    type Pinned = LinuxPinned;
-    type Waiter = EpollWaiter;
+    type ProcessHandle = LinuxHandle;
+    type ExitWatcher = EpollWatcher;
 
-    fn here(&self) -> &Here {
+    fn info(&self) -> &HostInfo {
         &self.here
     }
 
@@ -194,7 +194,7 @@ impl Host for LinuxHost {
         Ok(children)
     }
 
-    fn walk(&self, scope: Scope) -> Result<Walk, HostError> {
+    fn list(&self, scope: Scope) -> Result<ProcessList, HostError> {
         let error = |e| HostError { what: "list /proc", why: why(e) };
         let root = self.reopen().map_err(error)?;
         let mut pids = Vec::new();
@@ -204,14 +204,14 @@ impl Host for LinuxHost {
             if !scope.holds(uid) {
                 return Ok(None);
             }
-            match self.glance(pid) {
-                Ok(stat) => Ok(Some(Walked { stat, uid })),
+            match self.stat_of(pid) {
+                Ok(stat) => Ok(Some(ProcessEntry { stat, uid })),
                 // Hidden by `hidepid`, as others' processes may be.
                 Err(Why::Denied) if uid != self.here.uid => Ok(None),
                 Err(why) => Err(why),
             }
         });
-        Ok(Walk { entries, examined: pids.len(), unreadable })
+        Ok(ProcessList { entries, examined: pids.len(), unreadable })
     }
 
     fn pid_mark(&self) -> Result<PidMark, HostError> {
@@ -254,7 +254,7 @@ impl Host for LinuxHost {
         }
     }
 
-    fn glance(&self, pid: Pid) -> Result<Stat, Why> {
+    fn stat_of(&self, pid: Pid) -> Result<Stat, Why> {
         Files::of(self.root(), pid).stat()
     }
 
@@ -266,16 +266,16 @@ impl Host for LinuxHost {
         leader(nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid.get()))))
     }
 
-    fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
+    fn environ_of(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
         Files::of(self.root(), pid).environ(wanted)
     }
 
-    fn glance_argv(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
+    fn argv_of(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
         Files::of(self.root(), pid).argv()
     }
 
-    fn pin(&self, pid: Pid) -> Result<LinuxPinned, Why> {
-        LinuxPinned::open(self.root(), pid)
+    fn open(&self, pid: Pid) -> Result<LinuxHandle, Why> {
+        LinuxHandle::open(self.root(), pid)
     }
 
     fn permitted(&self, pid: Pid) -> Option<Capabilities> {
@@ -287,7 +287,7 @@ impl Host for LinuxHost {
         match process_files::read_namespace(self.root(), procfs::Path::new(pid, "ns/time").bytes()) {
             Ok(inode) => Ok(inode),
             // No such file: a kernel without time namespaces, unless the process itself is gone.
-            Err(Why::Gone) => self.glance(pid).map(|_| self.here.time_namespace),
+            Err(Why::Gone) => self.stat_of(pid).map(|_| self.here.time_namespace),
             Err(why) => Err(why),
         }
     }
@@ -302,7 +302,7 @@ impl Host for LinuxHost {
                 Ok(text.split(|b| *b == b'\n').filter_map(Pid::parse).collect())
             })
             .ok()?;
-            pids.into_iter().find(|pid| self.glance(*pid).is_ok_and(|s| s.comm == b"systemd"))
+            pids.into_iter().find(|pid| self.stat_of(*pid).is_ok_and(|s| s.comm == b"systemd"))
         })
     }
 
@@ -310,15 +310,15 @@ impl Host for LinuxHost {
         systemctl::ask(wanted, self.here.uid, limit)
     }
 
-    fn waiter(&self) -> Result<EpollWaiter, HostError> {
-        EpollWaiter::new()
+    fn exit_watcher(&self) -> Result<EpollWatcher, HostError> {
+        EpollWatcher::new()
     }
 
-    fn collect(&self) -> usize {
+    fn reap_children(&self) -> usize {
         reap::adopted(self)
     }
 
-    fn pin_limit(&self) -> usize {
+    fn handle_limit(&self) -> usize {
         let mut limit = getrlimit(Resource::Nofile);
         if limit.current < limit.maximum {
             let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };

@@ -20,9 +20,9 @@ pub mod stat;
 pub mod status;
 mod systemctl;
 
-pub use epoll::EpollWaiter;
+pub use epoll::EpollWatcher;
 pub use host::LinuxHost;
-pub use pidfd::LinuxPinned;
+pub use pidfd::LinuxHandle;
 pub(crate) use socket_table::NamespaceTables;
 
 use crate::types::Why;

@@ -16,7 +16,7 @@ use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 use super::process_files::Files;
 use super::{listeners, process_files, procfs, why};
 use crate::environ::{EnvironScan, Wanted};
-use crate::host::Pinned;
+use crate::host::ProcessHandle;
 use crate::socket_tables::SocketTables;
 use crate::sockets::{Folder, Listener};
 use crate::types::{Generation, Ids, Image, Pid, ProcId, RuntimeUnit, Signal, Stat, Uid, Why};
@@ -27,7 +27,7 @@ const PID_FS_MAGIC: u32 = 0x5049_4446;
 
 /// A `/proc/PID` directory and a pidfd, proven to be of one process.
 #[derive(Debug)]
-pub struct LinuxPinned {
+pub struct LinuxHandle {
     id: ProcId,
     dir: OwnedFd,
     /// `None` on a kernel before 5.3: the process can be read and not be signalled.
@@ -35,7 +35,7 @@ pub struct LinuxPinned {
     first_image: Option<Image>,
 }
 
-impl LinuxPinned {
+impl LinuxHandle {
     /// Pins `pid` below an open `/proc`.
     pub(super) fn open(proc_root: BorrowedFd<'_>, pid: Pid) -> Result<Self, Why> {
         let dir = procfs::open_dir(proc_root, procfs::Path::new(pid, "").bytes()).map_err(why)?;
@@ -76,7 +76,7 @@ fn generation(pidfd: &OwnedFd) -> Option<Generation> {
     has_pidfs.then(|| rustix::fs::fstat(pidfd).ok().map(|s| Generation(s.st_ino))).flatten()
 }
 
-impl Pinned for LinuxPinned {
+impl ProcessHandle for LinuxHandle {
     fn id(&self) -> ProcId {
         self.id
     }
@@ -175,14 +175,14 @@ mod tests {
         use std::os::unix::ffi::OsStrExt as _;
         use std::os::unix::fs::DirBuilderExt as _;
         let host = LinuxHost::new().unwrap();
-        let own = host.pin(host.here().pid).unwrap();
+        let own = host.open(host.info().pid).unwrap();
         let path = std::env::temp_dir().join(format!("reaper-folder-{}", std::process::id()));
         let before = host.clock().realtime;
         std::fs::DirBuilder::new().mode(0o700).create(&path).unwrap();
         let folder = own.folder(path.as_os_str().as_bytes());
         std::fs::remove_dir(&path).unwrap();
         let folder = folder.unwrap();
-        assert_eq!((folder.owner, folder.mode), (host.here().uid, 0o700));
+        assert_eq!((folder.owner, folder.mode), (host.info().uid, 0o700));
         // Not every file system keeps when a folder was made; one that does gives the time of now.
         let slack = Duration::from_secs(1);
         assert!(folder.made.is_none_or(|made| made + slack >= before && made <= before + slack * 60));
@@ -192,11 +192,11 @@ mod tests {
     #[test]
     fn a_living_process_has_not_ended_and_a_zombie_has() {
         let host = LinuxHost::new().unwrap();
-        assert_eq!(host.pin(host.here().pid).unwrap().has_ended(), Ok(false));
+        assert_eq!(host.open(host.info().pid).unwrap().has_ended(), Ok(false));
         let mut child =
             std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let pid = Pid::new(i32::try_from(child.id()).unwrap()).unwrap();
-        let pinned = host.pin(pid).unwrap();
+        let pinned = host.open(pid).unwrap();
         assert_eq!(pinned.has_ended(), Ok(false));
         drop(child.stdin.take());
         while pinned.has_ended() != Ok(true) {

@@ -7,20 +7,20 @@ use rustix::fs::CWD;
 use rustix::process::{Resource, getppid, getrlimit};
 
 use super::{procfs, why};
-use crate::host::{Host, Pinned as _};
+use crate::host::{Host, ProcessHandle as _};
 use crate::probe::{Capabilities, Machine, Room};
 use crate::types::{Pid, Uid, Why};
 
 /// Tries what can be tried, and reads what explains the rest.
 pub(super) fn machine(host: &impl Host, root: BorrowedFd<'_>) -> Machine {
-    let own = host.here().pid;
+    let own = host.info().pid;
     let name = rustix::system::uname();
     let words = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
     let limit = getrlimit(Resource::Nofile);
     Machine {
         kernel: format!("{} {}", words(name.sysname()), words(name.release())),
         signals: "signals by pidfd",
-        has_generations: host.pin(own).is_ok_and(|process| process.id().generation.is_some()),
+        has_generations: host.open(own).is_ok_and(|process| process.id().generation.is_some()),
         own_children: host.children(own).map(drop),
         init_children: host.children(Pid::INIT).map(drop),
         hiding: hiding(&read_whole(root, b"self/mountinfo")),

@@ -17,7 +17,7 @@ pub(super) fn adopted(host: &impl Host) -> usize {
     // One after another, as long as the first that has ended is not our own; a list of all children is for then only.
     while let Some(pid) = waitid(Id::All, peek).ok().and_then(|status| Pid::new(status.pid()?.as_raw())) {
         if !is_adopted(host, pid) {
-            let all = host.children(host.here().pid).unwrap_or_default();
+            let all = host.children(host.info().pid).unwrap_or_default();
             return count + all.into_iter().filter(|pid| is_adopted(host, *pid) && collect(*pid)).count();
         }
         if !collect(pid) {
@@ -31,7 +31,7 @@ pub(super) fn adopted(host: &impl Host) -> usize {
 /// Whether a child of ours was somebody else's before. A zombie keeps its session.
 fn is_adopted(host: &impl Host, pid: Pid) -> bool {
     let own = getsid(None).ok().and_then(|session| Pid::new(session.as_raw_nonzero().get()));
-    host.glance(pid).is_ok_and(|stat| stat.session.is_none() || stat.session != own)
+    host.stat_of(pid).is_ok_and(|stat| stat.session.is_none() || stat.session != own)
 }
 
 /// Collects one, if it has ended.

@@ -7,9 +7,9 @@ use rustix::process::{PidfdFlags, getegid, geteuid, getpid, pidfd_open};
 
 use super::{procfs, status, why};
 use crate::host::HostError;
-use crate::types::{Gid, Here, INITIAL_TIME_NAMESPACE, Pid, StartClock, Uid, Why};
+use crate::types::{Gid, HostInfo, INITIAL_TIME_NAMESPACE, Pid, StartClock, Uid, Why};
 
-pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
+pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<HostInfo, HostError> {
     let error = |what| {
         move |why| match why {
             Why::Gone => HostError { what, why: Why::Failed("there is no such file".to_owned()) },
@@ -41,7 +41,7 @@ pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<Here, HostError> {
     .unwrap_or_default();
     let pid = Pid::new(getpid().as_raw_nonzero().get())
         .ok_or(HostError { what: "learn our own pid", why: Why::Gone })?;
-    Ok(Here {
+    Ok(HostInfo {
         pid,
         uid: Uid(geteuid().as_raw()),
         gid: Gid(getegid().as_raw()),

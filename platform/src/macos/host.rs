@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use nix::time::{ClockId, clock_gettime};
 
-use super::kqueue::KqueueWaiter;
-use super::process::MacPinned;
+use super::kqueue::KqueueWatcher;
+use super::process::MacHandle;
 use super::syscalls::{Those, list_pids};
 use super::{launchctl, nix_pid, our_pid, process_info, self_info};
 use crate::environ::{EnvironScan, Wanted};
-use crate::host::{Host, HostError, Walk, Walked};
+use crate::host::{Host, HostError, ProcessEntry, ProcessList};
 use crate::types::UnitMain;
-use crate::types::{Clock, Here, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
+use crate::types::{Clock, HostInfo, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
 
 /// A pinned process costs nothing but a number; this bounds the memory.
 const MAX_PINNED: usize = 1 << 14;
@@ -20,7 +20,7 @@ const MAX_PINNED: usize = 1 << 14;
 /// The machine that we run on.
 #[derive(Debug)]
 pub struct MacHost {
-    here: Here,
+    here: HostInfo,
 }
 
 impl MacHost {
@@ -34,10 +34,10 @@ impl MacHost {
 }
 
 impl Host for MacHost {
-    type Pinned = MacPinned;
-    type Waiter = KqueueWaiter;
+    type ProcessHandle = MacHandle;
+    type ExitWatcher = KqueueWatcher;
 
-    fn here(&self) -> &Here {
+    fn info(&self) -> &HostInfo {
         &self.here
     }
 
@@ -69,17 +69,17 @@ impl Host for MacHost {
         Ok(children)
     }
 
-    fn walk(&self, scope: Scope) -> Result<Walk, HostError> {
+    fn list(&self, scope: Scope) -> Result<ProcessList, HostError> {
         let those = match scope {
             Scope::User(uid) => Those::Of(uid.0),
             Scope::Everyone => Those::All,
         };
         let pids = list_pids(those).map_err(|why| HostError { what: "list processes", why })?;
-        let mut walk = Walk { examined: pids.len(), ..Walk::default() };
+        let mut walk = ProcessList { examined: pids.len(), ..ProcessList::default() };
         for pid in pids {
             match process_info::stat(pid) {
                 Ok((stat, _, seen)) if scope.holds(seen.ids.effective) => {
-                    walk.entries.push(Walked { stat, uid: seen.ids.effective });
+                    walk.entries.push(ProcessEntry { stat, uid: seen.ids.effective });
                 }
                 Ok(_) | Err(Why::Gone) => {}
                 Err(_) => walk.unreadable += 1,
@@ -101,7 +101,7 @@ impl Host for MacHost {
         }
     }
 
-    fn glance(&self, pid: Pid) -> Result<Stat, Why> {
+    fn stat_of(&self, pid: Pid) -> Result<Stat, Why> {
         process_info::stat(pid).map(|(stat, ..)| stat)
     }
 
@@ -114,16 +114,16 @@ impl Host for MacHost {
         process_info::session(pid)
     }
 
-    fn glance_environ(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
+    fn environ_of(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
         process_info::environ(pid, wanted)
     }
 
-    fn glance_argv(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
+    fn argv_of(&self, pid: Pid) -> Result<Vec<Vec<u8>>, Why> {
         process_info::argv(pid)
     }
 
-    fn pin(&self, pid: Pid) -> Result<MacPinned, Why> {
-        MacPinned::new(pid)
+    fn open(&self, pid: Pid) -> Result<MacHandle, Why> {
+        MacHandle::new(pid)
     }
 
     /// launchd is everybody's service manager.
@@ -140,11 +140,11 @@ impl Host for MacHost {
         launchctl::jobs(Path::new(launchctl::PROGRAM), of, limit)
     }
 
-    fn waiter(&self) -> Result<KqueueWaiter, HostError> {
-        KqueueWaiter::new()
+    fn exit_watcher(&self) -> Result<KqueueWatcher, HostError> {
+        KqueueWatcher::new()
     }
 
-    fn pin_limit(&self) -> usize {
+    fn handle_limit(&self) -> usize {
         MAX_PINNED
     }
 }

@@ -11,9 +11,9 @@ use nix::errno::Errno;
 use nix::sys::event::{EvFlags, EventFilter, FilterFlag, KEvent, Kqueue};
 
 use super::errors::why;
-use super::process::MacPinned;
+use super::process::MacHandle;
 use super::process_info;
-use crate::host::{HostError, Pinned as _, Waiter};
+use crate::host::{ExitWatcher, HostError, ProcessHandle as _};
 use crate::types::Pid;
 
 /// Events that are taken at once.
@@ -21,7 +21,7 @@ const EVENTS: usize = 256;
 
 /// A kqueue of processes.
 #[derive(Debug)]
-pub struct KqueueWaiter {
+pub struct KqueueWatcher {
     queue: Kqueue,
     /// Who is watched: by pid, its unique number and the caller's.
     watched: HashMap<Pid, Vec<(u64, u64)>>,
@@ -31,7 +31,7 @@ fn error(what: &'static str) -> impl Fn(Errno) -> HostError {
     move |errno| HostError { what, why: why(errno as i32) }
 }
 
-impl KqueueWaiter {
+impl KqueueWatcher {
     pub(super) fn new() -> Result<Self, HostError> {
         let queue = Kqueue::new().map_err(error("wait for processes"))?;
         Ok(Self { queue, watched: HashMap::new() })
@@ -66,8 +66,8 @@ fn runs(pid: Pid, unique: u64) -> bool {
         .is_ok_and(|(seen, now)| now.id == unique && !seen.is_exiting && !seen.state.has_exited())
 }
 
-impl Waiter<MacPinned> for KqueueWaiter {
-    fn watch(&mut self, process: &MacPinned, token: u64) -> Result<(), HostError> {
+impl ExitWatcher<MacHandle> for KqueueWatcher {
+    fn watch(&mut self, process: &MacHandle, token: u64) -> Result<(), HostError> {
         let (pid, unique) = (process.id().pid, process.unique());
         let error = error("watch a process");
         self.watched.entry(pid).or_default().push((unique, token));

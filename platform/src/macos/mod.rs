@@ -24,7 +24,7 @@ pub mod socket;
 mod syscalls;
 
 #[cfg(target_os = "macos")]
-pub use {host::MacHost, kqueue::KqueueWaiter, process::MacPinned};
+pub use {host::MacHost, kqueue::KqueueWatcher, process::MacHandle};
 
 #[cfg(target_os = "macos")]
 fn nix_pid(pid: crate::types::Pid) -> nix::unistd::Pid {

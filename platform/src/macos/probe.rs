@@ -16,7 +16,7 @@ impl MacHost {
     /// Tries what can be tried.
     #[must_use]
     pub fn machine(&self) -> Machine {
-        let here = self.here();
+        let here = self.info();
         let known = |limit: u64| (limit != RLIM_INFINITY).then_some(limit);
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((RLIM_INFINITY, RLIM_INFINITY));
         let release = syscalls::sysctl_text(c"kern.osrelease").unwrap_or_default();
@@ -90,7 +90,7 @@ impl MacHost {
     /// The name of our user.
     #[must_use]
     pub fn user_name(&self) -> Option<Vec<u8>> {
-        let user = User::from_uid(nix::unistd::Uid::from_raw(self.here().uid.0)).ok()??;
+        let user = User::from_uid(nix::unistd::Uid::from_raw(self.info().uid.0)).ok()??;
         Some(user.name.into_bytes())
     }
 }

@@ -12,7 +12,7 @@ use nix::sys::signal;
 use super::errors::why;
 use super::{nix_pid, process_info, syscalls};
 use crate::environ::{EnvironScan, Wanted};
-use crate::host::Pinned;
+use crate::host::ProcessHandle;
 use crate::socket_tables::SocketTables;
 use crate::sockets::{Folder, Listener};
 use crate::types::{Generation, Ids, Image, Pid, ProcId, RuntimeUnit, Signal, Stat, Uid, Why};
@@ -22,13 +22,13 @@ const ATTEMPTS: usize = 5;
 
 /// A process, by its pid and its number.
 #[derive(Debug)]
-pub struct MacPinned {
+pub struct MacHandle {
     id: ProcId,
     unique: u64,
     first_image: Image,
 }
 
-impl MacPinned {
+impl MacHandle {
     /// Pins `pid`.
     pub(super) fn new(pid: Pid) -> Result<Self, Why> {
         let (seen, unique) = process_info::look(pid)?;
@@ -52,7 +52,7 @@ fn image(unique: super::bsdinfo::Unique) -> Image {
     Image { file: (u64::from(unique.version.cast_unsigned()), 0), layout: (0, 0) }
 }
 
-impl Pinned for MacPinned {
+impl ProcessHandle for MacHandle {
     fn id(&self) -> ProcId {
         self.id
     }

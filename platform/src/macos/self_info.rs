@@ -4,14 +4,14 @@ use nix::unistd::{getegid, geteuid};
 
 use super::{process_info, syscalls};
 use crate::host::HostError;
-use crate::types::{Gid, Here, Pid, StartClock, Uid, Why};
+use crate::types::{Gid, HostInfo, Pid, StartClock, Uid, Why};
 
-pub(super) fn look() -> Result<Here, HostError> {
+pub(super) fn look() -> Result<HostInfo, HostError> {
     let pid = i32::try_from(std::process::id()).ok().and_then(Pid::new);
     let pid = pid.ok_or(HostError { what: "learn our own pid", why: Why::Gone })?;
     let boot_id = syscalls::sysctl_text(c"kern.bootsessionuuid")
         .map_err(|why| HostError { what: "read the boot id (sysctl kern.bootsessionuuid)", why })?;
-    Ok(Here {
+    Ok(HostInfo {
         pid,
         uid: Uid(geteuid().as_raw()),
         gid: Gid(getegid().as_raw()),

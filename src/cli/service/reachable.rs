@@ -4,31 +4,31 @@ use std::path::{Path, PathBuf};
 
 use reaper_platform::Host as _;
 
-use super::super::context::Context;
 use super::super::exit::CommandError;
+use super::super::invocation::Invocation;
 use crate::install::{Manager, systemd};
 
 /// Checks that a service manager is there to run the service.
 ///
 /// # Errors
 /// Why there is none, and what helps.
-pub(super) fn reachable(context: &Context, manager: Manager) -> Result<(), CommandError> {
+pub(super) fn reachable(invocation: &Invocation, manager: Manager) -> Result<(), CommandError> {
     if manager == Manager::Launchd {
         return Ok(());
     }
-    let here = context.host.here();
+    let here = invocation.host.info();
     let uid = here.uid.0;
     let socket = |runtime: &Path| runtime.join("systemd/private").exists();
-    let runtime = context.var("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let paths = context.var("PATH").unwrap_or_default();
+    let runtime = invocation.var("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let paths = invocation.var("PATH").unwrap_or_default();
     let machine = systemd::Machine {
         is_booted: here.systemd_booted,
         has_systemctl: std::env::split_paths(paths).any(|folder| folder.join("systemctl").exists()),
         is_reachable: runtime.as_deref().is_some_and(socket),
         is_running: socket(&Path::new("/run/user").join(uid.to_string())),
         runtime,
-        is_sudo: context.var("SUDO_UID").is_some(),
-        user: context.host.user_name().map(|name| String::from_utf8_lossy(&name).into_owned()),
+        is_sudo: invocation.var("SUDO_UID").is_some(),
+        user: invocation.host.user_name().map(|name| String::from_utf8_lossy(&name).into_owned()),
     };
     systemd::refusal(&machine, uid).map_or(Ok(()), |refusal| Err(refusal.into()))
 }

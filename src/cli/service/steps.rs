@@ -7,8 +7,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use super::super::args::Print;
-use super::super::context::Context;
 use super::super::exit::{CommandError, Exit};
+use super::super::invocation::Invocation;
 use super::super::out::Out;
 use super::reachable::reachable;
 use crate::install::request::Call;
@@ -18,7 +18,7 @@ use reaper_engine::trusted_file::{self, Lasting};
 
 /// Does it, or prints it; says whether it was done.
 pub fn carry_out(
-    context: &Context,
+    invocation: &Invocation,
     manager: Manager,
     steps: &[Step],
     args: Print,
@@ -36,7 +36,7 @@ pub fn carry_out(
         return Ok(false);
     }
     if steps.iter().any(|step| matches!(step, Step::Run(_))) {
-        reachable(context, manager)?;
+        reachable(invocation, manager)?;
     }
     for step in steps {
         match step {

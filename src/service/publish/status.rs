@@ -7,13 +7,14 @@ use reaper_platform::Clock;
 use crate::report::build::{judgement, seconds};
 use crate::report::check::{Check, Level};
 use crate::report::status::{
-    ConfigStatus, ErrorReport, Impaired, MetricsStatus, Paused, STATUS, SightStatus, Status, Sweeps, Waiting,
+    ConfigStatus, Degradation, ErrorReport, MetricsStatus, Paused, STATUS, Status, Sweeps, VisibilityStatus,
+    Waiting,
 };
 use crate::service::pause::Pause;
 use crate::service::snapshot::{Overview, Snapshot};
 use reaper_engine::audit::words::Word;
 use reaper_engine::format;
-use reaper_engine::visibility::Lonely;
+use reaper_engine::visibility::VisibilityProblem;
 use reaper_policy::escape::escape;
 
 /// The line that `systemctl status` shows.
@@ -25,9 +26,9 @@ pub fn line(now: &Overview) -> String {
     if now.visibility.blind {
         parts.push("blind: not one environment can be read".to_owned());
     }
-    parts.extend(now.visibility.lonely.as_ref().map(Lonely::what));
+    parts.extend(now.visibility.visibility_problem.as_ref().map(VisibilityProblem::what));
     if !now.failed_checks.is_empty() {
-        parts.push(format!("impaired by {} (see `reaper doctor`)", now.failed_checks.join(", ")));
+        parts.push(format!("degraded by {} (see `reaper doctor`)", now.failed_checks.join(", ")));
     }
     if now.is_config_refused {
         parts.push("the new config is refused".to_owned());
@@ -76,14 +77,14 @@ pub fn document(snapshot: &Snapshot) -> Status {
             grace_s: seconds(config.grace),
             term_timeout_s: seconds(config.term_timeout),
         },
-        sight: SightStatus {
+        visibility: VisibilityStatus {
             method: visibility.method.map_or_else(|| Word::Other("none".to_owned()), Word::Known),
             examined: visibility.examined,
             unreadable: visibility.unreadable,
             blind: visibility.blind,
-            lonely: visibility.lonely.as_ref().map(Lonely::what),
+            problem: visibility.visibility_problem.as_ref().map(VisibilityProblem::what),
         },
-        impaired: snapshot.checks.iter().filter(|check| check.level >= Level::Warn).map(impaired).collect(),
+        degraded: snapshot.checks.iter().filter(|check| check.level >= Level::Warn).map(degraded).collect(),
         sweeps: Sweeps {
             count: sweeps.count,
             failed: sweeps.failed,
@@ -139,8 +140,8 @@ fn paused(pause: Pause, now: &Clock) -> Paused {
     }
 }
 
-fn impaired(check: &Check) -> Impaired {
-    Impaired {
+fn degraded(check: &Check) -> Degradation {
+    Degradation {
         check: check.name.to_owned(),
         level: check.level.into(),
         what: check.what.clone(),

@@ -55,7 +55,7 @@ fn a_running_service_is_named_and_spares_the_stand_in() {
         drop(paused);
         found(&doctor(&home).run().expect_code(0), "service", "warn", "paused");
         let log = service.stop();
-        assert!(!log.contains("impaired") && !log.contains("ERROR"), "{log}");
+        assert!(!log.contains("degraded") && !log.contains("ERROR"), "{log}");
         found(&doctor(&home).run().expect_code(0), "service", "ok", "none runs");
     });
 }
@@ -87,18 +87,18 @@ fn a_sandboxed_service_reports_it_in_log_status_and_doctor() {
         let child = inside.stderr(Stdio::piped()).spawn().unwrap();
         let status = || run(&["status", "--format", "json"]).run();
         until("the service answers", || status().code == 0);
-        let impaired = status().json()["impaired"].clone();
+        let degraded = status().json()["degraded"].clone();
         let failed: Vec<&Value> =
-            impaired.as_array().unwrap().iter().filter(|i| i["level"] == "fail").collect();
-        assert_eq!(failed.len(), 1, "{impaired:#}");
+            degraded.as_array().unwrap().iter().filter(|i| i["level"] == "fail").collect();
+        assert_eq!(failed.len(), 1, "{degraded:#}");
         assert_eq!(failed[0]["check"], "sandbox");
         assert!(failed[0]["hint"].is_string());
         let text = run(&["status"]).run().expect_code(0).stdout;
-        assert!(text.contains("impaired   sandbox: the environment of your service manager"), "{text}");
+        assert!(text.contains("degraded   sandbox: the environment of your service manager"), "{text}");
         assert!(text.contains("state      IMPAIRED"), "{text}");
         assert_eq!(run(&["status", "--check", "live"]).run().code, 0);
         let ready = run(&["status", "--check", "ready"]).run().expect_code(4);
-        assert!(ready.stderr.contains("not ready: impaired"), "{}", ready.stderr);
+        assert!(ready.stderr.contains("not ready: degraded"), "{}", ready.stderr);
         let outside = run(&["doctor", "--format", "json"]).run().expect_code(4);
         found(&outside, "sandbox", "ok", "can be read");
         found(&outside, "service", "fail", "no marker of an agent can be seen");

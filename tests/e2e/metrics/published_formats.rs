@@ -109,7 +109,7 @@ mod document {
         pub ready: bool,
         pub paused: Option<Paused>,
         pub config: Config,
-        pub sight: Sight,
+        pub visibility: Sight,
         pub sweeps: Sweeps,
         pub verdicts: Verdicts,
         pub waiting: Vec<Waiting>,
@@ -117,7 +117,7 @@ mod document {
         pub judgements_omitted: u64,
         pub ending: u64,
         pub totals: Totals,
-        pub impaired: Vec<Impaired>,
+        pub degraded: Vec<Degradation>,
         pub errors: Vec<Trouble>,
         pub metrics: Metrics,
     }
@@ -149,7 +149,7 @@ mod document {
         pub examined: u64,
         pub unreadable: u64,
         pub blind: bool,
-        pub lonely: Option<String>,
+        pub problem: Option<String>,
     }
 
     #[derive(Debug, Serialize, Deserialize)]
@@ -228,7 +228,7 @@ mod document {
 
     #[derive(Debug, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
-    pub struct Impaired {
+    pub struct Degradation {
         pub check: String,
         pub level: String,
         pub what: String,
@@ -280,7 +280,7 @@ fn the_status_document_is_as_published() {
         assert!(document.errors.iter().any(|trouble| trouble.what.contains("/not/there/x.prom")));
         assert!(document.metrics.textfile_error.unwrap().contains("hint: its directory must exist"));
         assert_eq!(document.metrics.textfile.unwrap(), "/not/there/x.prom");
-        assert!(document.ready && document.sight.method == "children" && document.sweeps.count >= 2);
+        assert!(document.ready && document.visibility.method == "children" && document.sweeps.count >= 2);
     });
 }
 

@@ -107,18 +107,19 @@ fn m14_the_service_finds_orphans_while_init_is_hidden() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Service::new(&processes.directory().join("home")).uid(1000).start();
-        assert_eq!(service.status()["sight"]["method"], "children");
+        assert_eq!(service.status()["visibility"]["method"], "children");
         let proc = Path::new("/proc");
         if !mount(&["-o", "remount,hidepid=2"], proc) {
             return skip(test_name!(), "/proc cannot be mounted anew here");
         }
-        service.expect_status("it walks", |status| status["sight"]["method"] == "walk");
+        service.expect_status("it walks", |status| status["visibility"]["method"] == "walk");
         let agent =
             processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").uid(1000).orphan_of_dead_leader();
         let foreign = orphan(&processes);
         assert!(agent.wait_exit(SOON), "{}", service.log_text());
         assert!(mount(&["-o", "remount,hidepid=0"], proc));
-        service.expect_status("it reads the list again", |status| status["sight"]["method"] == "children");
+        service
+            .expect_status("it reads the list again", |status| status["visibility"]["method"] == "children");
         assert!(foreign.is_alive(), "it is root's");
         service.stop();
     });
@@ -141,7 +142,7 @@ fn r06_an_unreadable_process_costs_little_and_hides_no_other() {
         let threads = std::fs::read_dir(format!("/proc/{}/task", service.alive.pid)).unwrap().count();
         assert!(threads <= 6, "each attempt to read it leaves a thread behind: {threads}");
         assert!(stuck.is_alive(), "its marker was not read");
-        assert_eq!(service.status()["sight"]["unreadable"], 1);
+        assert_eq!(service.status()["visibility"]["unreadable"], 1);
         stuck.kill();
         service.stop();
     });

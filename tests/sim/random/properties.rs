@@ -8,14 +8,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::FileFailurePersistence;
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::discover::method::Method;
-use reaper_engine::inspect::Looker;
+use reaper_engine::inspect::Inspector;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::tracker::{Survey, Tracker};
-use reaper_platform::fake::{FakeHost, Machine, Script, here};
+use reaper_platform::fake::{FakeHost, Machine, Script, host_info};
 use reaper_platform::{Clock, Generation, Host as _, Pid, ProcId, Scope, Uid};
-use reaper_policy::case::How;
+use reaper_policy::case::Capacity;
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::Plan;
 use reaper_policy::policy::Policy;
@@ -33,15 +33,15 @@ fn sightings(machine: &Machine, seen: &BTreeSet<Pid>) -> Sightings {
     let mut sightings = Sightings::default();
     for p in machine.processes.values().filter(|p| seen.contains(&p.pid)) {
         let id = ProcId { pid: p.pid, start: p.start, generation: Some(Generation(p.serial)) };
-        sightings.note(id, &then, &here());
+        sightings.note(id, &then, &host_info());
     }
     sightings
 }
 
 fn look(machine: &Machine, seen: &BTreeSet<Pid>, policy: &Arc<Policy>) -> Survey {
     let host = FakeHost::new(whereabouts(), machine.clone(), Script::new());
-    let ground = Ground::new(Arc::new(host), Arc::clone(policy), Scope::User(Uid(1000)));
-    Tracker::survey(&ground, &sightings(machine, seen), true, PATIENT).unwrap()
+    let context = Context::new(Arc::new(host), Arc::clone(policy), Scope::User(Uid(1000)));
+    Tracker::survey(&context, &sightings(machine, seen), true, PATIENT).unwrap()
 }
 
 fn capped() -> Arc<Policy> {
@@ -158,12 +158,12 @@ proptest! {
         let survey = look(&machine, &seen, &policy);
         let listed: BTreeMap<Pid, &Judgement> = survey.judgements.iter().map(|j| (j.id.pid, j)).collect();
         let host = FakeHost::new(whereabouts(), machine.clone(), Script::new());
-        let ground = Ground::new(Arc::new(host), policy, Scope::User(Uid(1000)));
+        let context = Context::new(Arc::new(host), policy, Scope::User(Uid(1000)));
         let sightings = sightings(&machine, &seen);
         for pid in machine.processes.keys() {
-            let Ok(process) = ground.host.pin(*pid) else { continue };
+            let Ok(process) = context.host.open(*pid) else { continue };
             let past = |id: &ProcId| sightings.past(id, &machine.clock);
-            let Ok(explained) = Looker::new(&ground).judge(&process, How::Explained, past) else { continue };
+            let Ok(explained) = Inspector::new(&context).judge(&process, Capacity::Explained, past) else { continue };
             match listed.get(pid) {
                 Some(judgement) => {
                     prop_assert_eq!(judgement.verdict, explained.verdict, "{} {:#?}", pid, explained.findings);
@@ -192,9 +192,9 @@ proptest! {
         prop_assert_eq!(order.iter().collect::<BTreeSet<_>>().len(), order.len(), "{:?}", &order);
         for (at, pid) in order.iter().enumerate() {
             let mut above = machine.get(*pid).and_then(|p| p.ppid);
-            while let Some(elder) = above {
-                prop_assert!(!order[..at].contains(&elder), "{} before {}: {:?}", elder, pid, &order);
-                above = machine.get(elder).and_then(|p| p.ppid);
+            while let Some(ancestor) = above {
+                prop_assert!(!order[..at].contains(&ancestor), "{} before {}: {:?}", ancestor, pid, &order);
+                above = machine.get(ancestor).and_then(|p| p.ppid);
             }
         }
         let oracle = Oracle::new(&machine);

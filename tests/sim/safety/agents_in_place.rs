@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::tracker::Tracker;
 use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, pid};
@@ -21,14 +21,14 @@ struct Service {
 impl Service {
     fn start(machine: Machine) -> Self {
         let host = FakeHost::new(whereabouts(), machine, Script::new());
-        let ground = Ground::new(Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
-        let tracker = Tracker::start(&ground, Sightings::default(), PATIENT).unwrap();
+        let context = Context::new(Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
+        let tracker = Tracker::start(&context, Sightings::default(), PATIENT).unwrap();
         Self { host, tracker }
     }
 
     /// A process that is started now.
     fn add(&self, process: Process) {
-        let now = self.host.here().start_clock.now(&self.host.clock());
+        let now = self.host.info().start_clock.now(&self.host.clock());
         self.host.change(|machine| machine.add(process.started(now.0)));
     }
 
@@ -65,7 +65,7 @@ fn a_new_agent_is_known_after_one_tick() {
     let mut service = Service::start(world([launcher(500)]));
     service.add(agent(510, 500));
     service.tick_after(5);
-    assert_eq!(service.calls(Method::Walk, None), 1, "the one at the start");
+    assert_eq!(service.calls(Method::List, None), 1, "the one at the start");
     assert_eq!(service.verdict_at_the_end_of(500, 510), "wait");
 }
 
@@ -96,7 +96,7 @@ fn a_process_that_executes_an_agent_after_the_first_look_is_known_after_the_seco
     service.tick_after(5);
     service.host.change(|machine| machine.befall(pid(510), &Mishap::Exec(Box::new(agent(510, 500)))));
     service.tick_after(5);
-    assert_eq!(service.calls(Method::Walk, None), 1);
+    assert_eq!(service.calls(Method::List, None), 1);
     assert_eq!(service.verdict_at_the_end_of(500, 510), "wait");
 }
 
@@ -123,7 +123,7 @@ fn where_pids_tell_nothing_a_walk_finds_new_agents() {
     service.add(launcher(600));
     service.add(agent(610, 600));
     service.tick_after(60 * 60);
-    assert_eq!(service.calls(Method::Walk, None), 2);
+    assert_eq!(service.calls(Method::List, None), 2);
     assert_eq!(service.verdict_at_the_end_of(500, 510), "wait");
     assert_eq!(service.verdict_at_the_end_of(600, 610), "wait");
 }
@@ -135,12 +135,12 @@ fn a_tick_without_new_processes_asks_once_and_reads_none() {
     for _ in 0..3 {
         service.tick_after(5);
     }
-    assert_eq!(service.calls(Method::GlanceEnviron, Some(510)), 2, "twice, and then no more");
+    assert_eq!(service.calls(Method::EnvironOf, Some(510)), 2, "twice, and then no more");
     let before = service.host.log().calls.len();
     service.tick_after(5);
     let calls = service.host.log().calls;
     let asked: Vec<Method> = calls[before..].iter().map(|call| call.method).collect();
-    let of_new = [Method::Walk, Method::Pin, Method::Environ].iter().any(|method| asked.contains(method));
+    let of_new = [Method::List, Method::Open, Method::Environ].iter().any(|method| asked.contains(method));
     assert!(!of_new, "{asked:?}");
     assert_eq!(asked.iter().filter(|method| **method == Method::StartedSince).count(), 1);
 }
@@ -148,19 +148,19 @@ fn a_tick_without_new_processes_asks_once_and_reads_none() {
 #[test]
 fn a_scan_watches_nothing() {
     let host = FakeHost::new(whereabouts(), world([sprout(400, "goose")]), Script::new());
-    let ground = Ground::new(Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
-    let survey = Tracker::survey(&ground, &Sightings::default(), false, PATIENT).unwrap();
+    let context = Context::new(Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
+    let survey = Tracker::survey(&context, &Sightings::default(), false, PATIENT).unwrap();
     assert_eq!(survey.orphans().count(), 1);
     let watching = [
-        Method::Waiter,
+        Method::ExitWatcher,
         Method::Watch,
-        Method::PinLimit,
-        Method::Walk,
+        Method::HandleLimit,
+        Method::List,
         Method::PidMark,
         Method::StartedSince,
     ];
     assert!(host.log().calls.iter().all(|call| !watching.contains(&call.method)));
     let calls = host.log().calls.into_iter();
-    let opened = calls.filter(|call| call.method == Method::Pin && call.pid == Some(pid(400))).count();
+    let opened = calls.filter(|call| call.method == Method::Open && call.pid == Some(pid(400))).count();
     assert_eq!(opened, 1, "to be judged");
 }

@@ -47,7 +47,7 @@ fn without_a_record_no_signal_is_sent() {
 #[test]
 fn when_waiting_fails_the_outcomes_are_still_written() {
     let whole = scan(&scenarios::tree().machine, &policy());
-    for method in [Method::Wait, Method::Waiter] {
+    for method in [Method::Wait, Method::ExitWatcher] {
         let calls = whole.log.calls.iter().filter(|c| c.method == method).count();
         for nth in 1..=calls {
             let fails = When::Call(method, None, nth);

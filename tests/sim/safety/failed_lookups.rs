@@ -1,7 +1,7 @@
 //! W6: a failed look-up is never read as "the owner is gone", nor a partial census as a whole one.
 
 use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, When, pid};
-use reaper_platform::{Here, Pid, RuntimeUnit, Why};
+use reaper_platform::{HostInfo, Pid, RuntimeUnit, Why};
 
 use super::scenarios::{self, buzz, sprout, world};
 use crate::support::sweep::{Ledger, PATIENT, scan, sweep, sweep_with_faults};
@@ -26,17 +26,17 @@ fn spares(machine: &Machine, lookup: Method, about: Option<Pid>) {
 fn w06_an_owner_that_cannot_be_looked_up_may_be_alive() {
     let leased = Process::new(400, "worker").env("REAPER_MANAGED", "1");
     let leased = world([leased.env("REAPER_OWNER", &lease(4_000, 5)).session(0).group(0)]);
-    spares(&leased, Method::Glance, Some(pid(4_000)));
+    spares(&leased, Method::StatOf, Some(pid(4_000)));
     spares(&leased, Method::Exists, Some(pid(4_000)));
     let owned = Process::new(400, "my-agent").env("MINE", "1").env("MINE_PID", "4000").session(0).group(0);
-    spares(&world([owned]), Method::Glance, Some(pid(4_000)));
+    spares(&world([owned]), Method::StatOf, Some(pid(4_000)));
 }
 
 /// In a container an owner may be outside, where it cannot be seen. Only a lease that names our own PID namespace, or an
 /// owner that is seen alive, says anything there.
 #[test]
 fn b25_an_owner_that_may_be_outside_may_be_alive() {
-    let here = Here { pid_namespace: 7, ..whereabouts() };
+    let here = HostInfo { pid_namespace: 7, ..whereabouts() };
     let signalled = |lease: &str, others: &[Process]| {
         let leased = Process::new(400, "worker").env("REAPER_MANAGED", "1").session(0).group(0);
         let machine = world([leased.env("REAPER_OWNER", lease)].into_iter().chain(others.iter().cloned()));
@@ -89,14 +89,14 @@ fn w06_a_leader_that_cannot_be_looked_up_may_own_it() {
     spares(&beside, Method::Environ, Some(pid(390)));
     spares(&beside, Method::Stat, Some(pid(390)));
     spares(&beside, Method::Ids, Some(pid(390)));
-    spares(&beside, Method::Pin, Some(pid(390)));
+    spares(&beside, Method::Open, Some(pid(390)));
 }
 
 #[test]
 fn w06_holders_that_cannot_be_listed_or_read_may_own_it() {
     let machine = world([buzz(400, "goose", "dead-run").session(0).group(0)]);
-    spares(&machine, Method::Walk, None);
-    spares(&machine, Method::GlanceEnviron, Some(pid(310)));
+    spares(&machine, Method::List, None);
+    spares(&machine, Method::EnvironOf, Some(pid(310)));
 }
 
 #[test]
@@ -141,12 +141,12 @@ fn w06_facts_of_the_process_that_cannot_be_read_are_doubts() {
 fn w06_without_a_census_nothing_is_ended() {
     let mut machine = world([sprout(400, "goose")]);
     let both = Script::new().at(When::Every(Method::Children, None), failure());
-    let both = both.at(When::Every(Method::Walk, None), failure());
+    let both = both.at(When::Every(Method::List, None), failure());
     let run = sweep_with_faults(&machine, both, &policy());
     assert!(run.error.is_some() && run.first.is_none() && run.signalled().is_empty());
     machine.lists = false;
     let run =
-        sweep_with_faults(&machine, Script::new().at(When::Every(Method::Walk, None), failure()), &policy());
+        sweep_with_faults(&machine, Script::new().at(When::Every(Method::List, None), failure()), &policy());
     assert!(run.error.is_some() && run.signalled().is_empty());
 }
 
@@ -156,7 +156,7 @@ fn w06_nothing_is_ended_when_no_environment_can_be_read() {
     let script = Script::new().at(When::Every(Method::Environ, None), failure());
     let run = sweep_with_faults(
         &scenario.machine,
-        script.at(When::Every(Method::GlanceEnviron, None), failure()),
+        script.at(When::Every(Method::EnvironOf, None), failure()),
         &policy(),
     );
     assert!(run.signalled().is_empty());

@@ -66,7 +66,7 @@ pub fn all(scenario: &Scenario, calls: &[Call]) -> Vec<Trouble> {
     }
     for (name, what) in &scenario.extra {
         let lists =
-            calls.iter().filter(|c| matches!(c.method, Method::Walk | Method::Children | Method::Wait));
+            calls.iter().filter(|c| matches!(c.method, Method::List | Method::Children | Method::Wait));
         troubles.extend(lists.map(|c| Trouble { name, step: c.step, target: main, what: what.clone() }));
     }
     troubles
@@ -76,7 +76,7 @@ pub fn all(scenario: &Scenario, calls: &[Call]) -> Vec<Trouble> {
 /// have got another parent, or about a list that it may be missing in; or time passes.
 fn notices(call: &Call, process: &Process, scenario: &Scenario) -> bool {
     let Some(about) = call.pid else {
-        return matches!(call.method, Method::Walk | Method::Sleep | Method::Wait);
+        return matches!(call.method, Method::List | Method::Sleep | Method::Wait);
     };
     let parent = scenario.machine.get(about).and_then(|p| p.ppid);
     let lists = call.method == Method::Children && process.ppid == Some(about);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::sweep::remember;
 use reaper_engine::tracker::Tracker;
@@ -17,23 +17,23 @@ use crate::support::{GRACE, policy, whereabouts};
 /// Looks as runs of `reaper scan` do, one after another, with one file of sightings.
 struct Runs {
     host: FakeHost,
-    ground: Ground<FakeHost>,
+    context: Context<FakeHost>,
     sightings: Sightings,
 }
 
 impl Runs {
     fn on(machine: Machine) -> Self {
         let host = FakeHost::new(whereabouts(), machine, Script::new());
-        let ground = Ground::new(Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
-        Self { host, ground, sightings: Sightings::default() }
+        let context = Context::new(Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
+        Self { host, context, sightings: Sightings::default() }
     }
 
     fn verdict_after(&mut self, seconds: u64) -> &'static str {
         self.host.sleep(Duration::from_secs(seconds));
-        let survey = Tracker::survey(&self.ground, &self.sightings, false, PATIENT).unwrap();
-        remember(&self.ground, &survey, &mut self.sightings);
-        let kept = self.sightings.render(self.host.here());
-        self.sightings = Sightings::parse(&kept, self.host.here(), &self.host.clock()).unwrap();
+        let survey = Tracker::survey(&self.context, &self.sightings, false, PATIENT).unwrap();
+        remember(&self.context, &survey, &mut self.sightings);
+        let kept = self.sightings.render(self.host.info());
+        self.sightings = Sightings::parse(&kept, self.host.info(), &self.host.clock()).unwrap();
         survey.judgements.iter().find(|j| j.id.pid == pid(400)).map_or("", |j| j.verdict.name())
     }
 }

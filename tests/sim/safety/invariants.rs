@@ -69,7 +69,7 @@ impl<'a> Examined<'a> {
         // SIGCONT goes along with the SIGTERM before it, by the same judgement.
         let with = |s: &&&Sent| sent.signal == Signal::Cont && s.signal == Signal::Term;
         let since = round.max(before.iter().rev().find(|s| !with(s)).map_or(0, |s| s.step));
-        let first = reads(log, sent.handle, since, sent.step).find(|c| c.method != Method::Pin);
+        let first = reads(log, sent.handle, since, sent.step).find(|c| c.method != Method::Open);
         let targets = run.ended.iter().map(|e| &e.target);
         let planned = run.last.iter().flat_map(|s| &s.plan.targets);
         let target = targets.chain(planned).find(|t| is(t.id, &sent.to));
@@ -139,11 +139,11 @@ impl<'a> Examined<'a> {
         self.states(self.round).any(|(machine, p)| {
             let oracle = Oracle::new(machine);
             let mut at = Some(p);
-            while let Some(elder) = at {
-                if oracle.fellow(elder, &self.families) && beside(elder) {
+            while let Some(ancestor) = at {
+                if oracle.fellow(ancestor, &self.families) && beside(ancestor) {
                     return true;
                 }
-                at = elder.ppid.and_then(|pid| machine.get(pid));
+                at = ancestor.ppid.and_then(|pid| machine.get(pid));
             }
             false
         })

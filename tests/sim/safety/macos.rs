@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reaper_platform::fake::macos::{job, of, process, whereabouts};
 use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Reaction, Script, When, pid};
-use reaper_platform::{Clock, Here, Why};
+use reaper_platform::{Clock, HostInfo, Why};
 use reaper_policy::policy::Policy;
 
 use crate::support::sweep::{Ledger, PATIENT, Run, sweep};
@@ -40,12 +40,12 @@ fn desktop(more: impl IntoIterator<Item = Process>) -> Machine {
     machine
 }
 
-fn here() -> Here {
-    Here { pid: pid(ME), ..whereabouts() }
+fn host_info() -> HostInfo {
+    HostInfo { pid: pid(ME), ..whereabouts() }
 }
 
 fn play_by(policy: &Arc<Policy>, machine: &Machine, script: Script) -> Run {
-    let host = FakeHost::new(here(), machine.clone(), script);
+    let host = FakeHost::new(host_info(), machine.clone(), script);
     sweep(&host, policy, PATIENT, &mut Ledger::new(&host))
 }
 
@@ -217,14 +217,14 @@ fn m12_a_mac_that_cannot_be_read_is_not_reported_clean() {
     let lists = Script::new().at(When::Every(Method::Children, None), failure());
     let run = sweep_with_faults(&machine, lists.clone());
     assert_eq!(run.signalled(), [ORPHAN], "without the list of children there is the list of all");
-    let run = sweep_with_faults(&machine, lists.at(When::Every(Method::Walk, None), failure()));
+    let run = sweep_with_faults(&machine, lists.at(When::Every(Method::List, None), failure()));
     assert!(run.error.is_some() && run.first.is_none() && run.signalled().is_empty());
     // Nothing of any environment: blind. Nothing but of the system's own programs: that is how a Mac is.
     let denied = Mishap::Fail(Why::Denied);
     let run = sweep_with_faults(
         &machine,
         Script::new()
-            .at(When::Every(Method::GlanceEnviron, None), denied.clone())
+            .at(When::Every(Method::EnvironOf, None), denied.clone())
             .at(When::Every(Method::Environ, None), denied),
     );
     assert!(run.signalled().is_empty() && run.first.unwrap().blind);

@@ -91,7 +91,7 @@ fn below_a_process_that_cannot_be_read_nothing_is_ended() {
     use reaper_platform::fake::{Method, Mishap, When};
     let pane = sprout(402, "goose").child_of(401).leader();
     let machine = world([sprout(400, "goose"), sprout(401, "bash").child_of(400).leader(), pane]);
-    for method in [Method::Pin, Method::Stat, Method::Environ] {
+    for method in [Method::Open, Method::Stat, Method::Environ] {
         let unread = When::Every(method, Some(pid(401)));
         let run = sweep_with_faults(&machine, Script::new().at(unread, Mishap::Fail(Why::Denied)), &policy());
         assert_eq!(run.signalled(), [400], "{method:?}");

@@ -58,8 +58,8 @@ fn an_orphan_that_cannot_be_opened_again_spares_its_tree() {
     let pins = scan(&stubborn(), &policy()).log.calls;
     let ending = scan(&stubborn(), &policy()).ending;
     let before =
-        pins.iter().filter(|c| c.step <= ending && c.method == Method::Pin && c.pid == Some(pid(400)));
-    let first = When::Call(Method::Pin, Some(pid(400)), before.count() + 1);
+        pins.iter().filter(|c| c.step <= ending && c.method == Method::Open && c.pid == Some(pid(400)));
+    let first = When::Call(Method::Open, Some(pid(400)), before.count() + 1);
     let run = sweep_with_faults(&stubborn(), Script::new().at(first, denied()), &policy());
     assert_eq!((run.signalled(), run.outcome(400), run.outcome(401)), (vec![], "spared", "spared"));
 }
@@ -77,7 +77,7 @@ fn an_orphan_that_may_not_be_signalled_spares_its_tree_from_sigkill() {
 #[test]
 fn an_orphan_in_a_later_batch_is_judged_before_each_signal_to_its_tree() {
     let mut machine = stubborn();
-    machine.pin_limit = 1;
+    machine.handle_limit = 1;
     assert_eq!(scan(&machine, &policy()).signalled(), [401, 401, 400, 400]);
     let kept = || Mishap::Environ(b"SPROUT_MANAGED_AGENT=1\0REAPER_KEEP=1\0".to_vec());
     let ending = scan(&machine, &policy()).ending;

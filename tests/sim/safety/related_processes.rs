@@ -180,7 +180,7 @@ fn b17a_a_wrapper_of_several_programs_is_their_host() {
 /// A host stays one when one of its two programs has ended, as long as that is remembered.
 #[test]
 fn b17a_a_host_stays_one_when_an_agent_ends() {
-    use reaper_engine::context::Ground;
+    use reaper_engine::context::Context;
     use reaper_engine::sightings::Sightings;
     use reaper_engine::sweep::remember;
     use reaper_engine::tracker::Tracker;
@@ -191,20 +191,20 @@ fn b17a_a_host_stays_one_when_an_agent_ends() {
         sprout(402, "claude").child_of(400),
     ]);
     let host = FakeHost::new(whereabouts(), machine, Script::new());
-    let ground = Ground::new(std::sync::Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
+    let context = Context::new(std::sync::Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
     let mut sightings = Sightings::default();
     let look = |sightings: &Sightings| {
-        Tracker::survey(&ground, sightings, false, crate::support::sweep::PATIENT).unwrap()
+        Tracker::survey(&context, sightings, false, crate::support::sweep::PATIENT).unwrap()
     };
     let first = look(&sightings);
     assert!(first.orphans().next().is_none());
-    remember(&ground, &first, &mut sightings);
+    remember(&context, &first, &mut sightings);
     host.change(|machine| machine.exit(pid(402)));
     assert!(look(&sightings).orphans().next().is_none(), "it runs one program now, and is still a host");
     assert_eq!(look(&Sightings::default()).orphans().count(), 1, "which only memory can tell");
     // It survives the file.
-    let bytes = sightings.render(ground.host.here());
-    let read = Sightings::parse(&bytes, ground.host.here(), &host.clock()).unwrap();
+    let bytes = sightings.render(context.host.info());
+    let read = Sightings::parse(&bytes, context.host.info(), &host.clock()).unwrap();
     assert!(look(&read).orphans().next().is_none());
 }
 

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reaper::config::{Overrides, Sources, load};
-use reaper_platform::fake::{Process, here, pid};
-use reaper_platform::{Here, Uid};
+use reaper_platform::fake::{Process, host_info, pid};
+use reaper_platform::{HostInfo, Uid};
 use reaper_policy::policy::Policy;
 
 use crate::common::{scratch, set_mode};
@@ -62,8 +62,8 @@ pub fn policy() -> Arc<Policy> {
 }
 
 /// We are pid 900 of user 1000.
-pub fn whereabouts() -> Here {
-    Here { pid: pid(ME), uid: Uid(1000), ..here() }
+pub fn whereabouts() -> HostInfo {
+    HostInfo { pid: pid(ME), uid: Uid(1000), ..host_info() }
 }
 
 /// PID 1: systemd.
@@ -87,5 +87,5 @@ pub fn us() -> [Process; 3] {
 
 /// The lease that a launcher stamps, as if `owner` had started at `start`.
 pub fn lease(owner: i32, start: u64) -> String {
-    format!("{owner}:{start}:{}", here().boot_id)
+    format!("{owner}:{start}:{}", host_info().boot_id)
 }

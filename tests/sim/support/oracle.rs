@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use reaper_platform::fake::{Machine, Process, pid};
-use reaper_platform::{Here, Pid};
+use reaper_platform::{HostInfo, Pid};
 
 use super::signs::*;
 use super::{ME, whereabouts};
@@ -23,7 +23,7 @@ use Says::{No, Unclear, Yes};
 /// The oracle, before one state of a machine.
 pub struct Oracle<'a> {
     pub machine: &'a Machine,
-    here: Here,
+    here: HostInfo,
 }
 
 /// An orphan that may be ended, and with whom.
@@ -167,9 +167,9 @@ impl<'a> Oracle<'a> {
         let mut at = p.ppid.and_then(|pid| self.machine.get(pid));
         let is_climbed =
             |e: &&Process| is_marked_wrapper(e) && !self.is_adopter(Some(e.pid)) && !self.is_host(e);
-        while let Some(elder) = at.filter(is_climbed) {
-            line.push(elder.pid);
-            at = elder.ppid.and_then(|pid| self.machine.get(pid));
+        while let Some(ancestor) = at.filter(is_climbed) {
+            line.push(ancestor.pid);
+            at = ancestor.ppid.and_then(|pid| self.machine.get(pid));
         }
         (line, at)
     }

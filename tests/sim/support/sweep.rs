@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reaper_engine::audit::record::{Account, Record};
-use reaper_engine::context::Ground;
+use reaper_engine::context::Context;
 use reaper_engine::failure::Failure;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::sweep;
@@ -152,12 +152,12 @@ fn steps(
     ledger: &mut dyn Account,
     run: &mut Run,
 ) -> Result<(), HostError> {
-    let scope = Scope::User(host.here().uid);
-    let ground = Ground::new(Arc::new(host.clone()), Arc::clone(policy), scope);
+    let scope = Scope::User(host.info().uid);
+    let context = Context::new(Arc::new(host.clone()), Arc::clone(policy), scope);
     let mut sightings = Sightings::default();
-    let first = run.first.insert(Tracker::survey(&ground, &sightings, false, limit)?).clone();
+    let first = run.first.insert(Tracker::survey(&context, &sightings, false, limit)?).clone();
     run.seen = (host.steps(), host.machine().clock.monotonic);
-    sweep::remember(&ground, &first, &mut sightings);
+    sweep::remember(&context, &first, &mut sightings);
     let listed: HashSet<ProcId> = first.orphans().map(|j| j.id).collect();
     if listed.is_empty() {
         return Ok(());
@@ -170,14 +170,14 @@ fn steps(
         host.sleep(longest + Duration::from_millis(10));
     }
     run.again = host.steps();
-    let mut last = Tracker::survey(&ground, &sightings, false, limit)?;
+    let mut last = Tracker::survey(&context, &sightings, false, limit)?;
     last.plan.targets.retain(|t| listed.contains(&t.root));
     run.last = Some(last.clone());
-    sweep::remember(&ground, &last, &mut sightings);
+    sweep::remember(&context, &last, &mut sightings);
     run.ending = host.steps();
     if !last.plan.targets.is_empty() {
         (run.ended, run.trouble) =
-            sweep::end(&ground, &last.plan, &last.judgements, &sightings, ledger, &mut (), limit);
+            sweep::end(&context, &last.plan, &last.judgements, &sightings, ledger, &mut (), limit);
     }
     Ok(())
 }

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use reaper_platform::{Condition, Host, Pid, Pinned as _, ProcId, Stat, Uid, Why};
-use reaper_policy::case::{Chain, Elder};
+use reaper_platform::{Condition, Host, Pid, ProcId, ProcessHandle as _, Stat, Uid, Why};
+use reaper_policy::case::{Ancestor, Chain};
 use reaper_policy::facts::{Fact, Facts};
 use reaper_policy::gates::{marker, orphan};
 use reaper_policy::past::Past;
@@ -12,27 +12,27 @@ use reaper_policy::past::Past;
 use super::cache::lock;
 use super::children::Children;
 use super::read;
-use crate::context::Ground;
+use crate::context::Context;
 
 /// Longest line of wrappers that is followed.
 const MAX_CLIMB: usize = 16;
 
 /// Reads what is above processes.
 pub(super) struct Ancestry<H: Host> {
-    ground: Ground<H>,
+    context: Context<H>,
     children: Arc<Children<H>>,
-    elders: Mutex<HashMap<Pid, Elder>>,
+    ancestors: Mutex<HashMap<Pid, Ancestor>>,
 }
 
 impl<H: Host> Ancestry<H> {
-    pub(super) fn new(ground: &Ground<H>, children: &Arc<Children<H>>) -> Self {
-        Self { ground: ground.clone(), children: Arc::clone(children), elders: Mutex::default() }
+    pub(super) fn new(context: &Context<H>, children: &Arc<Children<H>>) -> Self {
+        Self { context: context.clone(), children: Arc::clone(children), ancestors: Mutex::default() }
     }
 
     /// Climbs, and starts again when the parent died on the way.
     pub(super) fn climb_afresh(
         &self,
-        process: &H::Pinned,
+        process: &H::ProcessHandle,
         facts: &Facts,
         past: &dyn Fn(&ProcId) -> Past,
     ) -> Fact<(Chain, Stat)> {
@@ -54,15 +54,15 @@ impl<H: Host> Ancestry<H> {
     fn climb(&self, stat: &Stat, uid: Option<Uid>, past: &dyn Fn(&ProcId) -> Past) -> Chain {
         let mut chain = Chain::default();
         let mut at = stat.ppid;
-        while let Some(pid) = at.filter(|_| chain.elders.len() < MAX_CLIMB) {
-            let mut elder = self.elder(pid);
-            if elder.facts.as_ref().is_ok_and(|facts| past(&facts.id).was_host) {
-                elder.is_host = Ok(true);
+        while let Some(pid) = at.filter(|_| chain.ancestors.len() < MAX_CLIMB) {
+            let mut ancestor = self.ancestor(pid);
+            if ancestor.facts.as_ref().is_ok_and(|facts| past(&facts.id).was_host) {
+                ancestor.is_host = Ok(true);
             }
-            let kind = orphan::kind(&elder, uid, &self.ground.policy, self.ground.us.systemd_booted);
+            let kind = orphan::kind(&ancestor, uid, &self.context.policy, self.context.own.systemd_booted);
             let is_wrapper = matches!(kind, orphan::Kind::Wrapper | orphan::Kind::MayBeWrapper(_));
-            at = elder.facts.as_ref().ok().filter(|_| is_wrapper).and_then(|f| f.stat.ppid);
-            chain.elders.push(elder);
+            at = ancestor.facts.as_ref().ok().filter(|_| is_wrapper).and_then(|f| f.stat.ppid);
+            chain.ancestors.push(ancestor);
         }
         chain
     }
@@ -71,29 +71,29 @@ impl<H: Host> Ancestry<H> {
     /// is always itself. Asked from below upwards, each after the one below it named it as its parent, so that a
     /// reused number is never taken for the parent that it once was.
     fn stands(&self, chain: &Chain) -> bool {
-        chain.elders.iter().filter(|elder| elder.pid != Pid::INIT).all(|elder| {
-            let Ok(facts) = &elder.facts else { return true };
-            let now = self.ground.host.pin(elder.pid).and_then(|p| Ok((p.id(), p.stat()?.ppid)));
+        chain.ancestors.iter().filter(|ancestor| ancestor.pid != Pid::INIT).all(|ancestor| {
+            let Ok(facts) = &ancestor.facts else { return true };
+            let now = self.context.host.open(ancestor.pid).and_then(|p| Ok((p.id(), p.stat()?.ppid)));
             let same = now.is_ok_and(|now| now == (facts.id, facts.stat.ppid));
             if !same {
-                lock(&self.elders).remove(&elder.pid);
+                lock(&self.ancestors).remove(&ancestor.pid);
             }
             same
         })
     }
 
-    pub(super) fn elder(&self, pid: Pid) -> Elder {
-        if let Some(known) = lock(&self.elders).get(&pid) {
+    pub(super) fn ancestor(&self, pid: Pid) -> Ancestor {
+        if let Some(known) = lock(&self.ancestors).get(&pid) {
             return known.clone();
         }
-        let facts = self.ground.host.pin(pid).and_then(|p| read::facts(&p, &self.ground.wanted));
+        let facts = self.context.host.open(pid).and_then(|p| read::facts(&p, &self.context.wanted));
         let main_child =
             facts.as_ref().ok().filter(|f| orphan::runs_one_command(f)).map(|_| self.children.oldest(pid));
-        let is_wrapper = facts.as_ref().is_ok_and(|f| orphan::is_marked_wrapper(f, &self.ground.policy));
+        let is_wrapper = facts.as_ref().is_ok_and(|f| orphan::is_marked_wrapper(f, &self.context.policy));
         let is_host = if is_wrapper { self.has_several_marked_children(pid) } else { Ok(false) };
-        let elder = Elder { pid, facts, main_child, is_host };
-        lock(&self.elders).insert(pid, elder.clone());
-        elder
+        let ancestor = Ancestor { pid, facts, main_child, is_host };
+        lock(&self.ancestors).insert(pid, ancestor.clone());
+        ancestor
     }
 
     /// Whether at least two living children of a wrapper carry a marker: then it waits for more than one program.
@@ -104,17 +104,18 @@ impl<H: Host> Ancestry<H> {
         }
         let (mut marked, mut unsure) = (0, None);
         for child in children {
-            match self.ground.host.glance_environ(child, &self.ground.wanted) {
+            match self.context.host.environ_of(child, &self.context.wanted) {
                 Ok(scan) if scan.condition == Condition::Intact => {
                     marked +=
-                        usize::from(self.ground.policy.profiles.iter().any(|p| marker::carries(p, &scan)));
+                        usize::from(self.context.policy.profiles.iter().any(|p| marker::carries(p, &scan)));
                 }
                 Ok(scan) if scan.len == 0 => {}
                 Ok(_) => unsure = Some(Why::Garbled("it was overwritten")),
                 Err(Why::Gone | Why::Exiting) => {}
                 // What runs as another user carries no marker of ours.
                 Err(Why::Denied)
-                    if self.ground.host.owner(child).is_ok_and(|uid| !self.ground.us.scope.holds(uid)) => {}
+                    if self.context.host.owner(child).is_ok_and(|uid| !self.context.own.scope.holds(uid)) => {
+                }
                 Err(why) => unsure = Some(why),
             }
         }
@@ -126,8 +127,8 @@ impl<H: Host> Ancestry<H> {
 
     /// How a process that may adopt is called, and what it is to an orphan of `uid`.
     pub(super) fn adopter(&self, pid: Pid, uid: Option<Uid>) -> (String, orphan::Kind) {
-        let elder = self.elder(pid);
-        let called = elder.facts.as_ref().map_or_else(|_| format!("pid {pid}"), Facts::called);
-        (called, orphan::kind(&elder, uid, &self.ground.policy, self.ground.us.systemd_booted))
+        let ancestor = self.ancestor(pid);
+        let called = ancestor.facts.as_ref().map_or_else(|_| format!("pid {pid}"), Facts::called);
+        (called, orphan::kind(&ancestor, uid, &self.context.policy, self.context.own.systemd_booted))
     }
 }

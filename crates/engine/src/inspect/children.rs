@@ -7,7 +7,7 @@ use reaper_platform::{Host, Pid, Scope, StartTime, Why};
 use reaper_policy::facts::Fact;
 
 use super::cache::lock;
-use crate::context::Ground;
+use crate::context::Context;
 use crate::discover;
 
 /// The children of each process that has some.
@@ -15,15 +15,15 @@ type Families = Arc<HashMap<Pid, Vec<Pid>>>;
 
 /// Reads the lists of children.
 pub(super) struct Children<H: Host> {
-    ground: Ground<H>,
+    context: Context<H>,
     lists: Mutex<HashMap<Pid, Fact<Vec<Pid>>>>,
     /// All lists at once, from a walk, where processes have none of their own.
     families: Mutex<Option<Fact<Families>>>,
 }
 
 impl<H: Host> Children<H> {
-    pub(super) fn new(ground: &Ground<H>) -> Self {
-        Self { ground: ground.clone(), lists: Mutex::default(), families: Mutex::default() }
+    pub(super) fn new(context: &Context<H>) -> Self {
+        Self { context: context.clone(), lists: Mutex::default(), families: Mutex::default() }
     }
 
     /// The children of a process, from its own list, or from one walk over all processes where there are no lists.
@@ -41,11 +41,11 @@ impl<H: Host> Children<H> {
     }
 
     fn list(&self, pid: Pid) -> Fact<Vec<Pid>> {
-        match self.ground.host.children(pid) {
+        match self.context.host.children(pid) {
             Err(Why::Unsupported(_) | Why::Denied) => {
                 let known = lock(&self.families).clone();
                 let families = known.unwrap_or_else(|| {
-                    let walk = self.ground.host.walk(Scope::Everyone).map_err(|e| e.why);
+                    let walk = self.context.host.list(Scope::Everyone).map_err(|e| e.why);
                     let families = walk.map(|walk| {
                         let mut families: HashMap<Pid, Vec<Pid>> = HashMap::new();
                         for entry in walk.entries {
@@ -67,16 +67,16 @@ impl<H: Host> Children<H> {
     /// An init that runs one command starts it first of all and ends with it, so of its children the
     /// oldest is that command.
     pub(super) fn oldest(&self, init: Pid) -> Fact<Pid> {
-        let children = match discover::children_twice(&*self.ground.host, init) {
+        let children = match discover::children_twice(&*self.context.host, init) {
             Err(Why::Unsupported(_) | Why::Denied | Why::Gone) => {
-                let walk = self.ground.host.walk(Scope::Everyone).map_err(|e| e.why)?;
+                let walk = self.context.host.list(Scope::Everyone).map_err(|e| e.why)?;
                 walk.entries.iter().filter(|e| e.stat.ppid == Some(init)).map(|e| e.stat.pid).collect()
             }
             list => list?,
         };
         let mut oldest: Option<(StartTime, Pid)> = None;
         for child in children {
-            match self.ground.host.glance(child) {
+            match self.context.host.stat_of(child) {
                 Ok(stat) => {
                     let this = (stat.start, child);
                     oldest = Some(oldest.map_or(this, |o| o.min(this)));
@@ -91,11 +91,11 @@ impl<H: Host> Children<H> {
     /// Whether a process has a child that cannot be seen. Asked only where our own ancestors could not all be seen: such a
     /// child could be one of them.
     pub(super) fn has_hidden_child(&self, pid: Pid) -> bool {
-        !self.ground.us.lineage_complete
-            && self.ground.host.children(pid).map_or(true, |children| {
-                children
-                    .iter()
-                    .any(|c| self.ground.host.owner(*c).is_err() && self.ground.host.exists(*c) != Ok(false))
+        !self.context.own.lineage_complete
+            && self.context.host.children(pid).map_or(true, |children| {
+                children.iter().any(|c| {
+                    self.context.host.owner(*c).is_err() && self.context.host.exists(*c) != Ok(false)
+                })
             })
     }
 }

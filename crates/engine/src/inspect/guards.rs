@@ -7,13 +7,13 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use reaper_platform::{Folder, Host, Listener, Pid, Pinned, SocketTables, Why};
+use reaper_platform::{Folder, Host, Listener, Pid, ProcessHandle, SocketTables, Why};
 
 use super::ancestry::Ancestry;
 use super::cache::lock;
 use super::children::Children;
 use super::read;
-use crate::context::Ground;
+use crate::context::Context;
 use reaper_policy::browser::is_throw_away_browser;
 use reaper_policy::case::{Chain, Guards};
 use reaper_policy::facts::{Fact, Facts};
@@ -38,7 +38,7 @@ struct Relative {
 
 /// Reads what protects processes.
 pub(super) struct GuardReader<H: Host> {
-    ground: Ground<H>,
+    context: Context<H>,
     children: Arc<Children<H>>,
     ancestry: Arc<Ancestry<H>>,
     relatives: Mutex<HashMap<Pid, Fact<Arc<Relative>>>>,
@@ -46,9 +46,13 @@ pub(super) struct GuardReader<H: Host> {
 }
 
 impl<H: Host> GuardReader<H> {
-    pub(super) fn new(ground: &Ground<H>, children: &Arc<Children<H>>, ancestry: &Arc<Ancestry<H>>) -> Self {
+    pub(super) fn new(
+        context: &Context<H>,
+        children: &Arc<Children<H>>,
+        ancestry: &Arc<Ancestry<H>>,
+    ) -> Self {
         Self {
-            ground: ground.clone(),
+            context: context.clone(),
             children: Arc::clone(children),
             ancestry: Arc::clone(ancestry),
             relatives: Mutex::default(),
@@ -59,7 +63,7 @@ impl<H: Host> GuardReader<H> {
     /// Reads the guards of a process for the profiles that it is judged under. `chain` holds the wrappers above it.
     pub(super) fn read(
         &self,
-        process: &H::Pinned,
+        process: &H::ProcessHandle,
         facts: &Facts,
         chain: Option<&Chain>,
         profiles: &[&Profile],
@@ -80,15 +84,15 @@ impl<H: Host> GuardReader<H> {
     fn may_help(&self, facts: &Facts) -> bool {
         let identity = facts.identity();
         let argv = identity.argv.unwrap_or_default();
-        !self.ground.policy.is_agent(&Names::of(&identity), argv) && !is_throw_away_browser(&identity, argv)
+        !self.context.policy.is_agent(&Names::of(&identity), argv) && !is_throw_away_browser(&identity, argv)
     }
 
     fn keeps_listeners<'p>(&self, profiles: impl IntoIterator<Item = &'p Profile>) -> bool {
-        profiles.into_iter().any(|p| p.keep_listeners.unwrap_or_else(|| self.ground.policy.keep_listeners))
+        profiles.into_iter().any(|p| p.keep_listeners.unwrap_or_else(|| self.context.policy.keep_listeners))
     }
 
     /// What a process accepts connections on that others can know, in words.
-    fn listens(&self, process: &H::Pinned, facts: &Facts) -> Fact<Option<String>> {
+    fn listens(&self, process: &H::ProcessHandle, facts: &Facts) -> Fact<Option<String>> {
         let listeners = process.listeners(&self.sockets)?;
         Ok(listeners.iter().find_map(|listener| {
             let is_its_own = |folder: &[u8]| {
@@ -101,8 +105,8 @@ impl<H: Host> GuardReader<H> {
     /// Whether a process, or what it started, made a folder for itself: only its user may enter it, and it is no older
     /// than the process.
     fn is_its_own_folder(&self, folder: &Folder, facts: &Facts) -> bool {
-        let clock = self.ground.host.clock();
-        let age = self.ground.host.here().start_clock.age(facts.id.start, &clock);
+        let clock = self.context.host.clock();
+        let age = self.context.host.info().start_clock.age(facts.id.start, &clock);
         let started = clock.realtime.saturating_sub(age).saturating_sub(CLOCK_SLACK);
         let is_private = folder.mode & 0o077 == 0;
         is_private
@@ -119,7 +123,7 @@ impl<H: Host> GuardReader<H> {
         is_any: bool,
         by_listening: bool,
     ) -> Fact<Option<String>> {
-        let by_protection = is_any || self.ground.policy.is_wrapper(&facts.identity());
+        let by_protection = is_any || self.context.policy.is_wrapper(&facts.identity());
         if !by_protection && !by_listening {
             return Ok(None);
         }
@@ -139,13 +143,13 @@ impl<H: Host> GuardReader<H> {
                 continue;
             }
             if by_protection {
-                if let Some(found) = unprotected::protected_by(&self.ground.policy, facts, profiles) {
+                if let Some(found) = unprotected::protected_by(&self.context.policy, facts, profiles) {
                     return Ok(Some(format!("{} below it is never touched ({found})", facts.called())));
                 }
                 if unprotected::asked_to_be_kept(facts) {
                     return Ok(Some(format!("{} below it asked to be kept", facts.called())));
                 }
-                if let Some(what) = unsupervised::kept_by(&self.ground.policy, facts, profiles) {
+                if let Some(what) = unsupervised::kept_by(&self.context.policy, facts, profiles) {
                     return Ok(Some(format!(
                         "{} below it was started on purpose to stay ({what})",
                         facts.called()
@@ -158,7 +162,7 @@ impl<H: Host> GuardReader<H> {
                     Ok(None) | Err(Why::Gone | Why::Exiting) => {}
                     // What belongs to another user goes on by itself.
                     Err(Why::Denied)
-                        if facts.ids.as_ref().is_ok_and(|ids| !self.ground.us.scope.holds(ids.real)) => {}
+                        if facts.ids.as_ref().is_ok_and(|ids| !self.context.own.scope.holds(ids.real)) => {}
                     Err(why) => return Err(why.clone()),
                 }
             }
@@ -183,10 +187,10 @@ impl<H: Host> GuardReader<H> {
             return known.clone();
         }
         let read = || {
-            let process = self.ground.host.pin(pid)?;
-            let facts = read::facts(&process, &self.ground.wanted)?;
+            let process = self.context.host.open(pid)?;
+            let facts = read::facts(&process, &self.context.wanted)?;
             // Read once for all that ask; the tables of sockets only where some profile minds them.
-            let is_minded = self.keeps_listeners(&self.ground.policy.profiles) && self.may_help(&facts);
+            let is_minded = self.keeps_listeners(&self.context.policy.profiles) && self.may_help(&facts);
             let listens = if is_minded { self.listens(&process, &facts) } else { Ok(None) };
             Ok(Arc::new(Relative { facts, listens, children: self.children.of(pid) }))
         };
@@ -221,7 +225,7 @@ impl<H: Host> GuardReader<H> {
     fn is_below(&self, pid: Pid, above: Pid) -> bool {
         let mut at = pid;
         for _ in 0..MAX_CLIMB {
-            match self.ground.host.glance(at).ok().and_then(|stat| stat.ppid) {
+            match self.context.host.stat_of(at).ok().and_then(|stat| stat.ppid) {
                 Some(parent) if parent == above => return above != Pid::INIT,
                 Some(parent) => at = parent,
                 None => break,

@@ -1,6 +1,6 @@
 //! From a pid to a judgement: reads facts stage by stage, and asks the gates after each.
 //!
-//! The gates are pure; this is where their questions meet the machine. A [`Looker`] keeps what it read of
+//! The gates are pure; this is where their questions meet the machine. A [`Inspector`] keeps what it read of
 //! parents, leaders and units for the length of one look around, so that a thousand orphans of one parent
 //! do not read that parent a thousand times. Every new look, and every new judgement before a signal, is
 //! made with a new one.
@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use reaper_platform::{Condition, EnvironScan, Host, Pid, ProcId, Uid, Why};
 
-use crate::context::Ground;
-use reaper_policy::case::{Case, Chain, Finalist, Guards, How, Kin, Needs};
+use crate::context::Context;
+use reaper_policy::case::{Capacity, Case, Chain, Guards, Needs, SlowFacts, TreeContext};
 use reaper_policy::facts::{Fact, Facts};
 use reaper_policy::gates;
 use reaper_policy::gates::{marker, orphan};
@@ -39,9 +39,9 @@ use services::Services;
 use stays::Stays;
 
 /// One look around with fresh eyes.
-pub struct Looker<H: Host> {
+pub struct Inspector<H: Host> {
     /// The machine, the settings and who we are.
-    pub ground: Ground<H>,
+    pub context: Context<H>,
     children: Arc<Children<H>>,
     ancestry: Arc<Ancestry<H>>,
     services: Arc<Services<H>>,
@@ -50,19 +50,19 @@ pub struct Looker<H: Host> {
     guards: GuardReader<H>,
 }
 
-impl<H: Host> Looker<H> {
+impl<H: Host> Inspector<H> {
     /// Starts a look.
     #[must_use]
-    pub fn new(ground: &Ground<H>) -> Self {
-        let children = Arc::new(Children::new(ground));
-        let ancestry = Arc::new(Ancestry::new(ground, &children));
-        let services = Arc::new(Services::new(ground));
-        let stays = Arc::new(Stays::new(ground, &ancestry, &services));
+    pub fn new(context: &Context<H>) -> Self {
+        let children = Arc::new(Children::new(context));
+        let ancestry = Arc::new(Ancestry::new(context, &children));
+        let services = Arc::new(Services::new(context));
+        let stays = Arc::new(Stays::new(context, &ancestry, &services));
         Self {
-            ground: ground.clone(),
-            owners: Owners::new(ground, &ancestry, &stays),
-            owner_values: OwnerValues::new(ground, &ancestry, &stays),
-            guards: GuardReader::new(ground, &children, &ancestry),
+            context: context.clone(),
+            owners: Owners::new(context, &ancestry, &stays),
+            owner_values: OwnerValues::new(context, &ancestry, &stays),
+            guards: GuardReader::new(context, &children, &ancestry),
             children,
             ancestry,
             services,
@@ -76,7 +76,7 @@ impl<H: Host> Looker<H> {
         match first {
             Ok(scan) if scan.is_intact_and_empty() => false,
             Ok(scan) if scan.condition == Condition::Intact => {
-                let mut markers = self.ground.policy.profiles.iter().flat_map(|p| p.markers.iter());
+                let mut markers = self.context.policy.profiles.iter().flat_map(|p| p.markers.iter());
                 markers.any(|m| scan.get(m.name.as_bytes()).is_some())
             }
             Ok(_) => true,
@@ -91,22 +91,22 @@ impl<H: Host> Looker<H> {
     /// When the process is gone.
     pub fn judge(
         &self,
-        process: &H::Pinned,
-        how: How<'_>,
+        process: &H::ProcessHandle,
+        how: Capacity<'_>,
         past: impl Fn(&ProcId) -> Past,
     ) -> Fact<Judgement> {
-        let mut facts = read::facts(process, &self.ground.wanted)?;
+        let mut facts = read::facts(process, &self.context.wanted)?;
         let remembered = |id: &ProcId| past(id);
         let past = past(&facts.id);
-        let (mut chain, mut claims, mut finalist, mut guards) = (None, None, None, None);
+        let (mut chain, mut claims, mut slow_facts, mut guards) = (None, None, None, None);
         loop {
             let case = Case {
-                policy: &self.ground.policy,
-                us: &self.ground.us,
+                policy: &self.context.policy,
+                own: &self.context.own,
                 facts: &facts,
                 chain: chain.as_ref(),
                 claims: claims.as_deref(),
-                finalist: finalist.as_ref(),
+                slow_facts: slow_facts.as_ref(),
                 guards: guards.as_ref(),
                 past,
                 how,
@@ -119,7 +119,7 @@ impl<H: Host> Looker<H> {
                     chain = Some(climbed);
                 }
                 Some(Needs::Claims) => claims = Some(self.owners.claims(&case, &judged.profiles)),
-                Some(Needs::Finalist) => finalist = Some(self.finalist(&case, &judged.profiles)),
+                Some(Needs::SlowFacts) => slow_facts = Some(self.slow_facts(&case, &judged.profiles)),
                 Some(Needs::Guards) => {
                     guards = Some(self.guards.read(process, &facts, chain.as_ref(), &judged.profiles));
                 }
@@ -134,17 +134,17 @@ impl<H: Host> Looker<H> {
     /// # Errors
     /// When not even that can be read, or the process is gone.
     pub fn judge_unread(&self, pid: Pid, why: &Why) -> Fact<Judgement> {
-        let facts = read::without_memory(&self.ground.host.pin(pid)?, why)?;
+        let facts = read::without_memory(&self.context.host.open(pid)?, why)?;
         let case = Case {
-            policy: &self.ground.policy,
-            us: &self.ground.us,
+            policy: &self.context.policy,
+            own: &self.context.own,
             facts: &facts,
             chain: None,
             claims: None,
-            finalist: None,
+            slow_facts: None,
             guards: Some(&Guards::default()),
             past: Past::default(),
-            how: How::Candidate,
+            how: Capacity::Candidate,
         };
         Ok(Self::conclude(&case, gates::judge(&case)))
     }
@@ -153,27 +153,32 @@ impl<H: Host> Looker<H> {
     ///
     /// # Errors
     /// When the process is gone.
-    pub fn judge_member(&self, process: &H::Pinned, kin: Kin<'_>) -> Fact<(Facts, Vec<Finding>)> {
-        let facts = read::facts(process, &self.ground.wanted)?;
-        let chain = Chain { elders: Vec::new(), hidden_child: self.children.has_hidden_child(facts.pid()) };
+    pub fn judge_member(
+        &self,
+        process: &H::ProcessHandle,
+        tree_context: TreeContext<'_>,
+    ) -> Fact<(Facts, Vec<Finding>)> {
+        let facts = read::facts(process, &self.context.wanted)?;
+        let chain =
+            Chain { ancestors: Vec::new(), hidden_child: self.children.has_hidden_child(facts.pid()) };
         let profiles: Vec<&Profile> = self
-            .ground
+            .context
             .policy
             .profiles
             .iter()
-            .filter(|p| kin.profiles.iter().any(|name| *name == p.name))
+            .filter(|p| tree_context.profiles.iter().any(|name| *name == p.name))
             .collect();
         let guards = self.guards.read(process, &facts, None, &profiles);
         let case = Case {
-            policy: &self.ground.policy,
-            us: &self.ground.us,
+            policy: &self.context.policy,
+            own: &self.context.own,
             facts: &facts,
             chain: Some(&chain),
             claims: None,
-            finalist: None,
+            slow_facts: None,
             guards: Some(&guards),
             past: Past::default(),
-            how: How::Member(kin),
+            how: Capacity::Member(tree_context),
         };
         let findings = gates::judge_member(&case);
         Ok((facts, findings))
@@ -202,17 +207,17 @@ impl<H: Host> Looker<H> {
             findings: judged.findings,
             wrappers: wrappers.filter_map(|w| w.facts.as_ref().ok()).map(Wrapper::of).collect(),
             hosts: case.chain.into_iter().flat_map(Chain::hosts).collect(),
-            held_by: case.chain.and_then(Chain::end).map(|elder| elder.pid),
+            held_by: case.chain.and_then(Chain::end).map(|ancestor| ancestor.pid),
             seen_for: case.past.seen_for,
-            is_wrapper: orphan::may_be_marked_wrapper(facts, case.policy, case.us.scope),
+            is_wrapper: orphan::may_be_marked_wrapper(facts, case.policy, case.own.scope),
             stat: facts.stat.clone(),
         }
     }
 
-    fn finalist(&self, case: &Case<'_>, profiles: &[&Profile]) -> Finalist {
+    fn slow_facts(&self, case: &Case<'_>, profiles: &[&Profile]) -> SlowFacts {
         let empty = Chain::default();
         let units = self.services.units(case.facts, case.chain.unwrap_or(&empty));
-        Finalist {
+        SlowFacts {
             units,
             jobs: self.services.jobs(case.facts),
             holder: self.owner_values.holder(case.facts, profiles),

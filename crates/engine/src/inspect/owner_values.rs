@@ -13,7 +13,7 @@ use reaper_platform::{Condition, Host, Pid, Scope, Secret, Uid, Wanted, Why};
 use super::ancestry::Ancestry;
 use super::cache::lock;
 use super::stays::Stays;
-use crate::context::Ground;
+use crate::context::Context;
 use reaper_policy::facts::{Fact, Facts};
 use reaper_policy::profile::Profile;
 use reaper_policy::program::{Identity, Names, is_interpreter};
@@ -28,16 +28,16 @@ struct Holders {
 
 /// Looks for the holders of owner values.
 pub(super) struct OwnerValues<H: Host> {
-    ground: Ground<H>,
+    context: Context<H>,
     ancestry: Arc<Ancestry<H>>,
     stays: Arc<Stays<H>>,
     holders: Mutex<HashMap<Uid, Fact<Holders>>>,
 }
 
 impl<H: Host> OwnerValues<H> {
-    pub(super) fn new(ground: &Ground<H>, ancestry: &Arc<Ancestry<H>>, stays: &Arc<Stays<H>>) -> Self {
+    pub(super) fn new(context: &Context<H>, ancestry: &Arc<Ancestry<H>>, stays: &Arc<Stays<H>>) -> Self {
         Self {
-            ground: ground.clone(),
+            context: context.clone(),
             ancestry: Arc::clone(ancestry),
             stays: Arc::clone(stays),
             holders: Mutex::default(),
@@ -79,7 +79,7 @@ impl<H: Host> OwnerValues<H> {
         for (name, value) in wanted {
             let value = value.clone().ok_or(Why::Garbled("its owner value cannot be read"))?;
             for pid in all.by_value.get(&(name.clone(), value)).into_iter().flatten() {
-                let facts = match self.ancestry.elder(*pid).facts {
+                let facts = match self.ancestry.ancestor(*pid).facts {
                     Ok(facts) if !facts.stat.is_dead() => facts,
                     Ok(_) | Err(Why::Gone | Why::Exiting) => continue,
                     Err(why) => {
@@ -103,10 +103,10 @@ impl<H: Host> OwnerValues<H> {
     }
 
     fn list_holders(&self, uid: Uid) -> Fact<Holders> {
-        let named = self.ground.policy.profiles.iter().filter_map(|p| p.owner_env.as_deref());
+        let named = self.context.policy.profiles.iter().filter_map(|p| p.owner_env.as_deref());
         let names: Vec<String> = named.map(str::to_owned).collect();
         let wanted = Wanted::new(names.clone());
-        let walk = self.ground.host.walk(Scope::User(uid)).map_err(|e| e.why)?;
+        let walk = self.context.host.list(Scope::User(uid)).map_err(|e| e.why)?;
         if walk.unreadable > 0 {
             return Err(Why::Garbled("not all of the user's processes could be listed"));
         }
@@ -114,8 +114,7 @@ impl<H: Host> OwnerValues<H> {
         for entry in walk.entries {
             let pid = entry.stat.pid;
             // A block that was overwritten or cut short may have held any value.
-            let scan =
-                self.ground.host.glance_environ(pid, &wanted).and_then(|scan| scan.verify(&entry.stat));
+            let scan = self.context.host.environ_of(pid, &wanted).and_then(|scan| scan.verify(&entry.stat));
             let scan = scan.and_then(|scan| match scan.condition {
                 Condition::Intact => Ok(scan),
                 Condition::Garbled(how) => Err(Why::Garbled(how)),
@@ -148,10 +147,10 @@ impl<H: Host> OwnerValues<H> {
     }
 
     fn may_be_an_agent(&self, pid: Pid, comm: &[u8]) -> bool {
-        let argv = self.ground.host.glance_argv(pid).unwrap_or_default();
+        let argv = self.context.host.argv_of(pid).unwrap_or_default();
         let identity = Identity { exe: None, argv: Some(&argv), comm };
         let names = Names::of(&identity);
-        let mut profiles = self.ground.policy.profiles.iter();
+        let mut profiles = self.context.policy.profiles.iter();
         is_interpreter(comm) || profiles.any(|p| p.programs.find(&names, &argv).is_some())
     }
 }

@@ -1,6 +1,6 @@
 //! Reads everything of one process that it is judged by, through one handle and of one program image.
 
-use reaper_platform::{Pinned, Wanted, Why};
+use reaper_platform::{ProcessHandle, Wanted, Why};
 use reaper_policy::facts::{Fact, Facts};
 
 /// How often a process is read whose program changes meanwhile.
@@ -12,7 +12,7 @@ const TRIES: usize = 3;
 ///
 /// # Errors
 /// When not even `stat` can be read: the process is gone.
-pub fn facts<P: Pinned>(process: &P, wanted: &Wanted) -> Fact<Facts> {
+pub fn facts<P: ProcessHandle>(process: &P, wanted: &Wanted) -> Fact<Facts> {
     let mut before = process.first_image();
     for _ in 0..TRIES {
         let facts = facts_once(process, wanted)?;
@@ -33,7 +33,7 @@ pub fn facts<P: Pinned>(process: &P, wanted: &Wanted) -> Fact<Facts> {
 
 /// The environment comes late, because that read can block, and `stat` comes last: it tells whether the environment
 /// was read whole, and its parent is the newest fact of all.
-fn facts_once<P: Pinned>(process: &P, wanted: &Wanted) -> Fact<Facts> {
+fn facts_once<P: ProcessHandle>(process: &P, wanted: &Wanted) -> Fact<Facts> {
     let (ids, exe, unit, argv) = (process.ids(), process.exe(), process.unit(), process.argv());
     let started_by_parent = process.started_by_parent();
     let environ = process.environ(wanted);
@@ -46,7 +46,7 @@ fn facts_once<P: Pinned>(process: &P, wanted: &Wanted) -> Fact<Facts> {
 ///
 /// # Errors
 /// As [`facts`].
-pub fn without_memory<P: Pinned>(process: &P, why: &Why) -> Fact<Facts> {
+pub fn without_memory<P: ProcessHandle>(process: &P, why: &Why) -> Fact<Facts> {
     let (ids, exe, unit) = (process.ids(), process.exe(), process.unit());
     let (argv, environ) = (Err(why.clone()), Err(why.clone()));
     let started_by_parent = process.started_by_parent();

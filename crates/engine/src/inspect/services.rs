@@ -7,7 +7,7 @@ use std::time::Duration;
 use reaper_platform::{Host, RuntimeUnit, Uid, UnitMain, Why};
 
 use super::cache::lock;
-use crate::context::Ground;
+use crate::context::Context;
 use reaper_policy::case::Chain;
 use reaper_policy::facts::{Fact, Facts};
 
@@ -16,14 +16,14 @@ const LIMIT: Duration = Duration::from_secs(3);
 
 /// Asks the service managers.
 pub(super) struct Services<H: Host> {
-    ground: Ground<H>,
+    context: Context<H>,
     units: Mutex<HashMap<RuntimeUnit, Fact<UnitMain>>>,
     jobs: Mutex<HashMap<Uid, Fact<Arc<Vec<UnitMain>>>>>,
 }
 
 impl<H: Host> Services<H> {
-    pub(super) fn new(ground: &Ground<H>) -> Self {
-        Self { ground: ground.clone(), units: Mutex::default(), jobs: Mutex::default() }
+    pub(super) fn new(context: &Context<H>) -> Self {
+        Self { context: context.clone(), units: Mutex::default(), jobs: Mutex::default() }
     }
 
     /// For each service that a process or a wrapper above it is in: the processes that the service calls its own.
@@ -49,7 +49,7 @@ impl<H: Host> Services<H> {
         if let Some(known) = lock(&self.jobs).get(&uid) {
             return known.clone();
         }
-        let answer = self.ground.host.jobs(uid, LIMIT).map(Arc::new).map_err(|e| e.why);
+        let answer = self.context.host.jobs(uid, LIMIT).map(Arc::new).map_err(|e| e.why);
         lock(&self.jobs).insert(uid, answer.clone());
         answer
     }
@@ -58,7 +58,7 @@ impl<H: Host> Services<H> {
         if let Some(known) = lock(&self.units).get(&unit) {
             return known.clone();
         }
-        let asked = self.ground.host.unit_mains(std::slice::from_ref(&unit), LIMIT);
+        let asked = self.context.host.unit_mains(std::slice::from_ref(&unit), LIMIT);
         let answer = match asked {
             Ok(mains) => mains.into_iter().next().ok_or(Why::Garbled("the service manager did not answer")),
             Err(e) => Err(e.why),

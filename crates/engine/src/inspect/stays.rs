@@ -12,7 +12,7 @@ use reaper_platform::{Condition, Host, Pid, Why};
 use super::ancestry::Ancestry;
 use super::cache::lock;
 use super::services::Services;
-use crate::context::Ground;
+use crate::context::Context;
 use reaper_policy::facts::{Fact, Facts};
 use reaper_policy::gates::{marker, orphan, unprotected, unsupervised};
 use reaper_policy::profile::Profile;
@@ -23,16 +23,20 @@ type Question = (Pid, Vec<String>);
 
 /// Tells which processes would stay.
 pub(super) struct Stays<H: Host> {
-    ground: Ground<H>,
+    context: Context<H>,
     ancestry: Arc<Ancestry<H>>,
     services: Arc<Services<H>>,
     answers: Mutex<HashMap<Question, Fact<Option<String>>>>,
 }
 
 impl<H: Host> Stays<H> {
-    pub(super) fn new(ground: &Ground<H>, ancestry: &Arc<Ancestry<H>>, services: &Arc<Services<H>>) -> Self {
+    pub(super) fn new(
+        context: &Context<H>,
+        ancestry: &Arc<Ancestry<H>>,
+        services: &Arc<Services<H>>,
+    ) -> Self {
         Self {
-            ground: ground.clone(),
+            context: context.clone(),
             ancestry: Arc::clone(ancestry),
             services: Arc::clone(services),
             answers: Mutex::default(),
@@ -68,20 +72,21 @@ impl<H: Host> Stays<H> {
             let Some(parent) = at.stat.ppid else {
                 return Ok(Some(format!("the parent of {} is outside our PID namespace", at.called())));
             };
-            let elder = self.ancestry.elder(parent);
+            let ancestor = self.ancestry.ancestor(parent);
             let uid = at.ids.as_ref().ok().map(|ids| ids.real);
-            match orphan::kind(&elder, uid, &self.ground.policy, self.ground.us.systemd_booted) {
+            match orphan::kind(&ancestor, uid, &self.context.policy, self.context.own.systemd_booted) {
                 orphan::Kind::Adopter(_) => return Ok(None),
                 orphan::Kind::Suspect(_) => {
-                    let is_proven = orphan::inherited_session(&at.stat, &elder).is_some();
-                    let name = elder.facts.as_ref().map_or_else(|_| format!("pid {parent}"), Facts::called);
+                    let is_proven = orphan::inherited_session(&at.stat, &ancestor).is_some();
+                    let name =
+                        ancestor.facts.as_ref().map_or_else(|_| format!("pid {parent}"), Facts::called);
                     return Ok((!is_proven).then(|| format!("{name} may have started {}", at.called())));
                 }
                 orphan::Kind::Unreadable(why) => return Err(why),
                 orphan::Kind::Wrapper
                 | orphan::Kind::MayBeWrapper(_)
                 | orphan::Kind::Host
-                | orphan::Kind::Other => at = elder.facts?,
+                | orphan::Kind::Other => at = ancestor.facts?,
             }
         }
     }
@@ -90,7 +95,7 @@ impl<H: Host> Stays<H> {
         let called = at.called();
         // Nothing of another user's carries our user's markers as far as anybody can tell, and it runs on by itself.
         let is_strangers = match &at.ids {
-            Ok(ids) => !self.ground.us.scope.holds(ids.real),
+            Ok(ids) => !self.context.own.scope.holds(ids.real),
             Err(why) => return Err(why.clone()),
         };
         match &at.environ {
@@ -105,10 +110,10 @@ impl<H: Host> Stays<H> {
         if unprotected::asked_to_be_kept(at) {
             return Ok(Some(format!("{called} asked to be kept")));
         }
-        if let Some(what) = unsupervised::kept_by(&self.ground.policy, at, profiles) {
+        if let Some(what) = unsupervised::kept_by(&self.context.policy, at, profiles) {
             return Ok(Some(format!("{called} was started on purpose to stay ({what})")));
         }
-        if is_above && let Some(found) = unprotected::protected_by(&self.ground.policy, at, profiles) {
+        if is_above && let Some(found) = unprotected::protected_by(&self.context.policy, at, profiles) {
             return Ok(Some(format!("{called} is never touched ({found})")));
         }
         self.supervised(at)
@@ -122,14 +127,14 @@ impl<H: Host> Stays<H> {
             return Ok(Some(format!("the service manager started {} itself", at.called())));
         }
         if let Some(parent) = at.stat.ppid {
-            let elder = self.ancestry.elder(parent);
-            if let Some(main) = &elder.main_child
+            let ancestor = self.ancestry.ancestor(parent);
+            if let Some(main) = &ancestor.main_child
                 && *main.as_ref().map_err(Clone::clone)? == pid
             {
                 return Ok(Some(format!("{} is the one command of the container's init", at.called())));
             }
             let uid = at.ids.as_ref().ok().map(|ids| ids.real);
-            let kind = orphan::kind(&elder, uid, &self.ground.policy, self.ground.us.systemd_booted);
+            let kind = orphan::kind(&ancestor, uid, &self.context.policy, self.context.own.systemd_booted);
             if matches!(kind, orphan::Kind::Adopter(_)) && at.started_by_parent.clone()? == Some(true) {
                 return Ok(Some(format!("the service manager started {} itself", at.called())));
             }

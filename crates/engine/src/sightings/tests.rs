@@ -14,7 +14,7 @@ fn at(seconds: u64) -> Clock {
 
 #[test]
 fn time_adds_up_across_runs() {
-    let here = fake::here();
+    let here = fake::host_info();
     let mut first = Sightings::default();
     first.note(id(7, 100, Some(1)), &at(1000), &here);
     let second = Sightings::parse(&first.render(&here), &here, &at(1020)).unwrap();
@@ -23,7 +23,7 @@ fn time_adds_up_across_runs() {
 
 #[test]
 fn nobody_inherits_another_ones_time() {
-    let here = fake::here();
+    let here = fake::host_info();
     let mut seen = Sightings::default();
     seen.note(id(7, 100, Some(1)), &at(1000), &here);
     for other in [id(7, 100, Some(2)), id(7, 101, Some(1)), id(8, 100, Some(1)), id(7, 100, None)] {
@@ -46,7 +46,7 @@ fn nobody_inherits_another_ones_time() {
 
 #[test]
 fn a_process_is_not_remembered_in_the_tick_of_its_start() {
-    let here = fake::here();
+    let here = fake::host_info();
     let mut seen = Sightings::default();
     let start = here.start_clock.now(&at(1000)).0;
     seen.note(id(7, start, None), &at(1000), &here);
@@ -57,7 +57,7 @@ fn a_process_is_not_remembered_in_the_tick_of_its_start() {
 
 #[test]
 fn a_process_with_a_number_of_its_own_is_remembered_although_the_time_of_day_was_set_back() {
-    let here = Here { start_clock: StartClock::DayMicros, ..fake::here() };
+    let here = HostInfo { start_clock: StartClock::DayMicros, ..fake::host_info() };
     let mut seen = Sightings::default();
     let tomorrow = here.start_clock.now(&at(100_000)).0;
     seen.note(id(7, tomorrow, None), &at(1000), &here);
@@ -68,7 +68,7 @@ fn a_process_with_a_number_of_its_own_is_remembered_although_the_time_of_day_was
 
 #[test]
 fn ties_outlive_a_run_and_hold_for_this_process_only() {
-    let here = fake::here();
+    let here = fake::host_info();
     let (mut seen, agent) = (Sightings::default(), id(3, 50, Some(9)));
     let ties = Ties { dead_parent: Pid::new(5), agent: Some(agent) };
     seen.tie(id(7, 100, None), ties, &at(1000), &here);
@@ -82,7 +82,7 @@ fn ties_outlive_a_run_and_hold_for_this_process_only() {
 
 #[test]
 fn grace_begins_anew_when_it_was_no_orphan_meanwhile() {
-    let here = fake::here();
+    let here = fake::host_info();
     let mut seen = Sightings::default();
     seen.note(id(7, 100, None), &at(1000), &here);
     seen.clear(&id(7, 100, None), &at(1010));
@@ -92,7 +92,7 @@ fn grace_begins_anew_when_it_was_no_orphan_meanwhile() {
 #[test]
 fn a_time_that_was_cleared_does_not_come_back_from_the_file() {
     let dir = tempfile::tempdir().unwrap();
-    let here = fake::here();
+    let here = fake::host_info();
     let uid =
         reaper_platform::Uid(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.path()).unwrap()));
     let state = StateDir::create(&dir.path().join("s"), uid).unwrap();
@@ -117,7 +117,7 @@ fn a_time_that_was_cleared_does_not_come_back_from_the_file() {
 #[test]
 fn r11_a_damaged_file_is_set_aside_once() {
     let dir = tempfile::tempdir().unwrap();
-    let here = fake::here();
+    let here = fake::host_info();
     let uid =
         reaper_platform::Uid(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.path()).unwrap()));
     let state = StateDir::create(&dir.path().join("s"), uid).unwrap();
@@ -134,7 +134,7 @@ fn r11_a_damaged_file_is_set_aside_once() {
 #[test]
 fn two_runs_do_not_lose_each_others_sightings() {
     let dir = tempfile::tempdir().unwrap();
-    let here = fake::here();
+    let here = fake::host_info();
     let uid =
         reaper_platform::Uid(std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(dir.path()).unwrap()));
     let state = StateDir::create(&dir.path().join("s"), uid).unwrap();

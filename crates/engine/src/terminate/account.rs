@@ -1,6 +1,6 @@
 //! The account of each target: what is about to be done, before it is done, and what became of it.
 
-use reaper_platform::{Clock, Here, Signal};
+use reaper_platform::{Clock, HostInfo, Signal};
 use reaper_policy::escalation::Action;
 
 use super::job::Job;
@@ -27,7 +27,7 @@ pub(super) fn outcomes<P>(
     is_over: bool,
     sweep: &str,
     clock: &Clock,
-    here: &Here,
+    here: &HostInfo,
 ) -> Vec<Record> {
     let mut records = Vec::new();
     for job in jobs.iter_mut().filter(|job| !job.is_told) {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Here, Image, Pid, Signal};
+use reaper_platform::{Clock, HostInfo, Image, Pid, Signal};
 use reaper_policy::escalation::{Action, Escalation, Outcome, Timeouts};
 use reaper_policy::plan::{Role, Target};
 use reaper_policy::verdict::Finding;
@@ -62,7 +62,7 @@ impl<P> Job<P> {
     }
 
     /// What became of the target, as of `now` on the monotonic clock.
-    pub(super) fn ended(&self, now: Duration, here: &Here) -> Ended {
+    pub(super) fn ended(&self, now: Duration, here: &HostInfo) -> Ended {
         let outcome = match self.escalation.action() {
             Action::Done(outcome) => outcome,
             // The loop ends only when all are done; anything else is still there.

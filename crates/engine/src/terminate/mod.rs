@@ -17,10 +17,10 @@ pub mod trouble;
 
 pub use successors::successors;
 
-use reaper_platform::{Clock, Host, HostError, Pid, Pinned, ProcId, Signal, Waiter, Why};
+use reaper_platform::{Clock, ExitWatcher, Host, HostError, Pid, ProcId, ProcessHandle, Signal, Why};
 
 use crate::audit::record::{Account, Record};
-use crate::context::Ground;
+use crate::context::Context;
 use job::Job;
 use outcome::Ended;
 use reaper_policy::escalation::{Action, Event, Timeouts};
@@ -51,7 +51,7 @@ impl Watcher for () {
 /// Ends processes on one ground.
 pub struct Terminator<'a, H: Host> {
     /// The machine, the settings and who we are.
-    pub ground: &'a Ground<H>,
+    pub context: &'a Context<H>,
     /// What earlier looks saw of a process.
     pub past: Arc<dyn Fn(&ProcId) -> Past + Send + Sync>,
     /// Where the account goes.
@@ -73,7 +73,7 @@ impl<H: Host> Terminator<'_, H> {
     /// When an account cannot be written, what it was for is spared; when nobody can be waited for, no more
     /// is begun. [`Terminator::trouble`] says why.
     pub fn run(&mut self, targets: &[Target]) -> Vec<Ended> {
-        let at_once = self.ground.host.pin_limit();
+        let at_once = self.context.host.handle_limit();
         let mut ended = Vec::with_capacity(targets.len());
         // A root that is spared spares what is above and below it, in whichever batch that is.
         let mut spared_roots = HashSet::new();
@@ -99,21 +99,22 @@ impl<H: Host> Terminator<'_, H> {
         elsewhere: &[Target],
         spared_roots: &mut HashSet<Pid>,
     ) -> Vec<Ended> {
-        let policy = Arc::clone(&self.ground.policy);
+        let policy = Arc::clone(&self.context.policy);
         let timeouts = Timeouts { term: policy.term_timeout, kill: policy.kill_timeout };
-        let mut waiter = match self.ground.host.waiter() {
-            Ok(waiter) => waiter,
+        let mut exit_watcher = match self.context.host.exit_watcher() {
+            Ok(exit_watcher) => exit_watcher,
             Err(e) => {
                 self.trouble.get_or_insert(e.into());
                 return Vec::new();
             }
         };
-        let mut jobs: Vec<Job<H::Pinned>> = targets.iter().map(|target| Job::new(target, timeouts)).collect();
-        self.pin(&mut jobs, spared_roots);
+        let mut jobs: Vec<Job<H::ProcessHandle>> =
+            targets.iter().map(|target| Job::new(target, timeouts)).collect();
+        self.open(&mut jobs, spared_roots);
         let mut watched = HashSet::new();
         // Each is waited for from now on: one may be exiting already, or get its signal later.
         for (i, job) in jobs.iter().enumerate() {
-            if job.process.as_ref().is_some_and(|process| waiter.watch(process, i as u64).is_ok()) {
+            if job.process.as_ref().is_some_and(|process| exit_watcher.watch(process, i as u64).is_ok()) {
                 watched.insert(i);
             }
         }
@@ -125,7 +126,7 @@ impl<H: Host> Terminator<'_, H> {
             self.rejudge().judge(&mut jobs, elsewhere, spared_roots);
             self.write_intents(&mut jobs);
             self.rejudge().judge_stale(&mut jobs, elsewhere, spared_roots);
-            self.send(&mut jobs, &mut waiter, &mut watched, spared_roots);
+            self.send(&mut jobs, &mut exit_watcher, &mut watched, spared_roots);
             let now = self.now();
             for job in &mut jobs {
                 job.escalation.on(Event::Tick, now);
@@ -143,7 +144,7 @@ impl<H: Host> Terminator<'_, H> {
             // While others are waited for, this costs nobody any time.
             self.write_outcomes(&mut jobs, false);
             let now = self.now();
-            let tokens = match waiter.wait(until.saturating_sub(now).min(PULSE)) {
+            let tokens = match exit_watcher.wait(until.saturating_sub(now).min(PULSE)) {
                 Ok(tokens) => tokens,
                 Err(e) => {
                     give_up(&mut jobs, &e, now);
@@ -160,14 +161,14 @@ impl<H: Host> Terminator<'_, H> {
             }
         }
         self.write_outcomes(&mut jobs, true);
-        let (now, here) = (self.now(), self.ground.host.here());
+        let (now, here) = (self.now(), self.context.host.info());
         jobs.iter().map(|job| job.ended(now, here)).collect()
     }
 
-    fn pin(&self, jobs: &mut [Job<H::Pinned>], spared_roots: &mut HashSet<Pid>) {
+    fn open(&self, jobs: &mut [Job<H::ProcessHandle>], spared_roots: &mut HashSet<Pid>) {
         let now = self.now();
         for job in jobs {
-            match self.ground.host.pin(job.target.id.pid) {
+            match self.context.host.open(job.target.id.pid) {
                 // The handle that is pinned here is the one that is judged and signalled below.
                 Ok(process) if process.id() == job.target.id => {
                     job.image = process.first_image();
@@ -187,8 +188,8 @@ impl<H: Host> Terminator<'_, H> {
     /// Sends what was cleared and accounted for.
     fn send(
         &self,
-        jobs: &mut [Job<H::Pinned>],
-        waiter: &mut H::Waiter,
+        jobs: &mut [Job<H::ProcessHandle>],
+        exit_watcher: &mut H::ExitWatcher,
         watched: &mut HashSet<usize>,
         spared_roots: &mut HashSet<Pid>,
     ) {
@@ -196,8 +197,11 @@ impl<H: Host> Terminator<'_, H> {
         for (i, job) in jobs.iter_mut().enumerate() {
             let Action::Send(signal) = job.escalation.action() else { continue };
             let Some(process) = &job.process else { continue };
-            let sent =
-                if watched.insert(i) { waiter.watch(process, i as u64).map_err(|e| e.why) } else { Ok(()) };
+            let sent = if watched.insert(i) {
+                exit_watcher.watch(process, i as u64).map_err(|e| e.why)
+            } else {
+                Ok(())
+            };
             // A stopped process acts on SIGTERM only once it goes on.
             let orders: &[Signal] = match signal {
                 Signal::Term if job.is_stopped => &[Signal::Term, Signal::Cont],
@@ -245,7 +249,7 @@ impl<H: Host> Terminator<'_, H> {
     }
 
     /// Writes the accounts of all signals that are about to be sent, or calls the signals off.
-    fn write_intents(&mut self, jobs: &mut [Job<H::Pinned>]) {
+    fn write_intents(&mut self, jobs: &mut [Job<H::ProcessHandle>]) {
         let clock = self.clock();
         let intents = account::intents(jobs, self.sweep, &clock);
         if intents.is_empty() || self.account(&intents) {
@@ -258,8 +262,8 @@ impl<H: Host> Terminator<'_, H> {
     }
 
     /// Writes what became of those that are done, once for each; when the sweep is over, of all the others too.
-    fn write_outcomes(&mut self, jobs: &mut [Job<H::Pinned>], is_over: bool) {
-        let records = account::outcomes(jobs, is_over, self.sweep, &self.clock(), self.ground.host.here());
+    fn write_outcomes(&mut self, jobs: &mut [Job<H::ProcessHandle>], is_over: bool) {
+        let records = account::outcomes(jobs, is_over, self.sweep, &self.clock(), self.context.host.info());
         if !records.is_empty() {
             self.account(&records);
         }
@@ -279,11 +283,11 @@ impl<H: Host> Terminator<'_, H> {
     }
 
     fn rejudge(&self) -> Rejudge<'_, H> {
-        Rejudge { ground: self.ground, past: &self.past, limit: self.limit }
+        Rejudge { context: self.context, past: &self.past, limit: self.limit }
     }
 
     fn clock(&self) -> Clock {
-        self.ground.host.clock()
+        self.context.host.clock()
     }
 
     fn now(&self) -> Duration {
@@ -292,7 +296,7 @@ impl<H: Host> Terminator<'_, H> {
 }
 
 /// Nobody can be waited for any more: says so of everybody who has not ended yet.
-fn give_up<P: Pinned>(jobs: &mut [Job<P>], e: &HostError, now: Duration) {
+fn give_up<P: ProcessHandle>(jobs: &mut [Job<P>], e: &HostError, now: Duration) {
     for job in jobs.iter_mut().filter(|j| !matches!(j.escalation.action(), Action::Done(_))) {
         match job.process.as_ref().map(|p| p.has_ended()) {
             Some(Ok(true)) | None => job.escalation.on(Event::Ended, now),

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Host, Pid, Pinned, ProcId, Why};
+use reaper_platform::{Host, Pid, ProcId, ProcessHandle, Why};
 
 use super::job::Job;
-use crate::context::Ground;
+use crate::context::Context;
 use crate::deadline;
-use crate::inspect::Looker;
-use reaper_policy::case::How;
+use crate::inspect::Inspector;
+use reaper_policy::case::Capacity;
 use reaper_policy::escalation::{Action, Event};
 use reaper_policy::facts::Fact;
 use reaper_policy::gates::{all_pass, orphan};
@@ -25,7 +25,7 @@ const FRESH: Duration = Duration::from_millis(250);
 const MAX_LOOKS: usize = 3;
 
 /// Whom to judge, by which handle, as what.
-type Question<H> = (Option<Arc<<H as Host>::Pinned>>, Target);
+type Question<H> = (Option<Arc<<H as Host>::ProcessHandle>>, Target);
 
 /// What a judgement before a signal came to.
 struct Verdicted {
@@ -50,7 +50,7 @@ impl Verdicted {
 
 /// Judges the targets of one sweep again.
 pub(super) struct Rejudge<'a, H: Host> {
-    pub(super) ground: &'a Ground<H>,
+    pub(super) context: &'a Context<H>,
     /// What earlier looks saw of a process.
     pub(super) past: &'a Arc<dyn Fn(&ProcId) -> Past + Send + Sync>,
     /// How long one process may take to be read.
@@ -61,15 +61,16 @@ impl<H: Host> Rejudge<'_, H> {
     /// Judges the roots of these jobs whose own turn is in another batch: their members here are spared with them.
     fn judge_elsewhere(&self, asked: &HashSet<Pid>, roots: &[Target], spared_roots: &mut HashSet<Pid>) {
         let roots: Vec<Target> = roots.iter().filter(|r| asked.contains(&r.id.pid)).cloned().collect();
-        let (looker, past) = (Looker::new(self.ground), Arc::clone(self.past));
-        let answers =
-            deadline::map(roots.clone(), self.limit, move |root| match looker.ground.host.pin(root.id.pid) {
+        let (inspector, past) = (Inspector::new(self.context), Arc::clone(self.past));
+        let answers = deadline::map(roots.clone(), self.limit, move |root| {
+            match inspector.context.host.open(root.id.pid) {
                 Ok(process) if process.id() == root.id => {
-                    verdict(&looker, &past, &Arc::new(process), root).event
+                    verdict(&inspector, &past, &Arc::new(process), root).event
                 }
                 Ok(_) | Err(Why::Gone) => Event::Ended,
                 Err(_) => Event::Spared,
-            });
+            }
+        });
         let spared = roots.iter().zip(answers).filter(|(_, a)| matches!(a, Ok(Event::Spared) | Err(_)));
         spared_roots.extend(spared.map(|(root, _)| root.id.pid));
     }
@@ -77,11 +78,11 @@ impl<H: Host> Rejudge<'_, H> {
     /// Judges each job whose escalation asks for it, roots first. `elsewhere` are the roots in other batches.
     pub(super) fn judge(
         &self,
-        jobs: &mut [Job<H::Pinned>],
+        jobs: &mut [Job<H::ProcessHandle>],
         elsewhere: &[Target],
         spared_roots: &mut HashSet<Pid>,
     ) {
-        let asks = |job: &Job<H::Pinned>| matches!(job.escalation.action(), Action::Judge(_));
+        let asks = |job: &Job<H::ProcessHandle>| matches!(job.escalation.action(), Action::Judge(_));
         self.judge_those(jobs, asks, elsewhere, spared_roots);
     }
 
@@ -89,12 +90,12 @@ impl<H: Host> Rejudge<'_, H> {
     /// disk seconds, and the process may have become another meanwhile. It is signalled right after this.
     pub(super) fn judge_stale(
         &self,
-        jobs: &mut [Job<H::Pinned>],
+        jobs: &mut [Job<H::ProcessHandle>],
         elsewhere: &[Target],
         spared_roots: &mut HashSet<Pid>,
     ) {
-        let now = self.ground.host.clock().monotonic;
-        let is_stale = |job: &Job<H::Pinned>| {
+        let now = self.context.host.clock().monotonic;
+        let is_stale = |job: &Job<H::ProcessHandle>| {
             matches!(job.escalation.action(), Action::Send(_)) && now.saturating_sub(job.judged_at) > FRESH
         };
         self.judge_those(jobs, is_stale, elsewhere, spared_roots);
@@ -102,8 +103,8 @@ impl<H: Host> Rejudge<'_, H> {
 
     fn judge_those(
         &self,
-        jobs: &mut [Job<H::Pinned>],
-        is_asked: impl Fn(&Job<H::Pinned>) -> bool,
+        jobs: &mut [Job<H::ProcessHandle>],
+        is_asked: impl Fn(&Job<H::ProcessHandle>) -> bool,
         elsewhere: &[Target],
         spared_roots: &mut HashSet<Pid>,
     ) {
@@ -119,7 +120,7 @@ impl<H: Host> Rejudge<'_, H> {
         let roots = questions.iter().map(|(_, target)| target.root.pid).collect();
         self.judge_elsewhere(&roots, elsewhere, spared_roots);
         let answers = self.ask(&questions);
-        let now = self.ground.host.clock().monotonic;
+        let now = self.context.host.clock().monotonic;
         let mut verdicts: HashMap<usize, (Duration, Verdicted)> = HashMap::new();
         for (i, (judged_at, answer)) in asked.iter().zip(answers) {
             let verdicted = answer
@@ -152,7 +153,7 @@ impl<H: Host> Rejudge<'_, H> {
             }
             job.escalation.on(event, now);
             if event == Event::Ended {
-                job.ended_at.get_or_insert(self.ground.host.clock());
+                job.ended_at.get_or_insert(self.context.host.clock());
             }
         }
     }
@@ -164,16 +165,16 @@ impl<H: Host> Rejudge<'_, H> {
         let mut answers = BTreeMap::new();
         let mut asked: Vec<usize> = (0..questions.len()).collect();
         for _ in 0..MAX_LOOKS {
-            let started = self.ground.host.clock().monotonic;
-            let (looker, past) = (Looker::new(self.ground), Arc::clone(self.past));
+            let started = self.context.host.clock().monotonic;
+            let (inspector, past) = (Inspector::new(self.context), Arc::clone(self.past));
             let batch: Vec<Question<H>> = asked.iter().filter_map(|i| questions.get(*i).cloned()).collect();
             let judged = deadline::map(batch, self.limit, move |(process, target)| match process {
-                Some(process) => verdict(&looker, &past, process, target),
+                Some(process) => verdict(&inspector, &past, process, target),
                 None => Verdicted::of(Event::Ended),
             });
             let judged = judged.into_iter().map(|answer| (started, answer));
             answers.extend(asked.iter().copied().zip(judged));
-            if self.ground.host.clock().monotonic.saturating_sub(started) <= FRESH {
+            if self.context.host.clock().monotonic.saturating_sub(started) <= FRESH {
                 break;
             }
             let is_cleared = |(_, a): &(Duration, Result<Verdicted, Why>)| {
@@ -187,9 +188,9 @@ impl<H: Host> Rejudge<'_, H> {
 
 /// Judges a target again, by the gates of its role.
 fn verdict<H: Host>(
-    looker: &Looker<H>,
+    inspector: &Inspector<H>,
     past: &Arc<dyn Fn(&ProcId) -> Past + Send + Sync>,
-    process: &Arc<H::Pinned>,
+    process: &Arc<H::ProcessHandle>,
     target: &Target,
 ) -> Verdicted {
     // A main thread that has exited is a zombie by its state. Only the handle says that no thread is left.
@@ -205,19 +206,21 @@ fn verdict<H: Host>(
         Err(_) => false,
     };
     let asked: Fact<(bool, Vec<Finding>)> = match target.role {
-        Role::Root => looker
-            .judge(process, How::Candidate, |id| past(id))
+        Role::Root => inspector
+            .judge(process, Capacity::Candidate, |id| past(id))
             .map(|j| (j.verdict == Verdict::Reap, j.findings)),
         Role::Successor => {
-            looker.judge(process, How::Candidate, |id| past(id)).map(|j| (j.is_orphan(), j.findings))
+            inspector.judge(process, Capacity::Candidate, |id| past(id)).map(|j| (j.is_orphan(), j.findings))
         }
-        Role::GroupMember => looker
-            .judge(process, How::GroupMember(target.kin()), |id| past(id))
+        Role::GroupMember => inspector
+            .judge(process, Capacity::GroupMember(target.tree_context()), |id| past(id))
             .map(|j| (j.is_orphan() && j.stat.pgrp == target.group, j.findings)),
-        Role::Descendant => looker.judge_member(process, target.kin()).map(|(_, f)| (all_pass(&f), f)),
-        Role::Wrapper => looker
-            .judge_member(process, target.kin())
-            .map(|(facts, f)| (all_pass(&f) && orphan::is_marked_wrapper(&facts, &looker.ground.policy), f)),
+        Role::Descendant => {
+            inspector.judge_member(process, target.tree_context()).map(|(_, f)| (all_pass(&f), f))
+        }
+        Role::Wrapper => inspector.judge_member(process, target.tree_context()).map(|(facts, f)| {
+            (all_pass(&f) && orphan::is_marked_wrapper(&facts, &inspector.context.policy), f)
+        }),
     };
     match asked {
         Ok((true, findings)) => Verdicted { findings, is_stopped, ..Verdicted::of(Event::Cleared) },

@@ -12,14 +12,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Generation, Host, Image, Pid, Pinned as _, ProcId};
+use reaper_platform::{Generation, Host, Image, Pid, ProcId, ProcessHandle as _};
 
 use super::outcome::Ended;
-use crate::context::Ground;
+use crate::context::Context;
 use crate::deadline;
 use crate::discover;
-use crate::inspect::Looker;
-use reaper_policy::case::How;
+use crate::inspect::Inspector;
+use reaper_policy::case::Capacity;
 use reaper_policy::facts::Fact;
 use reaper_policy::judgement::Judgement;
 use reaper_policy::past::Past;
@@ -35,31 +35,37 @@ struct Found {
 
 /// Finds what the ended targets became: orphans of the same image, marker and user that were started between the first
 /// signal and the end of one, and that pass every gate but grace by themselves.
-pub fn successors<H: Host>(ground: &Ground<H>, ended: &[Ended], limit: Duration) -> Vec<Target> {
+pub fn successors<H: Host>(context: &Context<H>, ended: &[Ended], limit: Duration) -> Vec<Target> {
     if ended.iter().all(|e| e.fell.is_none()) {
         return Vec::new();
     }
     // Only a delay when it fails: what is still there is an orphan, and is found by the next look.
-    let Ok(census) = discover::take(&ground.host, &ground.policy, ground.us.scope) else { return Vec::new() };
+    let Ok(census) = discover::take(&context.host, &context.policy, context.own.scope) else {
+        return Vec::new();
+    };
     let done: HashSet<ProcId> = ended.iter().map(|e| e.target.id).collect();
     // A number that was a target's is another process's only since that target has ended: that one is no child of it.
     let was_a_target = |pid: &Pid| ended.iter().any(|e| e.target.id.pid == *pid);
     let may_be = |pid: &Pid| {
         !was_a_target(pid)
-            && ground.host.glance(*pid).is_ok_and(|stat| {
+            && context.host.stat_of(*pid).is_ok_and(|stat| {
                 let is_within =
                     |e: &Ended| e.fell.is_some_and(|(from, to)| (from..=to).contains(&stat.start));
                 !stat.is_dead() && ended.iter().any(is_within)
             })
     };
     let young: Vec<Pid> = census.candidates.iter().copied().filter(may_be).collect();
-    let looker = Arc::new(Looker::new(ground));
+    let inspector = Arc::new(Inspector::new(context));
     let looks = deadline::map(young, limit, move |pid| -> Fact<Found> {
-        let process = looker.ground.host.pin(*pid)?;
+        let process = inspector.context.host.open(*pid)?;
         let (image, starter) = (process.first_image(), process.starter()?);
-        Ok(Found { judgement: looker.judge(&process, How::Candidate, |_| Past::default())?, image, starter })
+        Ok(Found {
+            judgement: inspector.judge(&process, Capacity::Candidate, |_| Past::default())?,
+            image,
+            starter,
+        })
     });
-    let clock = ground.host.clock();
+    let clock = context.host.clock();
     let comes_from = |found: &Found| {
         ended.iter().find(|e| {
             let is_within = e.fell.is_some_and(|(from, to)| (from..=to).contains(&found.judgement.id.start));
@@ -80,8 +86,8 @@ pub fn successors<H: Host>(ground: &Ground<H>, ended: &[Ended], limit: Duration)
             let before = comes_from(&found)?;
             let judgement = found.judgement;
             let times = before.target.comeback.map_or(0, |comeback| comeback.times) + 1;
-            let age = ground.host.here().start_clock.age(judgement.id.start, &clock);
-            let wait = ground.policy.term_timeout.saturating_sub(age);
+            let age = context.host.info().start_clock.age(judgement.id.start, &clock);
+            let wait = context.policy.term_timeout.saturating_sub(age);
             let due = if times > 1 { clock.monotonic } else { clock.monotonic + wait };
             Some(Target {
                 id: judgement.id,

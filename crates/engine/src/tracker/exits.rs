@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Host, HostError, Pid, Pinned as _, ProcId, Waiter as _};
+use reaper_platform::{ExitWatcher as _, Host, HostError, Pid, ProcId, ProcessHandle as _};
 
 /// Of all processes that can be held at once, the share that this watch may hold: the rest is for ending some.
 const SHARE: usize = 4;
@@ -43,10 +43,10 @@ impl<P> Held<P> {
 
 /// The watch for exits.
 pub struct ExitWatch<H: Host> {
-    waiter: H::Waiter,
+    exit_watcher: H::ExitWatcher,
     /// The moment that the waiter was told to wake at.
     alarm: Option<Duration>,
-    held: HashMap<ProcId, Held<H::Pinned>>,
+    held: HashMap<ProcId, Held<H::ProcessHandle>>,
     /// Under which numbers the waiter knows them.
     tokens: HashMap<u64, ProcId>,
     last_token: u64,
@@ -58,20 +58,20 @@ impl<H: Host> ExitWatch<H> {
     /// # Errors
     /// When the system cannot wait for processes.
     pub fn new(host: &H) -> Result<Self, HostError> {
-        let waiter = host.waiter()?;
-        Ok(Self { waiter, alarm: None, held: HashMap::new(), tokens: HashMap::new(), last_token: 0 })
+        let exit_watcher = host.exit_watcher()?;
+        Ok(Self { exit_watcher, alarm: None, held: HashMap::new(), tokens: HashMap::new(), last_token: 0 })
     }
 
     /// Readable when a watched process has ended, or the moment of [`Self::wake_at`] has come.
     #[must_use]
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        self.waiter.descriptor()
+        self.exit_watcher.descriptor()
     }
 
     /// Lets the descriptor tell when a moment of the monotonic clock has come, which is `now`; says whether it will.
     pub fn wake_at(&mut self, at: Duration, now: Duration) -> bool {
         // A moment that has passed was told already, and is told again only when it is set again.
-        let is_set = (self.alarm == Some(at) && at > now) || self.waiter.wake_at(at);
+        let is_set = (self.alarm == Some(at) && at > now) || self.exit_watcher.wake_at(at);
         self.alarm = is_set.then_some(at);
         is_set
     }
@@ -79,18 +79,18 @@ impl<H: Host> ExitWatch<H> {
     /// How many more processes may be held.
     #[must_use]
     pub fn room(&self, host: &H) -> usize {
-        (host.pin_limit() / SHARE).saturating_sub(self.held.len())
+        (host.handle_limit() / SHARE).saturating_sub(self.held.len())
     }
 
     /// Holds a process in a role, as long as it is not released; says whether its end will be told.
-    pub fn hold(&mut self, process: H::Pinned, role: Role) -> bool {
+    pub fn hold(&mut self, process: H::ProcessHandle, role: Role) -> bool {
         let id = process.id();
         if let Some(held) = self.held.get_mut(&id) {
             *held.role(role) = true;
             return true;
         }
         let token = self.last_token + 1;
-        if self.waiter.watch(&process, token).is_err() {
+        if self.exit_watcher.watch(&process, token).is_err() {
             return false;
         }
         self.last_token = token;
@@ -103,7 +103,7 @@ impl<H: Host> ExitWatch<H> {
 
     /// The handle of a process that is held.
     #[must_use]
-    pub fn handle(&self, id: &ProcId) -> Option<Arc<H::Pinned>> {
+    pub fn handle(&self, id: &ProcId) -> Option<Arc<H::ProcessHandle>> {
         self.held.get(id).map(|held| Arc::clone(&held.process))
     }
 
@@ -136,7 +136,7 @@ impl<H: Host> ExitWatch<H> {
     /// When the system does not say.
     pub fn ended(&mut self) -> Result<Vec<ProcId>, HostError> {
         let mut ended = Vec::new();
-        for token in self.waiter.wait(Duration::ZERO)? {
+        for token in self.exit_watcher.wait(Duration::ZERO)? {
             // A handle that was released may still be in use by a read that hangs.
             if let Some(id) = self.tokens.remove(&token) {
                 self.held.remove(&id);
@@ -155,12 +155,12 @@ mod tests {
 
     fn host() -> FakeHost {
         let host = testing::host((1..=9).map(|n| Process::new(n, "x")));
-        host.change(|machine| machine.pin_limit = 12);
+        host.change(|machine| machine.handle_limit = 12);
         host
     }
 
     fn hold(watch: &mut ExitWatch<FakeHost>, host: &FakeHost, number: i32, role: Role) -> ProcId {
-        let process = host.pin(pid(number)).unwrap();
+        let process = host.open(pid(number)).unwrap();
         let id = process.id();
         assert!(watch.hold(process, role));
         id

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Host, Pid, ProcId, StartClock, StartTime, Walk};
+use reaper_platform::{Clock, Host, Pid, ProcId, ProcessList, StartClock, StartTime};
 
 use super::budget::Budget;
 use reaper_policy::judgement::Judgement;
@@ -90,7 +90,7 @@ impl Lineage {
     }
 
     /// Takes in a listing of all processes that was `begun` then; returns those that were not looked at yet.
-    pub fn unknown_in(&mut self, start_clock: StartClock, begun: Clock, walk: &Walk) -> Vec<Pid> {
+    pub fn unknown_in(&mut self, start_clock: StartClock, begun: Clock, walk: &ProcessList) -> Vec<Pid> {
         let there: HashSet<(Pid, StartTime)> =
             walk.entries.iter().map(|e| (e.stat.pid, e.stat.start)).collect();
         self.members.retain(|id, _| there.contains(&(id.pid, id.start)));
@@ -154,7 +154,7 @@ impl Lineage {
         for (id, member) in self.members.iter_mut().filter(|(_, member)| !member.is_placed) {
             let mut at = member.parent;
             for _ in 0..MAX_CLIMB {
-                let Some(stat) = at.and_then(|pid| host.glance(pid).ok()) else { break };
+                let Some(stat) = at.and_then(|pid| host.stat_of(pid).ok()) else { break };
                 // A member may have died since, and its pid be another's.
                 if let Some(agent) = agents.get(&stat.pid).filter(|agent| agent.start == stat.start) {
                     member.agent = Some(*agent);
@@ -189,7 +189,7 @@ impl Lineage {
 }
 
 fn is_there<H: Host>(host: &H, id: &ProcId) -> bool {
-    host.glance(id.pid).is_ok_and(|stat| stat.start == id.start && !stat.is_dead())
+    host.stat_of(id.pid).is_ok_and(|stat| stat.start == id.start && !stat.is_dead())
 }
 
 /// The start of a process that started when the clocks read `then`, as it is told now: start times that are the
@@ -203,7 +203,7 @@ fn start_of(start_clock: StartClock, then: Clock, now: Clock) -> StartTime {
 mod tests {
     use super::*;
     use reaper_platform::fake::{self, FakeHost, Machine, Process, Script};
-    use reaper_platform::{Here, Scope};
+    use reaper_platform::{HostInfo, Scope};
 
     /// The clocks this long after boot, with this time of day.
     fn at(since_boot: u64, day: u64) -> Clock {
@@ -216,8 +216,9 @@ mod tests {
         let processes = [1, 2].into_iter().zip(starts);
         let machine =
             Machine::of(processes.map(|(n, at)| Process::new(n, "goose").started(clock.now(&at).0)));
-        let host = FakeHost::new(Here { start_clock: clock, ..fake::here() }, machine, Script::new());
-        let walk = host.walk(Scope::Everyone).unwrap();
+        let host =
+            FakeHost::new(HostInfo { start_clock: clock, ..fake::host_info() }, machine, Script::new());
+        let walk = host.list(Scope::Everyone).unwrap();
         let mut lineage = Lineage::default();
         assert_eq!(lineage.unknown_in(clock, last, &walk).len(), 2, "the first walk looks at all");
         lineage.unknown_in(clock, now, &walk).into_iter().map(Pid::get).collect()

@@ -12,13 +12,13 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Host, HostError, Pid, Pinned as _, ProcId, StartTime, Why};
+use reaper_platform::{Clock, Host, HostError, Pid, ProcId, ProcessHandle as _, StartTime, Why};
 
-use crate::context::Ground;
+use crate::context::Context;
 use crate::deadline;
 use crate::discover;
 use crate::discover::Census;
-use crate::inspect::Looker;
+use crate::inspect::Inspector;
 use crate::isolation;
 use crate::sightings;
 use crate::sightings::Sightings;
@@ -30,14 +30,14 @@ use environment::{Environment, Readings};
 use exits::{ExitWatch, Role};
 use known::Known;
 use lineage::Lineage;
-use look::{Inspector, Look};
 use new_pids::NewPids;
-use reaper_policy::case::How;
+use reaper_policy::case::Capacity;
 use reaper_policy::escalation::Outcome;
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::{Plan, plan, plan_beside};
 use reaper_policy::verdict::{Answer, Gate, Verdict};
 use recheck::Recheck;
+use triage::{Triage, Triaged};
 
 pub use survey::{Survey, View};
 
@@ -48,12 +48,12 @@ mod environment;
 mod exits;
 mod known;
 mod lineage;
-mod look;
 mod new_pids;
 mod recheck;
 mod survey;
 #[cfg(test)]
 mod testing;
+mod triage;
 
 /// Most processes that are looked at in one go: a client of the socket waits for no longer than that takes.
 const BATCH: usize = 256;
@@ -73,7 +73,7 @@ pub enum Event {
 
 /// Keeps track of the processes.
 pub struct Tracker<H: Host> {
-    ground: Ground<H>,
+    context: Context<H>,
     /// What is remembered, across restarts too.
     pub sightings: Sightings,
     limit: Duration,
@@ -100,21 +100,21 @@ impl<H: Host> Tracker<H> {
     /// # Errors
     /// When processes cannot be listed at all.
     pub fn survey(
-        ground: &Ground<H>,
+        context: &Context<H>,
         sightings: &Sightings,
         everything: bool,
         limit: Duration,
     ) -> Result<Survey, HostError> {
-        Ok(Self::first_tick(ground, sightings.clone(), everything, limit)?.into_survey())
+        Ok(Self::first_tick(context, sightings.clone(), everything, limit)?.into_survey())
     }
 
     /// Looks at all processes, and watches those of interest from now on.
     ///
     /// # Errors
     /// When processes cannot be listed, or not be waited for.
-    pub fn start(ground: &Ground<H>, sightings: Sightings, limit: Duration) -> Result<Self, HostError> {
-        let exits = ExitWatch::new(&*ground.host)?;
-        let mut tracker = Self::first_tick(ground, sightings, false, limit)?;
+    pub fn start(context: &Context<H>, sightings: Sightings, limit: Duration) -> Result<Self, HostError> {
+        let exits = ExitWatch::new(&*context.host)?;
+        let mut tracker = Self::first_tick(context, sightings, false, limit)?;
         tracker.exits = Some(exits);
         let found: Vec<ProcId> = tracker.known.judgements().map(|j| j.id).collect();
         for id in found {
@@ -122,22 +122,22 @@ impl<H: Host> Tracker<H> {
                 tracker.forget(id.pid);
             }
         }
-        tracker.walk()?;
+        tracker.list()?;
         Ok(tracker)
     }
 
     fn first_tick(
-        ground: &Ground<H>,
+        context: &Context<H>,
         sightings: Sightings,
         everything: bool,
         limit: Duration,
     ) -> Result<Self, HostError> {
         let mut tracker = Self {
-            ground: ground.clone(),
+            context: context.clone(),
             sightings,
             limit,
             everything,
-            census: discover::take(&ground.host, &ground.policy, ground.us.scope)?,
+            census: discover::take(&context.host, &context.policy, context.own.scope)?,
             pending: BTreeSet::new(),
             known: Known::default(),
             recheck: Recheck::default(),
@@ -161,7 +161,8 @@ impl<H: Host> Tracker<H> {
         let (known, recheck) = (&self.known, &self.recheck);
         let is_known = |pid: Pid| known.has_pid(pid) || recheck.is_known(pid, now);
         let known = discover::Known { adopters: &self.census.adopters, is_known: &is_known };
-        self.census = discover::again(&self.ground.host, &self.ground.policy, self.ground.us.scope, &known)?;
+        self.census =
+            discover::again(&self.context.host, &self.context.policy, self.context.own.scope, &known)?;
         self.take_in_census(BATCH);
         self.look_again();
         self.follow_lineage()
@@ -171,29 +172,29 @@ impl<H: Host> Tracker<H> {
     ///
     /// # Errors
     /// When processes cannot be listed. The settings are the old ones then.
-    pub fn reload(&mut self, ground: Ground<H>) -> Result<(), HostError> {
-        self.census = discover::take(&ground.host, &ground.policy, ground.us.scope)?;
-        self.ground = ground;
+    pub fn reload(&mut self, context: Context<H>) -> Result<(), HostError> {
+        self.census = discover::take(&context.host, &context.policy, context.own.scope)?;
+        self.context = context;
         self.recheck.clear();
         self.lineage.walk_anew();
         self.known.judge_all(self.now());
         self.look_again();
         self.take_in_census(BATCH);
-        self.walk()
+        self.list()
     }
 
     /// Looks at what the census found and is not known, and at what hangs below marked wrappers: orphans below those are
     /// not the adopters' own children.
     fn take_in_census(&mut self, room: usize) {
-        let (now, interval) = (self.now(), self.ground.policy.interval);
+        let (now, interval) = (self.now(), self.context.policy.interval);
         // Only what is of no interest may be forgotten because a list lacks it: the lists are not atomic.
         self.recheck.retain_among(&self.census.children);
         // Whose a process is can change, but rarely does.
         for pid in &self.census.foreigners {
-            self.recheck.enter(*pid, Look::Foreign, now, interval);
+            self.recheck.enter(*pid, Triaged::Foreign, now, interval);
         }
         let wrappers = self.known.judgements().filter(|j| j.is_wrapper && !self.ending.has(&j.id));
-        let wrapped = wrappers.filter_map(|j| self.census.children(&*self.ground.host, j.id.pid).ok());
+        let wrapped = wrappers.filter_map(|j| self.census.children(&*self.context.host, j.id.pid).ok());
         let unknown = wrapped.flatten().chain(self.census.candidates.iter().copied());
         let unknown: Vec<Pid> = unknown.filter(|pid| !self.known.has_pid(*pid)).collect();
         self.look_at(unknown, room);
@@ -205,37 +206,37 @@ impl<H: Host> Tracker<H> {
         if self.pending.is_empty() {
             return;
         }
-        let inspector = self.inspector();
+        let triage = self.triage();
         while room > 0 && !self.pending.is_empty() {
             let pids: Vec<Pid> = self.pending.iter().copied().take(room).collect();
             for pid in &pids {
                 self.pending.remove(pid);
             }
             room -= pids.len();
-            for (pid, look) in inspector.look(pids) {
+            for (pid, look) in triage.run(pids) {
                 self.take_in_look(pid, look);
             }
         }
     }
 
-    fn inspector(&self) -> Inspector<H> {
-        Inspector::new(&self.ground, &self.sightings, self.everything, self.limit)
+    fn triage(&self) -> Triage<H> {
+        Triage::new(&self.context, &self.sightings, self.everything, self.limit)
     }
 
-    fn take_in_look(&mut self, pid: Pid, look: Look) {
-        let (now, interval) = (self.now(), self.ground.policy.interval);
+    fn take_in_look(&mut self, pid: Pid, look: Triaged) {
+        let (now, interval) = (self.now(), self.context.policy.interval);
         match look {
-            Look::Gone => {}
-            Look::Judged(judgement, environment) if judgement.is_notable() || judgement.is_wrapper => {
+            Triaged::Gone => {}
+            Triaged::Judged(judgement, environment) if judgement.is_notable() || judgement.is_wrapper => {
                 self.recheck.remove(pid);
                 if self.track(&judgement, environment) && judgement.is_wrapper {
-                    let children = self.census.children(&*self.ground.host, pid).unwrap_or_default();
+                    let children = self.census.children(&*self.context.host, pid).unwrap_or_default();
                     let unknown = children.into_iter().filter(|child| !self.known.has_pid(*child));
                     self.pending.extend(unknown);
                 }
             }
             look => {
-                if let Look::Judged(judgement, _) = &look {
+                if let Triaged::Judged(judgement, _) = &look {
                     self.remember(judgement);
                 }
                 self.recheck.enter(pid, look, now, interval);
@@ -249,7 +250,7 @@ impl<H: Host> Tracker<H> {
             return false;
         }
         let is_newborn = self.remember(judgement);
-        let (now, interval) = (self.now(), self.ground.policy.interval);
+        let (now, interval) = (self.now(), self.context.policy.interval);
         self.known.add(Arc::clone(judgement), environment, now, interval, is_newborn);
         self.events.push(Event::Judged(Arc::clone(judgement)));
         true
@@ -259,10 +260,10 @@ impl<H: Host> Tracker<H> {
     /// each time. Says whether it is still there.
     fn hold(&mut self, id: &ProcId) -> bool {
         let Some(exits) = &mut self.exits else { return true };
-        if exits.room(&self.ground.host) == 0 {
+        if exits.room(&self.context.host) == 0 {
             return true;
         }
-        match self.ground.host.pin(id.pid) {
+        match self.context.host.open(id.pid) {
             Ok(process) if process.id() == *id => {
                 exits.hold(process, Role::Tracked);
                 true
@@ -274,7 +275,7 @@ impl<H: Host> Tracker<H> {
 
     /// Remembers what a judgement says across restarts; says whether the process is too young to be remembered.
     fn remember(&mut self, judgement: &Judgement) -> bool {
-        let (clock, here) = (self.clock(), self.ground.host.here());
+        let (clock, here) = (self.clock(), self.context.host.info());
         self.sightings.take_in(judgement, &clock, here);
         sightings::is_newborn(&judgement.id, &clock, here)
     }
@@ -285,17 +286,18 @@ impl<H: Host> Tracker<H> {
         let now = self.now();
         let handle = |id: &ProcId| self.exits.as_ref().and_then(|exits| exits.handle(id));
         let due = self.known.due(now, &self.ending, BATCH);
-        let due: Vec<(Pid, Option<Arc<H::Pinned>>)> = due.iter().map(|id| (id.pid, handle(id))).collect();
+        let due: Vec<(Pid, Option<Arc<H::ProcessHandle>>)> =
+            due.iter().map(|id| (id.pid, handle(id))).collect();
         if due.is_empty() {
             return;
         }
-        let looker = Looker::new(&self.ground);
+        let inspector = Inspector::new(&self.context);
         let (clock, seen) = (self.clock(), self.sightings.clone());
         let judgements = deadline::map(due.clone(), self.limit, move |(pid, process)| {
             let past = |id: &ProcId| seen.past(id, &clock);
             match process {
-                Some(process) => looker.judge(process, How::Candidate, past),
-                None => looker.judge(&looker.ground.host.pin(*pid)?, How::Candidate, past),
+                Some(process) => inspector.judge(process, Capacity::Candidate, past),
+                None => inspector.judge(&inspector.context.host.open(*pid)?, Capacity::Candidate, past),
             }
         });
         for ((pid, _), judgement) in due.into_iter().zip(judgements.into_iter().map(Result::flatten)) {
@@ -305,7 +307,7 @@ impl<H: Host> Tracker<H> {
                 }
                 // Another process has the pid now, or this one is of no interest any more.
                 Ok(_) | Err(Why::Gone) => self.forget(pid),
-                Err(why) => self.known.failed(pid, &why, now, self.ground.policy.interval),
+                Err(why) => self.known.failed(pid, &why, now, self.context.policy.interval),
             }
         }
     }
@@ -313,7 +315,7 @@ impl<H: Host> Tracker<H> {
     /// Takes in a new judgement of a tracked process.
     fn take_in(&mut self, judgement: Arc<Judgement>) {
         let is_newborn = self.remember(&judgement);
-        let (now, interval) = (self.now(), self.ground.policy.interval);
+        let (now, interval) = (self.now(), self.context.policy.interval);
         if self.known.update(Arc::clone(&judgement), now, interval, is_newborn) {
             self.events.push(Event::Judged(judgement));
         }
@@ -325,7 +327,7 @@ impl<H: Host> Tracker<H> {
         if let Some(exits) = &mut self.exits {
             exits.release(&id, Role::Tracked);
         }
-        self.sightings.clear(&id, &self.ground.host.clock());
+        self.sightings.clear(&id, &self.context.host.clock());
         self.events.push(Event::Gone(id));
     }
 
@@ -360,7 +362,7 @@ impl<H: Host> Tracker<H> {
         let clock = self.clock();
         let mut unknown = Vec::new();
         for (id, ties) in self.lineage.on_exit(ancestor) {
-            self.sightings.tie(id, ties, &clock, self.ground.host.here());
+            self.sightings.tie(id, ties, &clock, self.context.host.info());
             if !self.known.judge_at(id.pid, clock.monotonic) {
                 self.recheck.remove(id.pid);
                 unknown.push(id.pid);
@@ -372,13 +374,13 @@ impl<H: Host> Tracker<H> {
     /// Looks for new agents in their place.
     fn follow_lineage(&mut self) -> Result<(), HostError> {
         if self.lineage.is_walk_due(self.now()) {
-            return self.walk();
+            return self.list();
         }
         self.inspect_started();
         let now = self.now();
         if self.lineage.is_visit_due(now) {
             let orphans = self.known.judgements().map(|j| j.id.pid);
-            let unknown = self.lineage.unknown_below(&*self.ground.host, orphans);
+            let unknown = self.lineage.unknown_below(&*self.context.host, orphans);
             self.inspect_new(unknown);
             self.drop_ended();
             self.lineage.visited(now, self.now());
@@ -388,8 +390,8 @@ impl<H: Host> Tracker<H> {
 
     /// Looks at what was started since the last tick, and is no adopter's child: those are found by the census.
     fn inspect_started(&mut self) {
-        let (now, host) = (self.now(), Arc::clone(&self.ground.host));
-        let mut started = self.new_pids.list(&*host, self.ground.us.scope, now);
+        let (now, host) = (self.now(), Arc::clone(&self.context.host));
+        let mut started = self.new_pids.list(&*host, self.context.own.scope, now);
         started.retain(|pid| {
             let is_adopted = self.census.children.binary_search(pid).is_ok();
             !is_adopted && !self.known.has_pid(*pid) && !self.pending.contains(pid)
@@ -403,15 +405,15 @@ impl<H: Host> Tracker<H> {
     }
 
     /// Walks over all processes, for agents in their place and for orphans that the lists lack.
-    fn walk(&mut self) -> Result<(), HostError> {
+    fn list(&mut self) -> Result<(), HostError> {
         let begun = self.clock();
-        let host = Arc::clone(&self.ground.host);
+        let host = Arc::clone(&self.context.host);
         let is_first = self.new_pids.begin_walk(&*host);
-        let walk = host.walk(self.ground.us.scope)?;
+        let walk = host.list(self.context.own.scope)?;
         if is_first {
-            self.new_pids.walked(&walk, host.here().start_clock, begun);
+            self.new_pids.walked(&walk, host.info().start_clock, begun);
         }
-        let unknown = self.lineage.unknown_in(host.here().start_clock, begun, &walk);
+        let unknown = self.lineage.unknown_in(host.info().start_clock, begun, &walk);
         let stray = self.census.adopted_in(&walk);
         drop(walk);
         for some in unknown.chunks(BATCH) {
@@ -428,7 +430,7 @@ impl<H: Host> Tracker<H> {
         if let Some(exits) = &mut self.exits {
             exits.keep_ancestors(&self.lineage.ancestors());
         }
-        let host = &self.ground.host;
+        let host = &self.context.host;
         self.sightings.retain(|pid| host.exists(pid) != Ok(false));
     }
 
@@ -437,23 +439,23 @@ impl<H: Host> Tracker<H> {
         if pids.is_empty() {
             return;
         }
-        for (_, look) in self.inspector().look(pids) {
-            if let Look::Judged(judgement, _) = look
+        for (_, look) in self.triage().run(pids) {
+            if let Triaged::Judged(judgement, _) = look
                 && judgement.answer(Gate::Orphan) == Answer::No
                 && !judgement.profiles.is_empty()
             {
                 self.lineage.track(&judgement);
             }
         }
-        let (clock, host) = (self.clock(), Arc::clone(&self.ground.host));
+        let (clock, host) = (self.clock(), Arc::clone(&self.context.host));
         for (id, ties) in self.lineage.place_new(&*host) {
-            self.sightings.tie(id, ties, &clock, host.here());
+            self.sightings.tie(id, ties, &clock, host.info());
         }
         let Some(exits) = &mut self.exits else { return };
         let (held, room) = (exits.ancestors(), exits.room(&host));
         let mut missing: Vec<Pid> = self.lineage.ancestors().difference(&held).copied().collect();
         missing.sort_unstable();
-        for process in missing.into_iter().take(room).filter_map(|pid| host.pin(pid).ok()) {
+        for process in missing.into_iter().take(room).filter_map(|pid| host.open(pid).ok()) {
             exits.hold(process, Role::Ancestor);
         }
     }
@@ -473,21 +475,21 @@ impl<H: Host> Tracker<H> {
             self.known.defer(judgement.id.pid);
         }
         // A tree has one target at least: more than these cannot fit.
-        let cap = self.ground.policy.max_targets.get();
+        let cap = self.context.policy.max_targets.get();
         due.truncate(cap.saturating_sub(self.ending.ids().len()));
         if due.is_empty() {
             return Plan::default();
         }
         let roots: Vec<&Judgement> = due.iter().map(|judgement| &**judgement).collect();
-        let trees = tree::read(&self.ground, &self.census, &roots, &self.judged(), self.limit);
-        let plan = plan_beside(&trees, self.ground.policy.reach, cap, self.ending.ids());
-        self.ending.begin(self.ground.host.here().start_clock.now(&clock), &plan);
+        let trees = tree::read(&self.context, &self.census, &roots, &self.judged(), self.limit);
+        let plan = plan_beside(&trees, self.context.policy.reach, cap, self.ending.ids());
+        self.ending.begin(self.context.host.info().start_clock.now(&clock), &plan);
         for id in due.iter().map(|judgement| judgement.id) {
             if self.ending.has(&id) {
                 self.known.undefer(id.pid);
             } else if !plan.deferred.contains(&id) {
                 self.known.undefer(id.pid);
-                self.known.judge_at(id.pid, now + self.ground.policy.interval);
+                self.known.judge_at(id.pid, now + self.context.policy.interval);
             }
         }
         plan
@@ -495,7 +497,7 @@ impl<H: Host> Tracker<H> {
 
     /// Takes in what became of a plan's targets.
     pub fn ended(&mut self, plan: &Plan, ended: &[Ended]) {
-        let (now, interval) = (self.now(), self.ground.policy.interval);
+        let (now, interval) = (self.now(), self.context.policy.interval);
         for id in self.ending.finish(plan).into_iter().filter(|id| self.known.has(id)).collect::<Vec<_>>() {
             let wait = match ended.iter().find(|e| e.target.id == id).map(|e| e.outcome) {
                 Some(Outcome::Exited | Outcome::Killed | Outcome::Gone) => {
@@ -532,7 +534,7 @@ impl<H: Host> Tracker<H> {
         if !self.pending.is_empty() {
             return Some(Duration::ZERO);
         }
-        self.known.next(&self.ending, self.ground.policy.interval)
+        self.known.next(&self.ending, self.context.policy.interval)
     }
 
     /// Lets [`Self::exit_descriptor`] tell when a moment of the monotonic clock has come; says whether it will.
@@ -554,8 +556,8 @@ impl<H: Host> Tracker<H> {
 
     /// The machine, the settings and who we are.
     #[must_use]
-    pub const fn ground(&self) -> &Ground<H> {
-        &self.ground
+    pub const fn context(&self) -> &Context<H> {
+        &self.context
     }
 
     /// The processes of interest, by pid.
@@ -580,28 +582,28 @@ impl<H: Host> Tracker<H> {
     #[must_use]
     pub fn view(&self) -> View {
         let looks = || self.recheck.looks().map(|(_, look)| look);
-        let environments = looks().map(Look::environment).chain(self.known.iter().map(|t| t.environment));
+        let environments = looks().map(Triaged::environment).chain(self.known.iter().map(|t| t.environment));
         let readings: Readings = environments.collect();
         let has_own = self.known.len() > 0
             || !self.census.candidates.is_empty()
-            || looks().any(|look| !matches!(look, Look::Foreign));
+            || looks().any(|look| !matches!(look, Triaged::Foreign));
         View {
             method: Some(self.census.method),
             examined: self.census.examined,
             unreadable: self.census.unreadable + readings.unreadable,
             blind: readings.is_blind(),
-            lonely: isolation::problem(&self.ground, &self.census.children, has_own),
+            visibility_problem: isolation::problem(&self.context, &self.census.children, has_own),
         }
     }
 
     fn into_survey(self) -> Survey {
-        let View { unreadable, blind, lonely, .. } = self.view();
+        let View { unreadable, blind, visibility_problem, .. } = self.view();
         let zombies = self.zombies();
-        let lost = self.recheck.looks().filter(|(_, look)| matches!(look, Look::Failed(_))).count();
-        let Self { ground, census, known, recheck, events, limit, .. } = self;
+        let lost = self.recheck.looks().filter(|(_, look)| matches!(look, Triaged::Failed(_))).count();
+        let Self { context, census, known, recheck, events, limit, .. } = self;
         drop(events);
         let others = recheck.into_looks().filter_map(|look| match look {
-            Look::Judged(judgement, _) => Some(judgement),
+            Triaged::Judged(judgement, _) => Some(judgement),
             _ => None,
         });
         let mut judgements: Vec<Judgement> =
@@ -609,11 +611,11 @@ impl<H: Host> Tracker<H> {
         judgements.sort_by_key(|j| j.id.pid);
         let orphans = judgements.iter().filter(|j| j.is_orphan());
         let (due, waiting): (Vec<_>, Vec<_>) = orphans.partition(|j| j.verdict == Verdict::Reap);
-        let trees = |roots: &[&Judgement]| tree::read(&ground, &census, roots, &judgements, limit);
-        let (reach, cap) = (ground.policy.reach, ground.policy.max_targets.get());
+        let trees = |roots: &[&Judgement]| tree::read(&context, &census, roots, &judgements, limit);
+        let (reach, cap) = (context.policy.reach, context.policy.max_targets.get());
         let now = plan(&trees(&due), reach, cap);
         let later = plan(&trees(&waiting), reach, usize::MAX);
-        Survey { census, judgements, plan: now, later, unreadable, blind, lonely, lost, zombies }
+        Survey { census, judgements, plan: now, later, unreadable, blind, visibility_problem, lost, zombies }
     }
 
     /// How many processes had ended when they were looked at, and are not collected now either: between its end and its
@@ -622,7 +624,7 @@ impl<H: Host> Tracker<H> {
         let tracked = self.known.judgements().filter(|j| j.stat.is_dead()).map(|j| (j.id.pid, j.stat.start));
         let others = self.recheck.looks().filter_map(|(pid, look)| Some((pid, look.zombie()?)));
         let is_zombie = |(pid, start): &(Pid, StartTime)| {
-            self.ground.host.glance(*pid).is_ok_and(|stat| stat.start == *start && stat.is_dead())
+            self.context.host.stat_of(*pid).is_ok_and(|stat| stat.start == *start && stat.is_dead())
         };
         tracked.chain(others).filter(is_zombie).count()
     }
@@ -632,7 +634,7 @@ impl<H: Host> Tracker<H> {
     /// # Errors
     /// When processes cannot be listed.
     pub fn differences(&mut self) -> Result<Vec<String>, HostError> {
-        let fresh = Self::first_tick(&self.ground, self.sightings.clone(), false, self.limit)?;
+        let fresh = Self::first_tick(&self.context, self.sightings.clone(), false, self.limit)?;
         let said = |j: &Judgement| (j.verdict.name(), j.decided_by);
         let mut found: BTreeMap<Pid, Difference> = BTreeMap::new();
         for j in fresh.judgements().filter(|j| j.is_notable() && !self.ending.concerns(j)) {
@@ -656,6 +658,6 @@ impl<H: Host> Tracker<H> {
     }
 
     fn clock(&self) -> Clock {
-        self.ground.host.clock()
+        self.context.host.clock()
     }
 }

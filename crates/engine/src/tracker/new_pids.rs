@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use reaper_platform::{Clock, Host, Pid, PidMark, Scope, StartClock, Walk, Why};
+use reaper_platform::{Clock, Host, Pid, PidMark, ProcessList, Scope, StartClock, Why};
 
 use super::budget::Budget;
 
@@ -50,7 +50,7 @@ impl NewPids {
     }
 
     /// What the first walk after the mark found, when it was begun then.
-    pub fn walked(&mut self, walk: &Walk, start_clock: StartClock, begun: Clock) {
+    pub fn walked(&mut self, walk: &ProcessList, start_clock: StartClock, begun: Clock) {
         let ago = |time: Duration| time.saturating_sub(GROWN_UP);
         let then = Clock {
             monotonic: ago(begun.monotonic),
@@ -96,14 +96,14 @@ impl NewPids {
 mod tests {
     use super::super::testing;
     use super::*;
-    use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, When, here, pid};
+    use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, When, host_info, pid};
 
     const S: Duration = Duration::from_secs(1);
 
     fn walk(new: &mut NewPids, host: &FakeHost) {
         let begun = host.clock();
         if new.begin_walk(host) {
-            new.walked(&host.walk(Scope::Everyone).unwrap(), host.here().start_clock, begun);
+            new.walked(&host.list(Scope::Everyone).unwrap(), host.info().start_clock, begun);
         }
     }
 
@@ -114,7 +114,7 @@ mod tests {
     }
 
     fn start(host: &FakeHost, number: i32) {
-        let now = host.here().start_clock.now(&host.clock());
+        let now = host.info().start_clock.now(&host.clock());
         host.change(|machine| machine.add(Process::new(number, "goose").started(now.0)));
     }
 
@@ -159,7 +159,7 @@ mod tests {
     fn a_listing_that_fails_once_is_made_up_for() {
         let when = When::Call(Method::StartedSince, None, 2);
         let script = Script::new().at(when, Mishap::Fail(Why::Denied));
-        let host = FakeHost::new(here(), Machine::of([Process::new(1, "systemd")]), script);
+        let host = FakeHost::new(host_info(), Machine::of([Process::new(1, "systemd")]), script);
         let mut new = NewPids::default();
         walk(&mut new, &host);
         next(&mut new, &host);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use reaper_platform::Pid;
 
 use super::environment::Environment;
-use super::look::Look;
+use super::triage::Triaged;
 
 /// The longest time between two looks at a process of no interest.
 const LONGEST: Duration = Duration::from_secs(120);
@@ -30,7 +30,7 @@ pub fn longer(before: Option<Duration>, interval: Duration, environment: Environ
 struct Entry {
     wait: Duration,
     looked_at: Duration,
-    look: Look,
+    look: Triaged,
 }
 
 /// Children of the adopters that are of no interest, as of the last look.
@@ -47,7 +47,7 @@ impl Recheck {
     }
 
     /// Takes in a look that found nothing of interest.
-    pub fn enter(&mut self, pid: Pid, look: Look, now: Duration, interval: Duration) {
+    pub fn enter(&mut self, pid: Pid, look: Triaged, now: Duration, interval: Duration) {
         let before = self.entries.get(&pid).map(|entry| entry.wait);
         let wait = longer(before, interval, look.environment());
         self.entries.insert(pid, Entry { wait, looked_at: now, look });
@@ -75,12 +75,12 @@ impl Recheck {
     }
 
     /// What the last looks came to, in no order.
-    pub fn looks(&self) -> impl Iterator<Item = (Pid, &Look)> {
+    pub fn looks(&self) -> impl Iterator<Item = (Pid, &Triaged)> {
         self.entries.iter().map(|(pid, entry)| (*pid, &entry.look))
     }
 
     /// The same, given away.
-    pub fn into_looks(self) -> impl Iterator<Item = Look> {
+    pub fn into_looks(self) -> impl Iterator<Item = Triaged> {
         self.entries.into_values().map(|entry| entry.look)
     }
 }
@@ -99,7 +99,7 @@ mod tests {
         let (mut now, mut looks) = (100 * S, 0);
         for _ in 0..200 {
             if !recheck.is_known(pid(7), now) {
-                recheck.enter(pid(7), Look::Unmarked, now, 5 * S);
+                recheck.enter(pid(7), Triaged::Unmarked, now, 5 * S);
                 looks += 1;
                 assert!(now > 100 * S || !recheck.is_known(pid(7), now + 5 * S), "the next tick looks again");
             }
@@ -117,13 +117,13 @@ mod tests {
         let (mut now, mut looks) = (S, 0);
         for _ in 0..24 * 3600 / 5 {
             if !recheck.is_known(pid(7), now) {
-                recheck.enter(pid(7), Look::Failed(Environment::Slow), now, 5 * S);
+                recheck.enter(pid(7), Triaged::Failed(Environment::Slow), now, 5 * S);
                 looks += 1;
             }
             now += 5 * S;
         }
         assert!((24..40).contains(&looks), "{looks} a day");
-        recheck.enter(pid(8), Look::Foreign, now, 5 * S);
+        recheck.enter(pid(8), Triaged::Foreign, now, 5 * S);
         let readings: Readings = recheck.looks().map(|(_, look)| look.environment()).collect();
         assert_eq!(
             (readings.unread, readings.read),

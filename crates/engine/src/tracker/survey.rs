@@ -2,7 +2,7 @@
 
 use crate::discover::Census;
 use crate::discover::method::Method;
-use crate::visibility::Lonely;
+use crate::visibility::VisibilityProblem;
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::Plan;
 
@@ -22,7 +22,7 @@ pub struct Survey {
     /// Whether not one marker could be read, although there were processes to read them from.
     pub blind: bool,
     /// Why no process that we could look after can be here.
-    pub lonely: Option<Lonely>,
+    pub visibility_problem: Option<VisibilityProblem>,
     /// How many candidates could not even be judged as unknown.
     pub lost: usize,
     /// How many have ended and were not collected by their adopter.
@@ -33,7 +33,7 @@ impl Survey {
     /// Whether everything that had to be seen was seen.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
-        self.census.complete && !self.blind && self.lonely.is_none() && self.lost == 0
+        self.census.complete && !self.blind && self.visibility_problem.is_none() && self.lost == 0
     }
 
     /// What kept it from being complete, in words.
@@ -43,7 +43,7 @@ impl Survey {
         if self.blind {
             troubles.push("not one environment could be read, so no marker can be seen".to_owned());
         }
-        troubles.extend(self.lonely.as_ref().map(Lonely::what));
+        troubles.extend(self.visibility_problem.as_ref().map(VisibilityProblem::what));
         if !self.census.complete || self.lost > 0 {
             troubles.push("not all processes could be looked at, so there may be more orphans".to_owned());
         }
@@ -68,5 +68,5 @@ pub struct View {
     /// Whether not one marker could be read, although there were processes to read them from.
     pub blind: bool,
     /// Why no process that we could look after can be here.
-    pub lonely: Option<Lonely>,
+    pub visibility_problem: Option<VisibilityProblem>,
 }

@@ -4,19 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reaper_platform::fake::{self, FakeHost, Machine, Process, Script, pid};
-use reaper_platform::{Host as _, Pinned as _};
+use reaper_platform::{Host as _, ProcessHandle as _};
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::{Plan, Role, Target};
 use reaper_policy::verdict::{Gate, Verdict};
 
 /// A machine on which these run, each started in the second of its own number, and nothing goes wrong.
 pub fn host(processes: impl IntoIterator<Item = Process>) -> FakeHost {
-    FakeHost::new(fake::here(), Machine::of(processes), Script::new())
+    FakeHost::new(fake::host_info(), Machine::of(processes), Script::new())
 }
 
 /// What was made of `goose` with this pid, a child of PID 1.
 pub fn judgement(number: i32, verdict: Verdict) -> Judgement {
-    let process = host([Process::new(number, "goose")]).pin(pid(number)).unwrap();
+    let process = host([Process::new(number, "goose")]).open(pid(number)).unwrap();
     Judgement {
         id: process.id(),
         stat: process.stat().unwrap(),

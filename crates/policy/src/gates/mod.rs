@@ -13,7 +13,7 @@ pub mod unprotected;
 pub mod unsupervised;
 pub mod user;
 
-use crate::case::{Case, How, Needs};
+use crate::case::{Capacity, Case, Needs};
 use crate::profile::Profile;
 use crate::verdict::{Answer, Finding, Gate, Verdict, add_up};
 
@@ -37,7 +37,7 @@ pub struct Judged<'a> {
 pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
     let (program, named) = program::ask(case);
     let (marker, profiles) = match named.as_slice() {
-        [] if case.how == How::Explained => {
+        [] if case.how == Capacity::Explained => {
             let all: Vec<&Profile> = case.policy.profiles.iter().collect();
             (marker::ask(case, &all).0, Vec::new())
         }
@@ -58,20 +58,20 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
     ];
     let left = case.policy.grace.saturating_sub(case.past.seen_for);
     let (verdict, decided_by) = add_up(&findings, left);
-    let needs = if verdict == Verdict::Spare && case.how != How::Explained {
+    let needs = if verdict == Verdict::Spare && case.how != Capacity::Explained {
         None
     } else if case.chain.is_none() {
         Some(Needs::Chain)
     } else if case.claims.is_none() {
         Some(Needs::Claims)
-    } else if case.finalist.is_none() {
-        Some(Needs::Finalist)
+    } else if case.slow_facts.is_none() {
+        Some(Needs::SlowFacts)
     } else if case.guards.is_none() {
         Some(Needs::Guards)
     } else {
         None
     };
-    let findings = if case.how == How::Explained { findings } else { short(findings, verdict) };
+    let findings = if case.how == Capacity::Explained { findings } else { short(findings, verdict) };
     Judged { findings, verdict, decided_by, profiles, needs }
 }
 
@@ -79,7 +79,7 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
 /// and it is ended as part of the tree or not at all.
 #[must_use]
 pub fn judge_member<'a>(case: &Case<'a>) -> Vec<Finding> {
-    let profiles = case.how.kin().map_or(&[][..], |kin| kin.profiles);
+    let profiles = case.how.tree_context().map_or(&[][..], |tree_context| tree_context.profiles);
     let candidates: Vec<&'a Profile> =
         case.policy.profiles.iter().filter(|p| profiles.iter().any(|name| *name == p.name)).collect();
     let (marker, _) = marker::ask(case, &candidates);

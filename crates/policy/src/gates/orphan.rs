@@ -9,7 +9,7 @@
 use reaper_platform::{Condition, Pid, Scope, Stat, Uid, Why};
 
 use super::marker;
-use crate::case::{Case, Claim, Elder, Life, could_not};
+use crate::case::{Ancestor, Case, Claim, Liveness, could_not};
 use crate::facts::Facts;
 use crate::policy::Policy;
 use crate::program::{Identity, find_word, title_words};
@@ -92,21 +92,23 @@ pub enum Kind {
 
 /// Tells what an elder is to a candidate of `uid`.
 #[must_use]
-pub fn kind(elder: &Elder, uid: Option<Uid>, policy: &Policy, systemd_booted: bool) -> Kind {
-    let facts = match &elder.facts {
+pub fn kind(ancestor: &Ancestor, uid: Option<Uid>, policy: &Policy, systemd_booted: bool) -> Kind {
+    let facts = match &ancestor.facts {
         Ok(facts) => facts,
-        Err(_) if elder.pid == Pid::INIT && systemd_booted => return Kind::Adopter("the machine's systemd"),
-        Err(_) if elder.pid == Pid::INIT => return Kind::Suspect(INIT_OF_SOME_KIND),
+        Err(_) if ancestor.pid == Pid::INIT && systemd_booted => {
+            return Kind::Adopter("the machine's systemd");
+        }
+        Err(_) if ancestor.pid == Pid::INIT => return Kind::Suspect(INIT_OF_SOME_KIND),
         Err(why) => return Kind::Unreadable(why.clone()),
     };
     let identity = facts.identity();
-    if elder.pid == Pid::INIT && (is_called(facts, &INITS) || is_our_service(facts)) {
+    if ancestor.pid == Pid::INIT && (is_called(facts, &INITS) || is_our_service(facts)) {
         return Kind::Adopter("an init");
     }
     if is_named_adopter(&identity, policy) {
         return Kind::Suspect(NAMED);
     }
-    if elder.pid == Pid::INIT {
+    if ancestor.pid == Pid::INIT {
         return Kind::Suspect(INIT_OF_SOME_KIND);
     }
     if is_user_manager(facts, uid) {
@@ -119,7 +121,7 @@ pub fn kind(elder: &Elder, uid: Option<Uid>, policy: &Policy, systemd_booted: bo
     // Others' environments can never be read, and their wrappers wrap no agent of ours.
     let is_ours = uid.is_none_or(|uid| facts.ids.as_ref().is_ok_and(|ids| ids.real == uid));
     match wrapping(facts, policy) {
-        Some(Ok(())) => match &elder.is_host {
+        Some(Ok(())) => match &ancestor.is_host {
             Ok(false) => Kind::Wrapper,
             Ok(true) => Kind::Host,
             Err(why) => Kind::MayBeWrapper(Doubt::OneOrSeveral(why.clone())),
@@ -241,7 +243,7 @@ pub fn ask(case: &Case<'_>) -> Finding {
         .collect();
     let through = if through.is_empty() { String::new() } else { format!(" through {}", through.join(", ")) };
     let name = end.facts.as_ref().map_or_else(|_| format!("pid {}", end.pid), Facts::called);
-    let kind = |elder| kind(elder, uid, case.policy, case.us.systemd_booted);
+    let kind = |ancestor| kind(ancestor, uid, case.policy, case.own.systemd_booted);
     let doubt = chain.wrappers().find_map(|w| match kind(w) {
         Kind::MayBeWrapper(doubt) => {
             Some(doubt.words(&w.facts.as_ref().map_or_else(|_| w.pid.to_string(), Facts::called)))
@@ -277,7 +279,7 @@ pub fn ask(case: &Case<'_>) -> Finding {
 }
 
 /// What proves that a suspect did not start the candidate.
-fn proof(case: &Case<'_>, suspect: &Elder) -> Option<String> {
+fn proof(case: &Case<'_>, suspect: &Ancestor) -> Option<String> {
     let chain = case.chain?;
     // The suspect's own child: the outermost wrapper, or the candidate itself.
     let child = match chain.wrappers().last() {
@@ -291,7 +293,7 @@ fn proof(case: &Case<'_>, suspect: &Elder) -> Option<String> {
         return Some(format!("pid {parent}, its earlier parent, was seen to die"));
     }
     case.claims?.iter().find_map(|claim| match claim {
-        Claim::Lease(owner, Ok(Life::Dead)) if *owner != suspect.pid => {
+        Claim::Lease(owner, Ok(Liveness::Dead)) if *owner != suspect.pid => {
             Some(format!("its owner, pid {owner}, is dead"))
         }
         _ => None,
@@ -302,7 +304,7 @@ fn proof(case: &Case<'_>, suspect: &Elder) -> Option<String> {
 /// its leader, so such a child had an ancestor in between. PID 1 cannot be in a session that was made inside its namespace
 /// by any process but itself, so that holds even where PID 1 cannot be read.
 #[must_use]
-pub fn inherited_session(child: &Stat, suspect: &Elder) -> Option<Pid> {
+pub fn inherited_session(child: &Stat, suspect: &Ancestor) -> Option<Pid> {
     let session = child.session.filter(|s| *s != child.pid && *s != suspect.pid)?;
     let differs = match &suspect.facts {
         Ok(facts) => facts.stat.session != Some(session),

@@ -2,7 +2,7 @@
 
 use reaper_platform::Condition;
 
-use crate::case::{Case, How, could_not};
+use crate::case::{Capacity, Case, could_not};
 use crate::escape::escape;
 use crate::profile::{Profile, Programs};
 use crate::program::Names;
@@ -16,9 +16,13 @@ const GATE: Gate = Gate::Program;
 /// is all that speaks for it, and taking every unreadable stranger for a candidate would drown the real
 /// findings.
 pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
-    if let How::GroupMember(kin) = case.how {
-        let profiles =
-            case.policy.profiles.iter().filter(|p| kin.profiles.iter().any(|name| *name == p.name)).collect();
+    if let Capacity::GroupMember(tree_context) = case.how {
+        let profiles = case
+            .policy
+            .profiles
+            .iter()
+            .filter(|p| tree_context.profiles.iter().any(|name| *name == p.name))
+            .collect();
         return (Finding::yes(GATE, "any program, in the process group of an orphan"), profiles);
     }
     let identity = case.facts.identity();

@@ -3,7 +3,7 @@
 //! A background helper whose shell has exited looks like any orphan, and its agent still waits for it.
 //! Whoever can be found to own it spares it; a look that fails counts as somebody being there.
 
-use crate::case::{Case, Claim, Leader, Life};
+use crate::case::{Case, Claim, Leader, Liveness};
 use crate::verdict::{Finding, Gate};
 
 const GATE: Gate = Gate::Unclaimed;
@@ -16,17 +16,17 @@ pub fn ask(case: &Case<'_>) -> Finding {
     let mut adopted_by_agent = false;
     for claim in claims {
         match claim {
-            Claim::Lease(pid, Ok(Life::Alive)) => {
+            Claim::Lease(pid, Ok(Liveness::Alive)) => {
                 return Finding::no(GATE, format!("its owner, pid {pid} in REAPER_OWNER, is alive"));
             }
-            Claim::Lease(pid, Ok(Life::Dead)) => dead.push(format!("its owner, pid {pid}, is dead")),
+            Claim::Lease(pid, Ok(Liveness::Dead)) => dead.push(format!("its owner, pid {pid}, is dead")),
             Claim::Lease(pid, Err(why)) => {
                 unsure.get_or_insert(format!("whether its owner, pid {pid}, lives cannot be told: {why}"));
             }
-            Claim::OwnerPid(name, pid, Ok(Life::Alive)) => {
+            Claim::OwnerPid(name, pid, Ok(Liveness::Alive)) => {
                 return Finding::no(GATE, format!("its owner, pid {pid} in {name}, is alive"));
             }
-            Claim::OwnerPid(name, pid, Ok(Life::Dead)) => {
+            Claim::OwnerPid(name, pid, Ok(Liveness::Dead)) => {
                 dead.push(format!("its owner, pid {pid} in {name}, is dead"));
             }
             Claim::OwnerPid(name, pid, Err(why)) => {
@@ -68,11 +68,11 @@ pub fn ask(case: &Case<'_>) -> Finding {
             }
         }
     }
-    let Some(finalist) = case.finalist else {
+    let Some(slow_facts) = case.slow_facts else {
         // What was found already stands; what is still to be asked can only add an owner.
         return unsure.map_or_else(|| Finding::not_asked(GATE), |words| Finding::unknown(GATE, words));
     };
-    match &finalist.holder {
+    match &slow_facts.holder {
         Some(Ok(Some((pid, why)))) => {
             return Finding::no(
                 GATE,

@@ -19,11 +19,11 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
     let wrappers = case.chain.into_iter().flat_map(|c| c.wrappers());
     if let Some(pid) = std::iter::once(case.facts.pid())
         .chain(wrappers.map(|w| w.pid))
-        .find(|pid| case.us.lineage.contains(pid))
+        .find(|pid| case.own.lineage.contains(pid))
     {
         return Finding::no(GATE, format!("pid {pid} is this reaper or one of its ancestors"));
     }
-    if !case.us.lineage_complete && case.chain.is_some_and(|c| c.hidden_child) {
+    if !case.own.lineage_complete && case.chain.is_some_and(|c| c.hidden_child) {
         return Finding::unknown(
             GATE,
             "it has a child that cannot be seen, and may be our ancestor through it",

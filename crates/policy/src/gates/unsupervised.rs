@@ -49,9 +49,9 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
         Ok(_) => {}
         Err(why) => return Finding::unknown(GATE, could_not("its cgroup", why)),
     }
-    let Some(finalist) = case.finalist else { return Finding::not_asked(GATE) };
+    let Some(slow_facts) = case.slow_facts else { return Finding::not_asked(GATE) };
     let (mut others, mut unsure) = (Vec::new(), None);
-    for unit in &finalist.units {
+    for unit in &slow_facts.units {
         let unit = match unit {
             Ok(unit) => unit,
             Err(why) => {
@@ -67,7 +67,7 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
         let main = unit.main.map_or_else(|| "none".to_owned(), |p| format!("pid {p}"));
         others.push(format!("the main process of {name} is another: {main}"));
     }
-    let jobs = finalist.jobs.as_ref().map_or(&[][..], |jobs| jobs);
+    let jobs = slow_facts.jobs.as_ref().map_or(&[][..], |jobs| jobs);
     let named = |job: &UnitMain| escape(job.unit.name.as_bytes());
     let is_main = |job: &&UnitMain| job.main.is_some_and(|pid| line.contains(&pid));
     if let Some((job, pid)) = jobs.iter().find(is_main).and_then(|job| Some((job, job.main?))) {
@@ -81,7 +81,7 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
     if let Some(why) = unsure {
         return Finding::unknown(GATE, format!("its service's main process is not known: {why}"));
     }
-    if let Err(why) = &finalist.jobs {
+    if let Err(why) = &slow_facts.jobs {
         return Finding::unknown(GATE, format!("whether it is a job is not known: {why}"));
     }
     if others.is_empty() {
@@ -96,7 +96,7 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
 fn started_by_adopter(case: &Case<'_>, chain: &Chain) -> Option<Finding> {
     let end = chain.end()?;
     let uid = case.facts.ids.as_ref().ok().map(|ids| ids.real);
-    if !matches!(orphan::kind(end, uid, case.policy, case.us.systemd_booted), orphan::Kind::Adopter(_)) {
+    if !matches!(orphan::kind(end, uid, case.policy, case.own.systemd_booted), orphan::Kind::Adopter(_)) {
         return None;
     }
     let child = chain.wrappers().last().map_or(Ok(case.facts), |wrapper| wrapper.facts.as_ref());

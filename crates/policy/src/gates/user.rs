@@ -20,14 +20,14 @@ pub fn ask(case: &Case<'_>) -> Finding {
         let (real, effective, saved) = (ids.real, ids.effective, ids.saved);
         return Finding::no(GATE, format!("uids differ: real {real}, effective {effective}, saved {saved}"));
     }
-    if !case.us.scope.holds(ids.real) {
-        return match case.us.scope {
+    if !case.own.scope.holds(ids.real) {
+        return match case.own.scope {
             Scope::User(ours) => Finding::no(GATE, format!("uid {}, ours is {ours}", ids.real)),
             Scope::Everyone => Finding::no(GATE, format!("uid {}", ids.real)),
         };
     }
-    if let Some(kin) = case.how.kin()
-        && kin.uid != Some(ids.real)
+    if let Some(tree_context) = case.how.tree_context()
+        && tree_context.uid != Some(ids.real)
     {
         return Finding::no(GATE, format!("uid {}, not the user of the orphan that it belongs to", ids.real));
     }

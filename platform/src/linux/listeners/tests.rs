@@ -16,9 +16,9 @@ use rustix::fs::fstat;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::host::{Host as _, Pinned as _};
+use crate::host::{Host as _, ProcessHandle as _};
 use crate::linux::socket_table::{MAX_NAMESPACES, Namespace, Table};
-use crate::linux::{LinuxHost, LinuxPinned};
+use crate::linux::{LinuxHandle, LinuxHost};
 
 /// Says which part this program plays.
 const PART: &str = "REAPER_TEST_PART";
@@ -28,7 +28,7 @@ const NOBODY: u32 = 65534;
 /// Some child of ours, that ends when this is dropped.
 struct Actor {
     child: Child,
-    pinned: LinuxPinned,
+    pinned: LinuxHandle,
     lifeline: Option<PipeWriter>,
     input: Option<ChildStdin>,
 }
@@ -54,11 +54,11 @@ fn pid_of(child: &Child) -> Pid {
     Pid::new(i32::try_from(child.id()).unwrap()).unwrap()
 }
 
-fn pin(pid: Pid) -> LinuxPinned {
-    LinuxHost::new().unwrap().pin(pid).unwrap()
+fn pin(pid: Pid) -> LinuxHandle {
+    LinuxHost::new().unwrap().open(pid).unwrap()
 }
 
-fn me() -> LinuxPinned {
+fn me() -> LinuxHandle {
     pin(Pid::new(i32::try_from(std::process::id()).unwrap()).unwrap())
 }
 
@@ -154,7 +154,7 @@ fn plays_a_part() {
     }
     let mut crowd = Vec::new();
     if part == "crowd" {
-        LinuxHost::new().unwrap().pin_limit();
+        LinuxHost::new().unwrap().handle_limit();
         // The last of them are in the second batch of the directory's entries.
         let null = std::fs::File::open("/dev/null").unwrap();
         crowd.extend((0..4000).map_while(|_| null.try_clone().ok()));
@@ -321,7 +321,7 @@ fn another_network_namespace_has_tables_of_its_own() {
     assert_eq!(outside.pinned.listeners(&tables), Ok(vec![ours]));
     assert_eq!(inside.pinned.listeners(&tables), Ok(vec![Listener::Tcp(port)]));
     assert_eq!(tables.shared.lock().len(), 2);
-    // The limit that is written down with `Pinned::listeners`.
+    // The limit that is written down with `ProcessHandle::listeners`.
     let brought = holding_through(unshare, OwnedFd::from(socket));
     assert_eq!(brought.pinned.listeners(&tables), Ok(Vec::new()));
 }
@@ -343,7 +343,7 @@ fn a_process_that_has_ended_is_gone() {
     drop(holder.lifeline.take());
     let host = LinuxHost::new().unwrap();
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !host.glance(holder.pid()).unwrap().state.has_exited() {
+    while !host.stat_of(holder.pid()).unwrap().state.has_exited() {
         // It may be exiting by now.
         assert!(Instant::now() < deadline && holder.listeners() != Ok(Vec::new()));
     }
@@ -363,11 +363,11 @@ fn others_descriptors_are_denied() {
     let name = "others_descriptors_are_denied";
     let host = LinuxHost::new().unwrap();
     if is_root() {
-        match seen_by_nobody(host.here().pid) {
+        match seen_by_nobody(host.info().pid) {
             Ok(seen) => assert_eq!(seen, "Denied"),
             Err(reason) => skip(name, &reason),
         }
-    } else if host.owner(Pid::INIT) != Ok(host.here().uid) {
+    } else if host.owner(Pid::INIT) != Ok(host.info().uid) {
         assert_eq!(pin(Pid::INIT).listeners(&SocketTables::default()), Err(Why::Denied));
     } else {
         skip(name, "everybody here is the same user");
@@ -406,7 +406,7 @@ fn a_process_goes_on_without_its_first_thread() {
             Err(reason) => return skip(name, &reason),
         };
         let deadline = Instant::now() + Duration::from_secs(60);
-        while !host.glance(actor.pid()).unwrap().state.has_exited() {
+        while !host.stat_of(actor.pid()).unwrap().state.has_exited() {
             assert!(Instant::now() < deadline, "its first thread does not end");
             std::thread::yield_now();
         }

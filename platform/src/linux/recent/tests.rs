@@ -42,7 +42,7 @@ fn host() -> LinuxHost {
 }
 
 fn last(host: &LinuxHost) -> Result<Pid, Why> {
-    PidOrder::open(host.root(), host.here().pid)?.last()
+    PidOrder::open(host.root(), host.info().pid)?.last()
 }
 
 /// A mark of now, before which everything has been listed.
@@ -99,11 +99,11 @@ fn what_was_started_since_is_found() {
     let mark = settled(&host);
     assert_eq!(host.started_since(&mark, Scope::Everyone).unwrap().unreadable, 0);
     let new = Children::start(3);
-    for scope in [Scope::Everyone, Scope::User(host.here().uid)] {
+    for scope in [Scope::Everyone, Scope::User(host.info().uid)] {
         let started = host.started_since(&mark, scope).unwrap();
         // Others may have been started on the machine meanwhile.
         for pid in new.pids() {
-            let listed = Listed { pid, uid: host.here().uid };
+            let listed = Listed { pid, uid: host.info().uid };
             assert!(started.entries.contains(&listed), "{listed:?} in {started:?}");
         }
     }
@@ -118,8 +118,8 @@ fn the_first_answer_after_a_mark_has_everything() {
     let old = Children::start(2);
     let mark = host.pid_mark().unwrap();
     let new = Children::start(2);
-    let started = host.started_since(&mark, Scope::User(host.here().uid)).unwrap();
-    for pid in [&[host.here().pid][..], &old.pids(), &new.pids()].concat() {
+    let started = host.started_since(&mark, Scope::User(host.info().uid)).unwrap();
+    for pid in [&[host.info().pid][..], &old.pids(), &new.pids()].concat() {
         assert!(pids(&started).contains(&pid), "{pid} in {started:?}");
     }
 }
@@ -130,7 +130,7 @@ fn the_cost_follows_the_number_of_new_processes() {
     in_own_namespace(name, || {
         let host = host();
         let _old = Children::start(200);
-        assert!(host.walk(Scope::Everyone).unwrap().examined > 200);
+        assert!(host.list(Scope::Everyone).unwrap().examined > 200);
         let mark = settled(&host);
         let nothing = host.started_since(&mark, Scope::Everyone).unwrap();
         assert_eq!((nothing.examined, nothing.entries), (0, Vec::new()));
@@ -174,7 +174,7 @@ fn after_the_highest_pid_the_lowest_are_found() {
         let started = host.started_since(&mark, Scope::Everyone).unwrap();
         // The first process, which is this program, is in the second range.
         let mut expected = pids_of_new;
-        expected.push(host.here().pid);
+        expected.push(host.info().pid);
         expected.sort();
         assert_eq!((started.examined, pids(&started)), (7, expected));
     });
@@ -225,7 +225,7 @@ fn a_file_over_the_kernels_own_is_not_believed() {
         cover("/proc/loadavg", &loadavg).unwrap();
         assert_eq!(last(&host), Err(NO_ORDER));
         assert_eq!(host.pid_mark().map_err(|error| error.why), Err(NO_ORDER), "the caller walks");
-        assert!(host.walk(Scope::Everyone).is_ok());
+        assert!(host.list(Scope::Everyone).is_ok());
     });
 }
 

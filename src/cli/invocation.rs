@@ -14,18 +14,18 @@ use super::out::Out;
 use crate::config::{ConfigError, Overrides, SYSTEM_FILE, Settings, Sources, paths};
 
 /// What every command starts from.
-pub(super) struct Context {
+pub(super) struct Invocation {
     pub(super) host: Arc<NativeHost>,
     pub(super) env: Vec<(OsString, OsString)>,
     pub(super) sources: Sources,
     pub(super) verbose: bool,
 }
 
-impl Context {
+impl Invocation {
     pub(super) fn new(global: &Global) -> Result<Self, CommandError> {
         let host = Arc::new(NativeHost::new()?);
         let env: Vec<_> = std::env::vars_os().collect();
-        let here = host.here();
+        let here = host.info();
         let paths = paths::Paths::from_env(&env, here.uid.0, paths::System::current());
         let sources = Sources {
             system: SYSTEM_FILE.into(),
@@ -48,7 +48,7 @@ impl Context {
 
     /// Whose processes: our own, or as root and on demand everybody's.
     pub(super) fn scope(&self, all_users: bool) -> Result<Scope, CommandError> {
-        let uid = self.host.here().uid;
+        let uid = self.host.info().uid;
         match (all_users, uid.0) {
             (true, 0) => Ok(Scope::Everyone),
             (true, _) => Err(CommandError::new(
@@ -65,16 +65,16 @@ impl Context {
     }
 
     pub(super) fn paths(&self) -> Result<paths::Paths, ConfigError> {
-        paths::Paths::from_env(&self.env, self.host.here().uid.0, paths::System::current())
+        paths::Paths::from_env(&self.env, self.host.info().uid.0, paths::System::current())
     }
 
     /// Sightings for a command that changes nothing.
     pub(super) fn sightings(&self, clock: &Clock, out: &Out) -> Sightings {
         let Ok(paths) = self.paths() else { return Sightings::default() };
         let state: &Path = &paths.state;
-        match StateDir::open(state, self.host.here().uid) {
+        match StateDir::open(state, self.host.info().uid) {
             Ok(Some(state)) => {
-                let (sightings, warning) = Sightings::load(&state, self.host.here(), clock, false);
+                let (sightings, warning) = Sightings::load(&state, self.host.info(), clock, false);
                 if let Some(warning) = warning {
                     out.warn(warning);
                 }

@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn trying_leaves_a_private_directory_and_nothing_in_it() {
         let host = NativeHost::new().unwrap();
-        let uid = host.here().uid;
+        let uid = host.info().uid;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/state");
         let found = check("state", &look(&host, &path, uid));

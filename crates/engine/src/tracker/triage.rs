@@ -9,17 +9,17 @@ use std::time::Duration;
 use reaper_platform::{Host, Pid, ProcId, StartTime, Why};
 
 use super::environment::Environment;
-use crate::context::Ground;
+use crate::context::Context;
 use crate::deadline;
-use crate::inspect::Looker;
+use crate::inspect::Inspector;
 use crate::sightings::Sightings;
-use reaper_policy::case::How;
+use reaper_policy::case::Capacity;
 use reaper_policy::facts::Fact;
 use reaper_policy::judgement::Judgement;
 
 /// What a look at one process came to.
 #[derive(Debug, Clone)]
-pub enum Look {
+pub enum Triaged {
     /// There is no such process any more.
     Gone,
     /// It belongs to another user, so it was not looked at.
@@ -34,7 +34,7 @@ pub enum Look {
     Failed(Environment),
 }
 
-impl Look {
+impl Triaged {
     /// How the environment of the process could be read.
     #[must_use]
     pub const fn environment(&self) -> Environment {
@@ -58,68 +58,68 @@ impl Look {
 
 /// Looks at processes. What is read of their parents, owners and services is read once, so it is made anew for each
 /// round of looks.
-pub struct Inspector<H: Host> {
-    looker: Arc<Looker<H>>,
+pub struct Triage<H: Host> {
+    inspector: Arc<Inspector<H>>,
     sightings: Arc<Sightings>,
     everything: bool,
     limit: Duration,
 }
 
-impl<H: Host> Inspector<H> {
+impl<H: Host> Triage<H> {
     /// Begins a round of looks with this memory of earlier ones. With `everything`, unmarked processes are judged as
     /// well. No process may take longer than `limit`.
     #[must_use]
-    pub fn new(ground: &Ground<H>, sightings: &Sightings, everything: bool, limit: Duration) -> Self {
-        let (looker, sightings) = (Arc::new(Looker::new(ground)), Arc::new(sightings.clone()));
-        Self { looker, sightings, everything, limit }
+    pub fn new(context: &Context<H>, sightings: &Sightings, everything: bool, limit: Duration) -> Self {
+        let (inspector, sightings) = (Arc::new(Inspector::new(context)), Arc::new(sightings.clone()));
+        Self { inspector, sightings, everything, limit }
     }
 
     /// Looks at processes, in order.
     #[must_use]
-    pub fn look(&self, pids: Vec<Pid>) -> Vec<(Pid, Look)> {
-        let (looker, sightings, everything) =
-            (Arc::clone(&self.looker), Arc::clone(&self.sightings), self.everything);
-        let clock = self.looker.ground.host.clock();
+    pub fn run(&self, pids: Vec<Pid>) -> Vec<(Pid, Triaged)> {
+        let (inspector, sightings, everything) =
+            (Arc::clone(&self.inspector), Arc::clone(&self.sightings), self.everything);
+        let clock = self.inspector.context.host.clock();
         let looks = deadline::map(pids.clone(), self.limit, move |pid| {
-            look(&looker, *pid, everything, |id| sightings.past(id, &clock))
+            look(&inspector, *pid, everything, |id| sightings.past(id, &clock))
         });
         let looks = looks.into_iter().map(Result::flatten);
         pids.into_iter().zip(looks).map(|(pid, look)| (pid, self.settle(pid, look))).collect()
     }
 
-    fn settle(&self, pid: Pid, look: Fact<Look>) -> Look {
+    fn settle(&self, pid: Pid, look: Fact<Triaged>) -> Triaged {
         let why = match look {
             Ok(look) => return look,
-            Err(Why::Gone) => return Look::Gone,
+            Err(Why::Gone) => return Triaged::Gone,
             Err(why) => why,
         };
         let environment = Environment::unread(&why);
-        match self.looker.judge_unread(pid, &why) {
-            Ok(judgement) => Look::Judged(Arc::new(judgement), environment),
-            Err(Why::Gone) => Look::Gone,
-            Err(_) => Look::Failed(environment),
+        match self.inspector.judge_unread(pid, &why) {
+            Ok(judgement) => Triaged::Judged(Arc::new(judgement), environment),
+            Err(Why::Gone) => Triaged::Gone,
+            Err(_) => Triaged::Failed(environment),
         }
     }
 }
 
 fn look<H: Host>(
-    looker: &Looker<H>,
+    inspector: &Inspector<H>,
     pid: Pid,
     everything: bool,
     past: impl Fn(&ProcId) -> reaper_policy::past::Past,
-) -> Fact<Look> {
-    let first = looker.ground.host.glance_environ(pid, &looker.ground.wanted);
-    if !everything && !looker.is_interesting(&first) {
+) -> Fact<Triaged> {
+    let first = inspector.context.host.environ_of(pid, &inspector.context.wanted);
+    if !everything && !inspector.is_interesting(&first) {
         // A zombie has no environment any more.
         if first.as_ref().map_or(true, |scan| scan.len == 0)
-            && let Ok(stat) = looker.ground.host.glance(pid)
+            && let Ok(stat) = inspector.context.host.stat_of(pid)
             && stat.is_dead()
         {
-            return Ok(Look::Zombie(stat.start));
+            return Ok(Triaged::Zombie(stat.start));
         }
-        return first.map(|_| Look::Unmarked);
+        return first.map(|_| Triaged::Unmarked);
     }
-    let judgement = looker.judge(&looker.ground.host.pin(pid)?, How::Candidate, past)?;
+    let judgement = inspector.judge(&inspector.context.host.open(pid)?, Capacity::Candidate, past)?;
     let environment = Environment::of(&first, &judgement);
-    Ok(Look::Judged(Arc::new(judgement), environment))
+    Ok(Triaged::Judged(Arc::new(judgement), environment))
 }

@@ -10,6 +10,7 @@ use reaper_engine::context::Ground;
 use reaper_engine::deadline;
 use reaper_engine::inspect::Looker;
 use reaper_engine::sightings::Sightings;
+use reaper_engine::tracker::Tracker;
 use reaper_platform::{Host as _, NativeHost, Pid, Scope};
 use rustix::fs::{AtFlags, Mode, OFlags, RawDir, openat, statat};
 use rustix::io::Errno;
@@ -70,7 +71,7 @@ pub struct Who {
 
 /// Reaper's own sweep up to the verdicts: census, environments, every gate of every orphan.
 fn survey(ground: &Ground<NativeHost>) -> Result<Found, String> {
-    let survey = reaper_engine::sweep::survey(ground, &Sightings::default(), false, deadline::LIMIT);
+    let survey = Tracker::survey(ground, &Sightings::default(), false, deadline::LIMIT);
     let survey = doing("take a survey", survey)?;
     Ok(survey.orphans().filter_map(|j| u32::try_from(j.id.pid.get()).ok()).collect())
 }

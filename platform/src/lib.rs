@@ -8,6 +8,7 @@
 //! * [`started`]: new processes, by the order of pids.
 //! * [`sockets`]: what a process accepts connections on.
 //! * [`probe`]: what the machine allows us, for a check-up.
+//! * [`open_flags`]: flags for opening files that something else may have been put in place of.
 //! * [`environ`]: the streamed search of an environment block.
 //! * [`host`]: the seam, implemented by [`linux`], by [`macos`] and by the scripted [`fake`] host of the tests.
 
@@ -21,6 +22,7 @@ pub mod host;
 #[cfg(target_os = "linux")]
 pub mod linux;
 pub mod macos;
+pub mod open_flags;
 pub mod probe;
 pub mod socket_tables;
 pub mod sockets;

@@ -9,7 +9,7 @@ use super::live;
 use super::out::Out;
 use reaper_engine::context::Ground;
 use reaper_engine::format;
-use reaper_engine::sweep::Survey;
+use reaper_engine::tracker::Survey;
 use reaper_policy::verdict::Verdict;
 
 /// Added to a wait, so that it is over when we look again.

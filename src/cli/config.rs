@@ -21,7 +21,7 @@ pub fn run(context: &Context, what: &Config, out: &mut Out) -> Result<Exit, Comm
             let warnings = format::count(settings.warnings().len(), "warning");
             out.data(format_args!("the config is sound: {from}; {warnings}\n"));
         }
-        Config::Example => out.data(example::render()?),
+        Config::Example => out.data(example::render()),
         Config::Path => {
             for file in context.sources.files() {
                 let state = if file.exists() { "" } else { "  (not there)" };

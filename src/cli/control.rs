@@ -14,7 +14,7 @@ use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config::paths::Paths;
 use crate::report::status::Status;
-use crate::service::control::{CONTROL, Command, Reply, Request};
+use crate::service::protocol::{CONTROL, Command, Reply, Request};
 use reaper_engine::format;
 
 /// How long the service may take to answer: longer than any look around.

@@ -16,17 +16,19 @@ use super::control;
 use super::exit::{CommandError, Exit};
 use super::out::{self, Out};
 use crate::config;
-use crate::config::{Overrides, Settings, Sources};
+use crate::config::Overrides;
 use crate::doctor::self_test;
 use crate::doctor::self_test::SelfTest;
-use crate::doctor::{Check, linger, namespace, places, quick, service, settings, stand_in as life};
+use crate::doctor::{agents, linger, places, quick, service, settings, stand_in as life};
+use crate::report::check::{Check, Level};
 use crate::report::doctor::{About, CheckReport, Doctor, SelfTestReport, document};
-use crate::service::control::{CONTROL, Command, Request};
+use crate::service::protocol::{CONTROL, Command, Request};
 use reaper_engine::context::Ground;
 use reaper_engine::deadline;
 use reaper_engine::format;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::sweep;
+use reaper_engine::tracker::Tracker;
+use reaper_policy::policy::Policy;
 
 /// How long a running service may take to answer.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -42,14 +44,14 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
     // A broken config is one finding; the others are still worth knowing.
     let policy = match &loaded {
         Ok(settings) => settings.policy(),
-        Err(_) => defaults()?.policy(),
+        Err(_) => Arc::new(Policy::default()),
     };
     let ground = Ground::new(Arc::clone(&context.host), policy, scope);
     let mut checks = quick(&ground, context.var("MANAGERPID"));
     // What a scan would say.
-    if let Ok(survey) = sweep::survey(&ground, &Sightings::default(), false, deadline::LIMIT) {
-        checks.extend(namespace::check(here.pid, survey.lonely.as_ref()));
-        checks.extend(namespace::sight(&survey));
+    if let Ok(survey) = Tracker::survey(&ground, &Sightings::default(), false, deadline::LIMIT) {
+        checks.extend(Check::namespace(here.pid, survey.lonely.as_ref()));
+        checks.extend(agents::check(&survey));
     }
     checks.push(settings::check(&loaded));
     let mut self_tested = None;
@@ -82,29 +84,28 @@ pub fn run(context: Result<Context, CommandError>, args: &Args, out: &mut Out) -
         uid: Some(here.uid.0),
         all_users: args.all_users,
     };
-    conclude(&document(about, &checks, self_tested.as_ref()), args, context.verbose, out)
+    conclude(
+        &document(about, &checks, self_tested.as_ref().map(SelfTest::report)),
+        args,
+        context.verbose,
+        out,
+    )
 }
 
 /// Without `/proc` nothing can be asked; that is an answer, too.
 fn without_a_host(e: &CommandError, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
-    let text = e.to_string();
-    let what = text.split("\nhint: ").next().unwrap_or_default();
     let check = Check::fail(
         "proc",
-        format!("{what}: nothing can be known about any process"),
+        format!("{}: nothing can be known about any process", e.failure.message()),
         "mount /proc, of the PID namespace that reaper runs in, without subset=pid (ProcSubset=all in a unit)",
     );
     let about = About { checked_at: format::now(), uid: None, all_users: args.all_users };
     conclude(&document(about, &[check], None), args, false, out)
 }
 
-fn defaults() -> Result<Settings, CommandError> {
-    Ok(config::load(&Sources::default(), &Overrides::default())?)
-}
-
 fn test(ground: &Ground<NativeHost>, state: &Path) -> Result<SelfTest, CommandError> {
     let host = Arc::clone(&ground.host);
-    let own = self_test::ground(host, ground.us.scope, &ground.policy.adopters)?;
+    let own = self_test::ground(host, ground.us.scope, &ground.policy.adopters);
     let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
     Ok(self_test::run(&own, &program, state, deadline::LIMIT))
 }
@@ -157,11 +158,11 @@ fn render(report: &Doctor, verbose: bool) -> String {
 }
 
 fn line(text: &mut String, check: &CheckReport) {
-    let (word, colour) = match check.level.as_str() {
-        "ok" => ("ok", Some(AnsiColor::Green)),
-        "warn" => ("warn", Some(AnsiColor::Yellow)),
-        "fail" => ("FAIL", Some(AnsiColor::Red)),
-        _ => ("skip", None),
+    let (word, colour) = match check.level {
+        Level::Ok => ("ok", Some(AnsiColor::Green)),
+        Level::Warn => ("warn", Some(AnsiColor::Yellow)),
+        Level::Fail => ("FAIL", Some(AnsiColor::Red)),
+        Level::Skipped => ("skip", None),
     };
     let style = Style::new().fg_color(colour.map(Into::into));
     // A place in a config file takes several lines.

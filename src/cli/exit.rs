@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use reaper_platform::HostError;
 
 use crate::config::ConfigError;
-use crate::service::ServiceError;
-use crate::service::lock::LockError;
-use reaper_engine::state_dir::StateError;
+use reaper_engine::failure::Failure;
 use reaper_engine::terminate::trouble::Trouble;
 
 /// How a run ended.
@@ -52,25 +50,26 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command did not do its work; its text is complete, hints included.
+/// Why a command did not do its work.
 #[derive(Debug)]
 pub struct CommandError {
     /// The exit code.
     pub exit: Exit,
-    text: String,
+    /// What is said about it.
+    pub failure: Failure,
 }
 
 impl CommandError {
     /// An error with a way out.
     #[must_use]
     pub fn new(exit: Exit, what: impl fmt::Display, hint: impl fmt::Display) -> Self {
-        Self { exit, text: format!("{what}\nhint: {hint}") }
+        Self { exit, failure: Failure::new(what.to_string()).hint(hint.to_string()) }
     }
 }
 
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        self.failure.fmt(f)
     }
 }
 
@@ -78,42 +77,22 @@ impl From<ConfigError> for CommandError {
     fn from(e: ConfigError) -> Self {
         let exit = match e {
             ConfigError::Flag { .. } => Exit::Usage,
-            ConfigError::BuiltIn { .. } => Exit::Bug,
             _ => Exit::Config,
         };
-        Self { exit, text: e.to_string() }
+        // Its text may show a line of a file; the hint is a part of it.
+        Self { exit, failure: Failure::new(e.to_string()) }
     }
 }
 
-impl From<LockError> for CommandError {
-    fn from(e: LockError) -> Self {
-        Self { exit: Exit::Failed, text: e.to_string() }
-    }
-}
-
-impl From<ServiceError> for CommandError {
-    fn from(e: ServiceError) -> Self {
-        match e {
-            ServiceError::Host(e) => e.into(),
-            e @ ServiceError::Io { .. } => Self { exit: Exit::Failed, text: e.to_string() },
-        }
-    }
-}
-
-impl From<StateError> for CommandError {
-    fn from(e: StateError) -> Self {
-        Self { exit: Exit::Failed, text: e.to_string() }
+impl From<Failure> for CommandError {
+    fn from(failure: Failure) -> Self {
+        Self { exit: Exit::Failed, failure }
     }
 }
 
 impl From<HostError> for CommandError {
     fn from(e: HostError) -> Self {
-        let hint = if cfg!(target_os = "linux") {
-            "reaper needs /proc mounted, of the PID namespace that it runs in"
-        } else {
-            "a sandbox may be in the way; run reaper outside of it"
-        };
-        Self::new(Exit::Failed, e, hint)
+        Failure::from(e).into()
     }
 }
 

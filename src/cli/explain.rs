@@ -15,6 +15,7 @@ use crate::config::Overrides;
 use crate::report::build;
 use crate::report::types;
 use crate::report::types::JudgementReport;
+use reaper_engine::audit::words::{Answer, Word};
 use reaper_engine::context::Ground;
 use reaper_engine::deadline;
 use reaper_engine::format;
@@ -48,7 +49,7 @@ pub fn run(context: &Context, args: &Explain, out: &mut Out) -> Result<Exit, Com
         };
         CommandError::new(Exit::Failed, format_args!("cannot look at process {pid}: {why}"), hint)
     })?;
-    let report = build::judgement(&judgement, Vec::new(), &context.host.clock(), here);
+    let report = build::judgement(&judgement, &[], &context.host.clock(), here.start_clock);
     match args.format {
         Format::Json => {
             let document = types::Explain { schema: types::EXPLAIN.to_owned(), judgement: report };
@@ -86,11 +87,11 @@ fn render(j: &JudgementReport) -> String {
 pub fn findings(j: &JudgementReport, indent: &str) -> String {
     let mut text = String::new();
     for finding in &j.findings {
-        let colour = match finding.answer.as_str() {
-            "yes" => Some(AnsiColor::Green),
-            "no" => Some(AnsiColor::Red),
-            "unknown" => Some(AnsiColor::Magenta),
-            _ => None,
+        let colour = match finding.answer {
+            Word::Known(Answer::Yes) => Some(AnsiColor::Green),
+            Word::Known(Answer::No) => Some(AnsiColor::Red),
+            Word::Known(Answer::Unknown) => Some(AnsiColor::Magenta),
+            Word::Known(Answer::NotAsked) | Word::Other(_) => None,
         };
         let style = Style::new().fg_color(colour.map(Into::into));
         let (gate, answer) = (&finding.gate, &finding.answer);

@@ -12,8 +12,9 @@ use super::exit::{CommandError, Exit};
 use super::out::Out;
 use crate::config::paths::Paths;
 use crate::report::table;
-use reaper_engine::audit;
-use reaper_engine::audit::{Entry, HistoryReport, Wanted};
+use reaper_engine::audit::entries::{Entry, HistoryReport};
+use reaper_engine::audit::join::{self, Wanted};
+use reaper_engine::audit::words::{Gate, Outcome, Role, Word};
 use reaper_engine::format;
 use reaper_engine::state_dir::StateDir;
 
@@ -34,7 +35,7 @@ pub fn run(context: &Context, args: &Args, out: &mut Out) -> Result<Exit, Comman
         pid: args.pid.map(Pid::get),
         limit: (!args.all).then_some(args.limit),
     };
-    let report = audit::read(state.as_ref(), &wanted, now)?;
+    let report = join::read(state.as_ref(), &wanted, now)?;
     match args.format {
         Format::Json => out.document(&report)?,
         Format::Table => out.data(render(&report, context.verbose, out.width())),
@@ -77,7 +78,7 @@ fn render(report: &HistoryReport, verbose: bool, width: Option<usize>) -> String
 }
 
 fn row(entry: &Entry) -> [String; 9] {
-    let signals: Vec<&str> = entry.signals.iter().map(|s| s.signal.as_str()).collect();
+    let signals: Vec<String> = entry.signals.iter().map(|s| s.signal.to_string()).collect();
     let dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
     [
         entry.at.clone(),
@@ -85,7 +86,7 @@ fn row(entry: &Entry) -> [String; 9] {
         entry.pid.to_string(),
         dash(entry.profiles.first().cloned().unwrap_or_default()),
         dash(signals.join("+")),
-        entry.outcome.clone(),
+        entry.outcome.to_string(),
         dash(took(entry)),
         format::bytes(entry.rss_bytes),
         reason(entry),
@@ -110,21 +111,24 @@ fn reason(entry: &Entry) -> String {
     if let Some(why) = &entry.why {
         return why.clone();
     }
-    let evidence = |gate: &str| entry.findings.iter().find(|f| f.gate == gate).map(|f| f.evidence.clone());
-    let parts = [evidence("orphan"), evidence("grace").filter(|_| entry.role == "root")];
+    let is_root = entry.role.is(Role::Root);
+    let evidence = |gate| entry.findings.iter().find(|f| f.gate.is(gate)).map(|f| f.evidence.clone());
+    let parts = [evidence(Gate::Orphan), evidence(Gate::Grace).filter(|_| is_root)];
     let parts: Vec<String> = parts.into_iter().flatten().filter(|words| !words.is_empty()).collect();
-    match (parts.is_empty(), entry.role.as_str()) {
+    match (parts.is_empty(), is_root) {
         (false, _) => parts.join("; "),
-        (true, "root") => "-".to_owned(),
-        (true, role) => format!("{role} of pid {}", entry.root),
+        (true, true) => "-".to_owned(),
+        (true, false) => format!("{} of pid {}", entry.role, entry.root),
     }
 }
 
-fn colour(outcome: &str) -> Style {
+fn colour(outcome: &Word<Outcome>) -> Style {
     let colour = match outcome {
-        "exited" | "gone" => AnsiColor::Green,
-        "killed" | "spared" | "interrupted" => AnsiColor::Yellow,
-        _ => AnsiColor::Red,
+        Word::Known(Outcome::Exited | Outcome::Gone) => AnsiColor::Green,
+        Word::Known(Outcome::Killed | Outcome::Spared | Outcome::Interrupted) => AnsiColor::Yellow,
+        Word::Known(Outcome::Denied | Outcome::Survived | Outcome::Unfinished) | Word::Other(_) => {
+            AnsiColor::Red
+        }
     };
     Style::new().fg_color(Some(colour.into()))
 }
@@ -143,7 +147,7 @@ fn describe(text: &mut String, entry: &Entry) {
         entry.outcome,
         format::bytes(entry.rss_bytes)
     );
-    let place = if entry.role == "root" {
+    let place = if entry.role.is(Role::Root) {
         "the orphan itself".to_owned()
     } else {
         format!("{} of the orphan {}", entry.role, entry.root)
@@ -197,13 +201,14 @@ fn totals(report: &HistoryReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reaper_engine::audit::entries::{HISTORY_REPORT, ProfileTotals, SentSignal, Skipped, Totals};
     use reaper_engine::audit::record::FindingReport;
-    use reaper_engine::audit::{HISTORY_REPORT, ProfileTotals, SentSignal, Skipped, Totals};
+    use reaper_engine::audit::words::{Answer, Signal};
 
-    fn entry(role: &str, outcome: &str) -> Entry {
-        let finding = |gate: &str, evidence: &str| FindingReport {
+    fn entry(role: Role, outcome: Outcome) -> Entry {
+        let finding = |gate: Gate, evidence: &str| FindingReport {
             gate: gate.into(),
-            answer: "yes".into(),
+            answer: Answer::Yes.into(),
             evidence: evidence.into(),
         };
         Entry {
@@ -213,17 +218,17 @@ mod tests {
             role: role.into(),
             profiles: vec!["sprout".into()],
             sweep: "1-2".into(),
-            signals: vec![SentSignal { signal: "TERM".into(), at: "2026-01-02T03:04:05.000Z".into() }],
+            signals: vec![SentSignal { signal: Signal::Term.into(), at: "2026-01-02T03:04:05.000Z".into() }],
             outcome: outcome.into(),
             at: "2026-01-02T03:04:05.012Z".into(),
             took_ms: Some(12),
             rss_bytes: 18_464_000,
             findings: match role {
-                "root" => vec![
-                    finding("orphan", "its parent died"),
-                    finding("grace", "orphaned for 45s (grace 30s)"),
+                Role::Root => vec![
+                    finding(Gate::Orphan, "its parent died"),
+                    finding(Gate::Grace, "orphaned for 45s (grace 30s)"),
                 ],
-                _ => vec![finding("marker", "SPROUT_MANAGED_AGENT is in its environment")],
+                _ => vec![finding(Gate::Marker, "SPROUT_MANAGED_AGENT is in its environment")],
             },
             ..Entry::default()
         }
@@ -248,10 +253,17 @@ mod tests {
 
     #[test]
     fn each_line_says_why() {
-        let spared =
-            Entry { why: Some("grace: first seen".into()), signals: Vec::new(), ..entry("root", "spared") };
+        let spared = Entry {
+            why: Some("grace: first seen".into()),
+            signals: Vec::new(),
+            ..entry(Role::Root, Outcome::Spared)
+        };
         let text = plain(&render(
-            &report(vec![entry("root", "exited"), entry("descendant", "killed"), spared]),
+            &report(vec![
+                entry(Role::Root, Outcome::Exited),
+                entry(Role::Descendant, Outcome::Killed),
+                spared,
+            ]),
             false,
             None,
         ));
@@ -267,7 +279,7 @@ mod tests {
 
     #[test]
     fn verbose_prints_every_gate() {
-        let text = plain(&render(&report(vec![entry("root", "exited")]), true, Some(40)));
+        let text = plain(&render(&report(vec![entry(Role::Root, Outcome::Exited)]), true, Some(40)));
         assert!(text.contains("    orphan       yes       its parent died\n"), "{text}");
         assert!(text.contains("  SIGTERM at 2026-01-02T03:04:05.000Z\n"), "{text}");
     }

@@ -24,7 +24,7 @@ use clap::CommandFactory as _;
 
 pub use exit::{CommandError, Exit};
 
-use crate::service::control::Command as Request;
+use crate::service::protocol::Command as Request;
 use args::{App, Command};
 use context::Context;
 use out::Out;

@@ -7,17 +7,18 @@ use anstyle::{AnsiColor, Style};
 use super::context::Context;
 use super::exit::{CommandError, Exit};
 use super::out::Out;
-use crate::config::{Overrides, profiles};
+use crate::config::Overrides;
+use reaper_policy::builtin_profiles::BUILT_IN;
 use reaper_policy::policy::Policy;
-use reaper_policy::profile::{Marker, Profile, ProfileOrigin, Programs};
+use reaper_policy::profile::{Marker, Profile, ProfileOrigin, Programs, Text};
 use reaper_policy::protected::{BROWSERS, DAEMON_ARGS, DAEMON_SCRIPTS, PROTECTED_IN_ANY};
 
 pub fn run(context: &Context, out: &mut Out) -> Result<Exit, CommandError> {
     let policy = context.settings(&Overrides::default(), out)?.policy();
     let mut text = String::new();
-    for built_in in profiles::all()? {
+    for built_in in BUILT_IN {
         let on = policy.profiles.iter().any(|p| p.name == built_in.profile.name);
-        describe(&mut text, &built_in.profile, on, &built_in.why, context.verbose);
+        describe(&mut text, &built_in.profile, on, built_in.why, context.verbose);
     }
     for profile in &policy.profiles {
         if let ProfileOrigin::File(path) = &profile.origin {
@@ -65,7 +66,7 @@ fn describe(text: &mut String, profile: &Profile, on: bool, why: &str, verbose: 
 fn list<'a>(
     text: &mut String,
     key: &str,
-    entries: impl Iterator<Item = (String, &'a Option<String>)>,
+    entries: impl Iterator<Item = (String, &'a Option<Text>)>,
     verbose: bool,
 ) {
     let entries: Vec<_> = entries.collect();

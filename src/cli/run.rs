@@ -11,9 +11,10 @@ use crate::config;
 use crate::config::{Overrides, Settings};
 use crate::doctor;
 use crate::service;
-use crate::service::logs;
-use crate::service::logs::Say;
-use crate::service::{Setup, lock};
+use crate::service::lock;
+use crate::service::publish::log;
+use crate::service::publish::log::Say;
+use crate::service::setup::Setup;
 use reaper_engine::context::Ground;
 use reaper_engine::deadline;
 use reaper_engine::state_dir::StateDir;
@@ -31,8 +32,9 @@ pub fn run(context: &Context, args: &Run) -> Result<Exit, CommandError> {
             return Err(CommandError::new(Exit::Failed, what, "`reaper run --dry-run` still works here"));
         }
         let paths = context.paths()?;
-        runtime = Some(StateDir::create(&paths.runtime, here.uid)?);
-        held = Some(lock::take(&paths.lock())?);
+        let private = StateDir::create(&paths.runtime, here.uid)?;
+        held = Some(lock::take(&private)?);
+        runtime = Some(private);
         state = Some(StateDir::create(&paths.state, here.uid)?);
         socket = Some(paths.socket());
     }
@@ -63,8 +65,8 @@ fn start_log(context: &Context, settings: &Settings) -> Result<(), CommandError>
         Err(_) => Say::Config(settings.outputs().log_level().filter()),
     };
     let journal_stream = std::env::var("JOURNAL_STREAM").ok();
-    let form = logs::form(settings.outputs().log_format(), journal_stream.as_deref());
-    logs::start(form, &say).map_err(|e| {
+    let form = log::form(settings.outputs().log_format(), journal_stream.as_deref());
+    log::start(form, &say).map_err(|e| {
         let hint = "RUST_LOG is a level such as `debug`, or `reaper=debug`";
         CommandError::new(Exit::Usage, format_args!("cannot understand RUST_LOG: {e}"), hint)
     })

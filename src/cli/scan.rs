@@ -13,19 +13,22 @@ use super::exit::{CommandError, Exit};
 use super::out::Out;
 use super::{ask, explain, live};
 use crate::config::Overrides;
-use crate::doctor::{Check, rights};
+use crate::doctor::rights;
+use crate::report::check::Check;
 use crate::report::types;
 use crate::report::types::{CensusReport, JudgementReport};
 use crate::report::{build, table};
-use reaper_engine::audit::History;
+use reaper_engine::audit::history::History;
+use reaper_engine::audit::words::Outcome;
 use reaper_engine::context::Ground;
 use reaper_engine::deadline;
+use reaper_engine::failure::Failure;
 use reaper_engine::format;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::state_dir::{StateDir, StateError};
+use reaper_engine::state_dir::StateDir;
 use reaper_engine::sweep;
-use reaper_engine::sweep::Survey;
 use reaper_engine::terminate::outcome::Ended;
+use reaper_engine::tracker::{Survey, Tracker};
 use reaper_engine::visibility::AS_THE_AGENTS;
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::Plan;
@@ -48,7 +51,7 @@ fn look(
 ) -> Result<Exit, CommandError> {
     let started = ground.host.clock();
     let sightings = context.sightings(&started, out);
-    let survey = sweep::survey(ground, &sightings, args.all, deadline::LIMIT)?;
+    let survey = Tracker::survey(ground, &sightings, args.all, deadline::LIMIT)?;
     let report = report(ground, &survey, &[], &started, args);
     print(&report, args, context.verbose, out)?;
     complain(&survey, ground, out);
@@ -81,7 +84,7 @@ fn act(
     if let Some(warning) = warning {
         out.warn(warning);
     }
-    let mut survey = sweep::survey(ground, &sightings, args.all, deadline::LIMIT)?;
+    let mut survey = Tracker::survey(ground, &sightings, args.all, deadline::LIMIT)?;
     let (mut ended, mut trouble) = (Vec::new(), None);
     let listed: HashSet<ProcId> = survey.orphans().map(|j| j.id).collect();
     match remember(ground, &survey, &mut sightings, &state) {
@@ -113,7 +116,7 @@ fn act(
         let has_waited = ask::wait(ground, &survey, out);
         // Time has passed; where none has, that look will do: everybody is judged again before each signal.
         if has_waited || !args.yes {
-            survey = sweep::survey(ground, &sightings, args.all, deadline::LIMIT)?;
+            survey = Tracker::survey(ground, &sightings, args.all, deadline::LIMIT)?;
             // Only what was shown, and agreed to, is ended; whatever is new waits for the next run.
             survey.plan.targets.retain(|t| listed.contains(&t.root));
             for plan in [&mut survey.plan, &mut survey.later] {
@@ -122,7 +125,7 @@ fn act(
             remember(ground, &survey, &mut sightings, &state)?;
         }
         if !survey.plan.targets.is_empty() {
-            let _lock = state.lock_to_act()?;
+            let _lock = state.lock_to_act(Duration::ZERO)?.ok_or_else(|| state.busy())?;
             let mut history = History::open(&state)?;
             let mut line = live::Line::new(out.is_live());
             (ended, trouble) = sweep::end(
@@ -157,7 +160,7 @@ fn remember(
     survey: &Survey,
     sightings: &mut Sightings,
     state: &StateDir,
-) -> Result<(), StateError> {
+) -> Result<(), Failure> {
     sweep::remember(ground, survey, sightings);
     sightings.save(state, ground.host.here(), &ground.host.clock())
 }
@@ -169,15 +172,16 @@ fn report(
     started: &Clock,
     args: &Scan,
 ) -> types::Scan {
-    let (clock, here) = (ground.host.clock(), ground.host.here());
+    let (clock, start_clock) = (ground.host.clock(), ground.host.here().start_clock);
     let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| args.all || j.is_notable()).collect();
     // Who still waits after a run that acted is of no concern any more.
     let nobody = Plan::default();
     let later = if ended.is_empty() { &survey.later } else { &nobody };
-    let mut targets = build::targets_by_root([&survey.plan, later]);
+    let targets = build::targets_by_root([&survey.plan, later]);
     let judgements: Vec<JudgementReport> = listed
         .iter()
-        .map(|j| build::judgement(j, targets.remove(&j.id.pid).unwrap_or_default(), &clock, here))
+        .map(|j| (j, targets.get(&j.id.pid).map_or(&[][..], Vec::as_slice)))
+        .map(|(j, targets)| build::judgement(j, targets, &clock, start_clock))
         .collect();
     let left_alone = survey.plan.left_alone.iter().chain(&later.left_alone);
     let warnings = survey.troubles();
@@ -188,7 +192,7 @@ fn report(
         duration_us: u64::try_from(clock.monotonic.saturating_sub(started.monotonic).as_micros())
             .unwrap_or(u64::MAX),
         census: CensusReport {
-            method: survey.census.method.name().to_owned(),
+            method: survey.census.method,
             examined: survey.census.examined,
             unreadable: survey.unreadable,
             complete: survey.is_complete(),
@@ -248,8 +252,9 @@ fn left_alone(report: &types::Scan) -> String {
 fn done(report: &types::Scan, verbose: bool) -> String {
     let mut text = String::new();
     for action in &report.actions {
-        if verbose || !matches!(action.outcome.as_str(), "exited" | "gone") {
-            let signals = action.signals.join(", ");
+        if verbose || !matches!(action.outcome, Outcome::Exited | Outcome::Gone) {
+            let signals: Vec<String> = action.signals.iter().map(ToString::to_string).collect();
+            let signals = signals.join(", ");
             let took = format::span(Duration::from_millis(action.took_ms));
             let why = action.why.as_ref().map(|w| format!(": {w}")).unwrap_or_default();
             let after =

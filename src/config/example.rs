@@ -3,8 +3,8 @@
 //! Every key stands there commented out at its default: deleting the file, or removing every `#` before a key,
 //! changes nothing.
 
-use super::error::ConfigError;
-use super::reference;
+use super::keys::{Key, TABLES, keys_of};
+use super::profile_file::{PROFILE, PROFILE_KEYS};
 
 const HEAD: &str = "\
 # Settings of reaper. Every key is shown at its default; remove the `#` before one to change it.
@@ -13,31 +13,27 @@ const HEAD: &str = "\
 ";
 
 /// Writes the example.
-///
-/// # Errors
-/// Only if the defaults themselves do not hold, which is a bug.
-pub fn render() -> Result<String, ConfigError> {
+#[must_use]
+pub fn render() -> String {
     let mut out = String::from(HEAD);
-    let mut table = None;
-    for key in reference::keys()? {
-        if let (Some(name), true) = (key.table, key.table != table) {
-            out.push_str(&format!("\n# {}\n#[{name}]\n", reference::METRICS));
-        }
-        table = key.table;
-        out.push('\n');
-        for line in key.text.lines() {
-            out.push_str(&format!("# {line}\n"));
-        }
-        out.push_str(&format!("#{} = {}\n", key.name, key.default));
+    out.extend(keys_of(None).map(entry));
+    for table in TABLES {
+        out.push_str(&format!("\n# {}\n#[{}]\n", table.text, table.name));
+        out.extend(keys_of(Some(table.name)).map(entry));
     }
-    out.push_str(&format!("\n# {}\n#\n{}", reference::PROFILE, own_profile()));
-    Ok(out)
+    out.push_str(&format!("\n# {PROFILE}\n#\n{}", own_profile()));
+    out
+}
+
+fn entry(key: &Key) -> String {
+    let text: String = key.text().lines().map(|line| format!("# {line}\n")).collect();
+    format!("\n{text}#{} = {}\n", key.name, key.default())
 }
 
 /// A profile of the reader's own, doubly commented out: one `#` less, and it is a profile with its explanations.
 fn own_profile() -> String {
     let mut out = String::from("# [[profile]]\n");
-    for key in reference::PROFILE_KEYS {
+    for key in PROFILE_KEYS {
         for line in key.text.lines() {
             out.push_str(&format!("# # {line}\n"));
         }
@@ -49,15 +45,14 @@ fn own_profile() -> String {
 #[cfg(test)]
 mod tests {
     use super::{own_profile, render};
-    use crate::config::layers::{FileLayer, Layers, Overrides};
-    use crate::config::policy::Origin;
-    use crate::config::policy::Settings;
     use crate::config::resolve::resolve;
+    use crate::config::setting::{Origin, Settings};
     use crate::config::show;
+    use crate::config::sources::{FileText, Layers, Overrides};
     use std::path::Path;
 
     fn policy(text: Option<String>) -> Settings {
-        let files = text.map(|text| FileLayer::parse(Path::new("c"), text).unwrap()).into_iter().collect();
+        let files = text.map(|text| FileText { path: "c".into(), text }).into_iter().collect();
         let layers = Layers { files, ..Layers::default() };
         resolve(&layers, &Overrides::default()).unwrap()
     }
@@ -65,7 +60,7 @@ mod tests {
     #[test]
     fn the_committed_example_is_the_generated_one() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.example.toml");
-        let generated = render().unwrap();
+        let generated = render();
         if std::env::var_os("UPDATE_EXPECTED").is_some() {
             std::fs::write(&path, &generated).unwrap();
         }
@@ -76,7 +71,6 @@ mod tests {
     #[test]
     fn uncommented_it_changes_nothing() {
         let uncommented: Vec<_> = render()
-            .unwrap()
             .lines()
             .map(|line| match line.strip_prefix('#') {
                 Some(key) if key.starts_with(|c: char| c.is_ascii_lowercase() || c == '[') => key.to_owned(),
@@ -85,28 +79,10 @@ mod tests {
             .collect();
         let read = policy(Some(uncommented.join("\n")));
         let plain = policy(None);
-        assert_eq!(read.interval.origin, Origin::File("c".into()));
+        assert_eq!(read.origin("REAPER_INTERVAL"), &Origin::File("c".into()));
         let mut same = read.clone();
         same.files.clear();
-        for origin in [
-            &mut same.interval.origin,
-            &mut same.grace.origin,
-            &mut same.term_timeout.origin,
-            &mut same.kill_timeout.origin,
-            &mut same.reach.origin,
-            &mut same.max_targets.origin,
-            &mut same.selected.origin,
-            &mut same.adopters.origin,
-            &mut same.wrappers.origin,
-            &mut same.outputs.log_level.origin,
-            &mut same.outputs.log_format.origin,
-            &mut same.outputs.notify.origin,
-            &mut same.outputs.textfile.origin,
-            &mut same.outputs.listen.origin,
-        ] {
-            *origin = Origin::Default;
-        }
-        same.keep_listeners.origin = Origin::Default;
+        same.origins.clear();
         assert_eq!(same, plain);
         assert_eq!(read.warnings(), []);
     }
@@ -118,8 +94,8 @@ mod tests {
         let body: Vec<_> =
             text.into_iter().filter(|line| line.starts_with('[') || line.contains(" = ")).collect();
         let policy = policy(Some(body.join("\n")));
-        let profile = policy.profiles.last().unwrap();
-        assert_eq!((profile.name.as_str(), profile.keep_args.len()), ("mine", 3));
+        let profile = policy.policy.profiles.last().unwrap();
+        assert_eq!((&*profile.name, profile.keep_args.len()), ("mine", 3));
     }
 
     #[test]
@@ -142,8 +118,8 @@ mod tests {
         let shown = show::render(&first);
         assert!(shown.contains("# c\n") && shown.contains("# default\n"), "{shown}");
         let again = policy(Some(shown));
-        assert_eq!(again.profiles, first.profiles);
-        assert_eq!(again.grace.value, first.grace.value);
+        assert_eq!(again.policy.profiles, first.policy.profiles);
+        assert_eq!(again.policy.grace, first.policy.grace);
         let names = |settings: &Settings| settings.policy().protect.clone();
         assert_eq!(names(&again), names(&first));
         let told = |policy: &Settings| {

@@ -1,6 +1,6 @@
 //! Where things are: config, state and runtime folders, told from the environment by the rules of each system.
 
-use super::error::{Complaint, ConfigError};
+use super::diagnostics::{ConfigError, Diagnostic};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,7 @@ impl Paths {
         };
         let home = |variable: &str, below: &str| match get("HOME") {
             Some(home) => Ok(home.join(below)),
-            None => Err(Complaint::new(
+            None => Err(Diagnostic::new(
                 format!("neither `{variable}` nor `HOME` holds an absolute path"),
                 format!("set {variable} (in a container: to a volume that this user can write), or HOME"),
             )
@@ -101,12 +101,6 @@ impl Paths {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.runtime.join("control.sock")
-    }
-
-    /// The lock that lets one of us act at a time.
-    #[must_use]
-    pub fn lock(&self) -> PathBuf {
-        self.runtime.join("lock")
     }
 
     /// A file of the state folder.

@@ -2,7 +2,7 @@
 
 use reaper_platform::{Host, HostError, Pid, Scope};
 
-use super::Check;
+use crate::report::check::Check;
 use reaper_engine::context::Ground;
 use reaper_engine::discover;
 use reaper_engine::inspect::Looker;
@@ -111,8 +111,8 @@ pub fn check(facts: &Facts) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::report::check::Level;
     use reaper_platform::Why;
 
     fn facts(init: &str, kind: Kind) -> Facts {

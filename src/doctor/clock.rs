@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reaper_platform::{Clock, Here, StartTime};
 
-use super::Check;
+use crate::report::check::Check;
 use reaper_engine::format;
 
 const NAME: &str = "clock";
@@ -65,8 +65,8 @@ pub fn check(facts: &Facts<'_>) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::report::check::Level;
     use reaper_platform::fake;
 
     fn at(monotonic: u64, boottime: u64) -> Clock {

@@ -2,7 +2,7 @@
 
 use reaper_platform::{Here, Machine, Why};
 
-use super::Check;
+use crate::report::check::Check;
 
 const NAME: &str = "kernel";
 
@@ -36,7 +36,7 @@ pub fn check(machine: &Machine, here: &Here) -> Check {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::doctor::Level;
+    use crate::report::check::Level;
     use reaper_platform::fake;
 
     pub fn machine() -> Machine {

@@ -1,6 +1,6 @@
 //! How many processes can be held at once: each takes two of the files that we may have open.
 
-use super::Check;
+use crate::report::check::Check;
 
 const NAME: &str = "limits";
 /// Below this, even a small tree is ended in several goes.
@@ -21,8 +21,8 @@ pub fn check(files: (Option<u64>, Option<u64>), at_once: usize, max_targets: usi
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::report::check::Level;
 
     #[test]
     fn only_a_very_low_limit_matters() {

@@ -3,7 +3,7 @@
 use reaper_platform::Host as _;
 use reaper_platform::NativeHost;
 
-use super::Check;
+use crate::report::check::Check;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -50,8 +50,8 @@ pub fn check(facts: Facts) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::report::check::Level;
 
     #[test]
     fn it_matters_to_a_service_only() {

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use reaper_platform::{NativeHost, Room, Uid, Why};
 
-use super::Check;
+use crate::report::check::Check;
+use reaper_engine::failure::Failure;
 use reaper_engine::format;
-use reaper_engine::state_dir::{StateDir, StateError};
+use reaper_engine::state_dir::StateDir;
 use reaper_policy::escape::escape;
 
 /// Below this the next accounts may fail: a signal is called off then.
@@ -20,7 +21,7 @@ pub struct Facts {
     /// Which one.
     pub path: PathBuf,
     /// Whether it is there (it is made when it is not), private, and could be written to.
-    pub tried: Result<(), StateError>,
+    pub tried: Result<(), Failure>,
     /// The room on its disk.
     pub room: Result<Room, Why>,
 }
@@ -41,9 +42,7 @@ pub fn look(host: &NativeHost, path: &Path, uid: Uid) -> Facts {
 pub fn check(name: &'static str, facts: &Facts) -> Check {
     let path = escape(facts.path.as_os_str().as_encoded_bytes());
     if let Err(e) = &facts.tried {
-        let text = e.to_string();
-        let (what, hint) = text.rsplit_once("\nhint: ").unwrap_or((&text, "make it writable"));
-        return Check::fail(name, what, hint);
+        return Check::fail(name, e.message(), e.hint.as_deref().unwrap_or("make it writable"));
     }
     let room = match &facts.room {
         Ok(room) => room,
@@ -66,8 +65,8 @@ pub fn check(name: &'static str, facts: &Facts) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::report::check::Level;
     use reaper_platform::Host as _;
     use std::os::unix::fs::PermissionsExt as _;
 

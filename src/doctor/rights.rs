@@ -2,7 +2,7 @@
 
 use reaper_platform::{Capabilities, Uid};
 
-use super::Check;
+use crate::report::check::Check;
 
 const NAME: &str = "rights";
 
@@ -55,8 +55,8 @@ fn list(missing: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::report::check::Level;
 
     fn set(numbers: &[u32]) -> Option<Capabilities> {
         Some(Capabilities(numbers.iter().map(|n| 1 << n).sum()))

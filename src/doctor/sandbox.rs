@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reaper_platform::{Host as _, Machine, NativeHost, Pid, RuntimeUnit, Wanted, Why};
 
-use super::Check;
+use crate::report::check::Check;
 
 const NAME: &str = "sandbox";
 /// How long the service manager may take to answer.
@@ -156,8 +156,8 @@ pub fn check(facts: &Facts) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
+    use crate::report::check::Level;
 
     fn facts(other: Option<Other>, read: Result<(), Why>, inside: bool) -> Facts {
         Facts {

@@ -18,20 +18,22 @@ use std::time::{Duration, Instant};
 use reaper_platform::{Host, Pid, Pinned as _, ProcId, Scope, Why};
 
 use super::stand_in::Launched;
-use super::{Check, Level};
-use crate::config;
-use crate::config::ConfigError;
-use reaper_engine::audit::{History, SELF_TEST};
+use crate::report::check::{Check, Level};
+use crate::report::doctor::{SelfTestReport, StepReport};
+use reaper_engine::audit::history::History;
+use reaper_engine::audit::record::{SELF_TEST, findings};
 use reaper_engine::context::Ground;
 use reaper_engine::format;
 use reaper_engine::inspect::Looker;
 use reaper_engine::sightings::{Sightings, is_newborn};
-use reaper_engine::state_dir::{ActLock, StateDir, StateError};
-use reaper_engine::sweep;
+use reaper_engine::state_dir::StateDir;
 use reaper_engine::terminate::Terminator;
 use reaper_engine::terminate::outcome::Ended;
+use reaper_engine::tracker::{Survey, Tracker};
+use reaper_policy::builtin_profiles::BUILT_IN;
 use reaper_policy::case::How;
 use reaper_policy::plan::Target;
+use reaper_policy::policy::{Policy, Reach};
 use reaper_policy::verdict::{Answer, Finding, Verdict};
 use stop::{NAME, Stop, conclude, lost, unexpected};
 
@@ -40,6 +42,8 @@ const BUSY: Duration = Duration::from_secs(3);
 /// How long the kernel may take to hand the stand-in over, or PID 1 to collect it.
 const LIMIT: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_millis(1);
+/// One tick of the clock by which the kernel counts starts: no process is remembered as an orphan in its first.
+const GRACE: Duration = Duration::from_millis(10);
 
 /// One step of the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,13 +69,41 @@ pub struct SelfTest {
     pub check: Check,
 }
 
-/// The ground to test on: the machine and the scope as they are, the adopters of the config, and of all profiles
-/// only the one of the stand-in.
-///
-/// # Errors
-/// Never, unless the built-in profiles are broken.
-pub fn ground<H: Host>(host: Arc<H>, scope: Scope, adopters: &[String]) -> Result<Ground<H>, ConfigError> {
-    Ok(Ground::new(host, config::for_self_test(adopters)?.policy(), scope))
+impl SelfTest {
+    /// The public JSON of it.
+    #[must_use]
+    pub fn report(&self) -> SelfTestReport {
+        let step = |step: &Step| StepReport {
+            name: step.name.to_owned(),
+            took_us: u64::try_from(step.took.as_micros()).unwrap_or(u64::MAX),
+            what: step.what.clone(),
+        };
+        SelfTestReport {
+            pid: self.pid.map(Pid::get),
+            steps: self.steps.iter().map(step).collect(),
+            findings: findings(&self.findings),
+        }
+    }
+}
+
+/// The ground to test on: the machine and the scope as they are. Whatever the user's settings are, only the profile is in
+/// force that the stand-in is marked for, the grace is the shortest that is one, and no tree is ended. Only the adopters
+/// are the user's, because they describe the machine.
+#[must_use]
+pub fn ground<H: Host>(host: Arc<H>, scope: Scope, adopters: &[String]) -> Ground<H> {
+    let own = BUILT_IN.iter().filter(|built_in| built_in.profile.name == "own");
+    let mut policy = Policy {
+        grace: GRACE,
+        term_timeout: Duration::from_secs(2),
+        reach: Reach::Process,
+        profiles: own.map(|built_in| built_in.profile.clone()).collect(),
+        adopters: adopters.to_vec(),
+        ..Policy::default()
+    };
+    // The stand-in is this very program, which is protected elsewhere. No other process has a sighting in the self-test,
+    // so that none comes so far as to need this protection; and we and our ancestors are spared anyway.
+    policy.protect.retain(|name| name != "reaper");
+    Ground::new(host, Arc::new(policy), scope)
 }
 
 /// Tests. `program` is this program's file, `state` where accounts go, `limit` how long one process may take to be
@@ -174,7 +206,7 @@ impl<H: Host> Test<'_, H> {
             host.sleep(STEP);
         }
         let looked = Instant::now();
-        let survey = sweep::survey(self.ground, sightings, false, self.limit).map_err(|e| {
+        let survey = Tracker::survey(self.ground, sightings, false, self.limit).map_err(|e| {
             Stop::fail(format!("{e}: no orphan can be found"), "see the checks `proc` and `adopters`")
         })?;
         let Some(judgement) = survey.judgements.iter().find(|j| j.id == *id) else {
@@ -185,7 +217,7 @@ impl<H: Host> Test<'_, H> {
             looked,
             format!(
                 "by {}, among {}",
-                survey.census.method.name(),
+                survey.census.method,
                 format::count(survey.census.examined, "process")
             ),
         );
@@ -197,7 +229,7 @@ impl<H: Host> Test<'_, H> {
         Ok(())
     }
 
-    fn not_found(&self, parent: Pid, survey: &sweep::Survey) -> Stop {
+    fn not_found(&self, parent: Pid, survey: &Survey) -> Stop {
         let called = self.called(parent);
         if !survey.census.adopters.contains(&parent) {
             return Stop::fail(
@@ -238,7 +270,7 @@ impl<H: Host> Test<'_, H> {
     /// Looks again, as before every end. Whoever else is in the plan is no business of ours.
     fn plan(&mut self, id: &ProcId, sightings: &Sightings) -> Result<Target, Stop> {
         let begun = Instant::now();
-        let survey = sweep::survey(self.ground, sightings, false, self.limit)
+        let survey = Tracker::survey(self.ground, sightings, false, self.limit)
             .map_err(|e| Stop::fail(format!("{e}: nothing can be planned"), "run the test again"))?;
         let target = survey.plan.targets.into_iter().find(|target| target.id == *id && target.root == *id);
         let target = target.ok_or_else(|| {
@@ -257,7 +289,7 @@ impl<H: Host> Test<'_, H> {
             return Err(Stop::fail(format!("it cannot be ended: {why}"), hint));
         }
         let state = StateDir::create(state, here.uid)?;
-        let _lock = self.lock(&state)?;
+        let _lock = state.lock_to_act(BUSY)?.ok_or_else(|| Stop::busy(state.busy()))?;
         let mut history = History::open(&state)?;
         let begun = Instant::now();
         let (seen, ours) = (sightings.clone(), Arc::clone(&self.ground.host));
@@ -285,16 +317,6 @@ impl<H: Host> Test<'_, H> {
             format!("{signals}, {} after {}", ended.outcome.name(), format::fine(ended.took)),
         );
         Ok(ended)
-    }
-
-    fn lock(&self, state: &StateDir) -> Result<ActLock, Stop> {
-        let begun = Instant::now();
-        loop {
-            match state.lock_to_act() {
-                Err(StateError::Busy { .. }) if begun.elapsed() < BUSY => self.ground.host.sleep(STEP * 20),
-                locked => return Ok(locked?),
-            }
-        }
     }
 
     /// Whether its new parent collects it; some look for dead children every second only.

@@ -1,6 +1,6 @@
 //! Another instance: whether a service runs for this user, and how it says it is.
 
-use super::{Check, Level};
+use crate::report::check::{Check, Level};
 use crate::report::status::Status;
 use reaper_engine::format;
 use reaper_policy::escape::again;
@@ -56,7 +56,7 @@ pub fn check(found: &Found) -> Check {
         let hint = "see the check `namespace`, or run `reaper doctor` where the service runs";
         return Check::fail(NAME, format!("{runs}: {}", again(lonely)), hint);
     }
-    if let Some(impaired) = status.impaired.iter().find(|impaired| impaired.level == Level::Fail.name()) {
+    if let Some(impaired) = status.impaired.iter().find(|impaired| impaired.level.is(Level::Fail)) {
         let hint = impaired.hint.as_deref().unwrap_or("see its log");
         return Check::fail(NAME, format!("{runs}: {}", again(&impaired.what)), again(hint));
     }
@@ -84,8 +84,9 @@ pub fn check(found: &Found) -> Check {
 mod tests {
     use super::*;
     use crate::report::status::{
-        ConfigStatus, Impaired, Paused, STATUS, SightStatus, Sweeps, Totals, Verdicts,
+        ConfigStatus, Impaired, Paused, STATUS, Scope, SightStatus, Sweeps, Totals, Verdicts,
     };
+    use reaper_engine::discover::method::Method;
 
     fn status() -> Status {
         Status {
@@ -93,7 +94,7 @@ mod tests {
             schema: STATUS.into(),
             version: env!("CARGO_PKG_VERSION").into(),
             pid: 7,
-            scope: "user".into(),
+            scope: Scope::User.into(),
             started_at: String::new(),
             uptime_s: 3600.0,
             ready: true,
@@ -109,7 +110,7 @@ mod tests {
                 term_timeout_s: 10.0,
             },
             sight: SightStatus {
-                method: "children".into(),
+                method: Method::Children.into(),
                 examined: 1,
                 unreadable: 0,
                 blind: false,
@@ -126,6 +127,8 @@ mod tests {
             },
             verdicts: Verdicts::default(),
             waiting: Vec::new(),
+            judgements: Vec::new(),
+            judgements_omitted: 0,
             ending: 0,
             totals: Totals::default(),
             errors: Vec::new(),
@@ -148,15 +151,15 @@ mod tests {
         assert_eq!(runs(|s| s.version = "0.0.1".into()).level, Level::Warn);
         assert_eq!(runs(|s| s.config.error = Some("x".into())).level, Level::Warn);
         assert_eq!(runs(|s| s.paused = Some(Paused { until: None, left_s: None })).level, Level::Warn);
-        let impaired = |level: &str| Impaired {
+        let impaired = |level: Level| Impaired {
             check: "sandbox".into(),
             level: level.into(),
             what: "no marker can be seen".into(),
             hint: Some("remove it".into()),
         };
-        let blind = runs(|s| s.impaired = vec![impaired("warn"), impaired("fail")]);
+        let blind = runs(|s| s.impaired = vec![impaired(Level::Warn), impaired(Level::Fail)]);
         assert_eq!((blind.level, blind.hint.as_deref()), (Level::Fail, Some("remove it")));
-        assert_eq!(runs(|s| s.impaired = vec![impaired("warn")]).level, Level::Ok);
+        assert_eq!(runs(|s| s.impaired = vec![impaired(Level::Warn)]).level, Level::Ok);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The config: whether it can be used, and what in it is probably not meant.
 
-use super::Check;
 use crate::config::{ConfigError, Settings};
+use crate::report::check::Check;
 use reaper_policy::escape::escape;
 
 const NAME: &str = "config";
@@ -28,7 +28,7 @@ pub fn check(loaded: &Result<Settings, ConfigError>) -> Check {
         names.join(", ")
     };
     let policy = settings.policy();
-    let profiles: Vec<&str> = policy.profiles.iter().map(|profile| profile.name.as_str()).collect();
+    let profiles: Vec<&str> = policy.profiles.iter().map(|profile| &*profile.name).collect();
     let sound = format!("{from}; profiles {}", profiles.join(", "));
     match settings.warnings() {
         [] => Check::ok(NAME, sound),
@@ -42,9 +42,9 @@ pub fn check(loaded: &Result<Settings, ConfigError>) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Level;
     use super::*;
     use crate::config::{Overrides, Sources, load};
+    use crate::report::check::Level;
 
     fn with(env: &[(&str, &str)]) -> Check {
         let env = env.iter().map(|(name, value)| (name.into(), value.into())).collect();

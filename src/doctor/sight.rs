@@ -2,7 +2,7 @@
 
 use reaper_platform::{Machine, Why};
 
-use super::Check;
+use crate::report::check::Check;
 
 const NAME: &str = "proc";
 
@@ -34,8 +34,9 @@ pub fn check(machine: &Machine) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Level, kernel::tests::machine};
     use super::*;
+    use crate::doctor::kernel::tests::machine;
+    use crate::report::check::Level;
 
     #[test]
     fn hidepid_is_a_limit_that_is_named() {

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use reaper_platform::{Clock, Here, Pid, Signal};
+use reaper_platform::{Clock, Pid, StartClock};
 
-use super::types::{ActionReport, JudgementReport, LeftAloneReport, Summary};
+use super::types::{self, ActionReport, JudgementReport, LeftAloneReport, Summary};
 use reaper_engine::audit::record::{findings, millis};
+use reaper_engine::audit::words::Gate;
 use reaper_engine::format;
 use reaper_engine::terminate::outcome::Ended;
 use reaper_policy::escalation::Outcome;
@@ -17,8 +18,8 @@ use reaper_policy::verdict::Verdict;
 
 /// One judgement.
 #[must_use]
-pub fn judgement(j: &Judgement, targets: Vec<Pid>, clock: &Clock, here: &Here) -> JudgementReport {
-    let age = here.start_clock.age(j.id.start, clock);
+pub fn judgement(j: &Judgement, targets: &[Pid], clock: &Clock, start_clock: StartClock) -> JudgementReport {
+    let age = start_clock.age(j.id.start, clock);
     JudgementReport {
         pid: j.id.pid.get(),
         ppid: j.stat.ppid.map_or(0, Pid::get),
@@ -29,8 +30,8 @@ pub fn judgement(j: &Judgement, targets: Vec<Pid>, clock: &Clock, here: &Here) -
         age_s: seconds(age),
         profile: j.profiles.first().cloned(),
         marker: j.marker.clone(),
-        verdict: j.verdict.name().to_owned(),
-        decided_by: j.decided_by.name().to_owned(),
+        verdict: types::Verdict::from(j.verdict).into(),
+        decided_by: Gate::from(j.decided_by).into(),
         reason: j.reason().to_owned(),
         orphaned_s: seconds(j.seen_for),
         eligible_in_s: match j.verdict {
@@ -39,12 +40,12 @@ pub fn judgement(j: &Judgement, targets: Vec<Pid>, clock: &Clock, here: &Here) -
             _ => None,
         },
         rss_bytes: j.stat.rss_bytes,
-        targets: targets.into_iter().map(Pid::get).collect(),
+        targets: targets.iter().copied().map(Pid::get).collect(),
         findings: findings(&j.findings),
     }
 }
 
-/// Seconds, to the millisecond: finer than anybody reads.
+/// Seconds, to the millisecond.
 #[must_use]
 pub fn seconds(time: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "an f64 holds the milliseconds of 285,000 years")]
@@ -69,8 +70,8 @@ pub fn action(ended: &Ended) -> ActionReport {
         pid: ended.target.id.pid.get(),
         root: ended.target.root.pid.get(),
         program: escape(&ended.target.program),
-        signals: ended.signals.iter().map(Signal::to_string).collect(),
-        outcome: ended.outcome.name().to_owned(),
+        signals: ended.signals.iter().copied().map(Into::into).collect(),
+        outcome: ended.outcome.into(),
         took_ms: millis(ended.took),
         why: ended.why.clone(),
     }
@@ -91,27 +92,37 @@ pub fn left_alone(left: &LeftAlone) -> LeftAloneReport {
 /// The counts of what was decided and done. Of the two plans, the second is that for orphans in grace.
 #[must_use]
 pub fn summary(judgements: &[&Judgement], plans: [&Plan; 2], ended: &[Ended], dry_run: bool) -> Summary {
-    let verdicts = |wanted: &str| judgements.iter().filter(|j| j.verdict.name() == wanted).count();
-    let outcomes = |wanted| ended.iter().filter(|e| e.outcome == wanted).count();
     let has_ended = |e: &&Ended| matches!(e.outcome, Outcome::Exited | Outcome::Killed);
     let reclaimed_bytes = if dry_run {
         plans.iter().flat_map(|plan| &plan.targets).map(|t| t.rss_bytes).sum()
     } else {
         ended.iter().filter(has_ended).map(|e| e.target.rss_bytes).sum()
     };
-    Summary {
-        reap: verdicts("reap"),
-        wait: verdicts("wait"),
-        spare: verdicts("spare"),
-        unknown: verdicts("unknown"),
-        exited: outcomes(Outcome::Exited),
-        killed: outcomes(Outcome::Killed),
-        gone: outcomes(Outcome::Gone),
-        spared: outcomes(Outcome::Spared),
-        denied: outcomes(Outcome::Denied),
-        survived: outcomes(Outcome::Survived),
+    let mut summary = Summary {
         deferred: plans.iter().map(|plan| plan.deferred.len()).sum(),
         zombies: ended.iter().filter(|e| e.zombie).count(),
         reclaimed_bytes,
+        ..Summary::default()
+    };
+    for judgement in judgements {
+        match judgement.verdict {
+            Verdict::Reap => summary.reap += 1,
+            Verdict::Wait(_) => summary.wait += 1,
+            Verdict::Spare => summary.spare += 1,
+            Verdict::Unknown => summary.unknown += 1,
+        }
     }
+    for ended in ended {
+        match ended.outcome {
+            Outcome::Exited => summary.exited += 1,
+            Outcome::Killed => summary.killed += 1,
+            Outcome::Gone => summary.gone += 1,
+            Outcome::Spared => summary.spared += 1,
+            Outcome::Denied => summary.denied += 1,
+            Outcome::Survived => summary.survived += 1,
+            // A scan is not interrupted; the service counts for itself.
+            Outcome::Interrupted => {}
+        }
+    }
+    summary
 }

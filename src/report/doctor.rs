@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::doctor::self_test::SelfTest;
-use crate::doctor::{Check, Level};
-use reaper_engine::audit::record::{FindingReport, findings};
+use super::check::{Check, Level};
+use reaper_engine::audit::record::FindingReport;
 
 /// The schema of [`Doctor`].
 pub const DOCTOR: &str = "reaper.doctor/1";
@@ -36,8 +35,8 @@ pub struct CheckReport {
     /// `kernel`, `proc`, `sandbox`, `rights`, `adopters`, `limits`, `clock`, `config`, `state`, `runtime`, `service`,
     /// `linger` or `self-test`. One that means nothing here is left out.
     pub name: String,
-    /// `ok`, `warn`, `fail` or `skip`.
-    pub level: String,
+    /// How it came out.
+    pub level: Level,
     /// What was found.
     pub what: String,
     /// The remedy.
@@ -79,7 +78,7 @@ pub struct CheckSummary {
     pub skip: usize,
 }
 
-/// Who checked, when, for whom.
+/// The circumstances of a check-up.
 #[derive(Debug, Clone)]
 pub struct About {
     /// RFC 3339, UTC.
@@ -92,7 +91,7 @@ pub struct About {
 
 /// Makes the document.
 #[must_use]
-pub fn document(about: About, checks: &[Check], self_test: Option<&SelfTest>) -> Doctor {
+pub fn document(about: About, checks: &[Check], self_test: Option<SelfTestReport>) -> Doctor {
     let count = |level: Level| checks.iter().filter(|check| check.level == level).count();
     Doctor {
         schema: DOCTOR.to_owned(),
@@ -104,24 +103,12 @@ pub fn document(about: About, checks: &[Check], self_test: Option<&SelfTest>) ->
             .iter()
             .map(|check| CheckReport {
                 name: check.name.to_owned(),
-                level: check.level.name().to_owned(),
+                level: check.level,
                 what: check.what.clone(),
                 hint: check.hint.clone(),
             })
             .collect(),
-        self_test: self_test.map(|test| SelfTestReport {
-            pid: test.pid.map(reaper_platform::Pid::get),
-            steps: test
-                .steps
-                .iter()
-                .map(|step| StepReport {
-                    name: step.name.to_owned(),
-                    took_us: u64::try_from(step.took.as_micros()).unwrap_or(u64::MAX),
-                    what: step.what.clone(),
-                })
-                .collect(),
-            findings: findings(&test.findings),
-        }),
+        self_test,
         summary: CheckSummary {
             ok: count(Level::Ok),
             warn: count(Level::Warn),

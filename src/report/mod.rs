@@ -1,6 +1,7 @@
 //! What users read: the table, the public JSON, the history.
 
 pub mod build;
+pub mod check;
 pub mod doctor;
 pub mod status;
 pub mod table;

@@ -1,6 +1,12 @@
 //! What the service says of itself: the public JSON of `reaper status`, versioned, additions only.
 
+use super::check::Level;
+use reaper_engine::audit::words::Word;
+use reaper_engine::discover::method::Method;
 use serde::{Deserialize, Serialize};
+
+use super::types::JudgementReport;
+use reaper_policy::escalation::Outcome;
 
 /// The schema of [`Status`].
 pub const STATUS: &str = "reaper.status/1";
@@ -14,8 +20,8 @@ pub struct Status {
     pub version: String,
     /// Its process.
     pub pid: i32,
-    /// Whose processes it looks after: `user` or `all-users`.
-    pub scope: String,
+    /// Whose processes it looks after.
+    pub scope: Word<Scope>,
     /// RFC 3339, UTC.
     pub started_at: String,
     /// Since then.
@@ -38,38 +44,74 @@ pub struct Status {
     pub verdicts: Verdicts,
     /// Orphans in grace, the next one first.
     pub waiting: Vec<Waiting>,
+    /// Every notable judgement, by pid; see [`Status::judgements_omitted`].
+    #[serde(default)]
+    pub judgements: Vec<JudgementReport>,
+    /// How many judgements there was no room for; those of orphans come first.
+    #[serde(default)]
+    pub judgements_omitted: usize,
     /// How many targets are being ended right now.
     pub ending: usize,
     /// What was done since the start.
     pub totals: Totals,
     /// The last things that went wrong, newest last.
-    pub errors: Vec<Trouble>,
+    pub errors: Vec<ErrorReport>,
     /// Where the metrics go.
     #[serde(default)]
     pub metrics: MetricsStatus,
+}
+
+/// Whose processes a service looks after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Those of the user that it runs as.
+    User,
+    /// Those of every user.
+    AllUsers,
+}
+
+impl From<reaper_platform::Scope> for Scope {
+    fn from(scope: reaper_platform::Scope) -> Self {
+        match scope {
+            reaper_platform::Scope::User(_) => Self::User,
+            reaper_platform::Scope::Everyone => Self::AllUsers,
+        }
+    }
 }
 
 impl Status {
     /// Why it is not ready, in words for a probe.
     #[must_use]
     pub fn not_ready(&self) -> Option<&str> {
-        if self.sight.blind {
-            Some("blind: not one environment can be read")
-        } else if self.sight.lonely.is_some() {
-            self.sight.lonely.as_deref()
-        } else if self.is_impaired() {
-            Some("impaired: a check at its start failed, see `reaper status`")
-        } else if self.ready {
-            None
-        } else {
-            Some("the last looks at the processes failed")
-        }
+        not_ready(self.sight.blind, self.sight.lonely.as_deref(), self.is_impaired(), self.ready)
     }
 
     /// Whether a check at its start failed.
     #[must_use]
     pub fn is_impaired(&self) -> bool {
-        self.impaired.iter().any(|impaired| impaired.level == "fail")
+        self.impaired.iter().any(|impaired| impaired.level.is(Level::Fail))
+    }
+}
+
+/// Why a service is not ready, in words for a probe.
+#[must_use]
+pub const fn not_ready(
+    is_blind: bool,
+    lonely: Option<&str>,
+    is_impaired: bool,
+    is_ready: bool,
+) -> Option<&str> {
+    if is_blind {
+        Some("blind: not one environment can be read")
+    } else if lonely.is_some() {
+        lonely
+    } else if is_impaired {
+        Some("impaired: a check at its start failed, see `reaper status`")
+    } else if is_ready {
+        None
+    } else {
+        Some("the last looks at the processes failed")
     }
 }
 
@@ -119,8 +161,8 @@ pub struct ConfigStatus {
 /// How well it sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SightStatus {
-    /// `children` or `walk`.
-    pub method: String,
+    /// How the last look was made; `none` before the first one.
+    pub method: Word<Method>,
     /// How many processes the last look looked at.
     pub examined: usize,
     /// How many of ours could not be read.
@@ -137,8 +179,8 @@ pub struct SightStatus {
 pub struct Impaired {
     /// Which one, as in `reaper doctor`.
     pub check: String,
-    /// `warn`: a limit; `fail`: the job, or a part of it, cannot be done.
-    pub level: String,
+    /// Whether it is a limit, or keeps the service from its job.
+    pub level: Word<Level>,
     /// What was found.
     pub what: String,
     /// The remedy.
@@ -213,11 +255,48 @@ pub struct Totals {
     pub reclaimed_bytes: u64,
 }
 
+impl Totals {
+    /// Counts what became of a target.
+    pub const fn add(&mut self, outcome: Outcome, rss_bytes: u64) {
+        let counter = match outcome {
+            Outcome::Exited => &mut self.exited,
+            Outcome::Killed => &mut self.killed,
+            Outcome::Gone => &mut self.gone,
+            Outcome::Spared => &mut self.spared,
+            Outcome::Denied => &mut self.denied,
+            Outcome::Survived => &mut self.survived,
+            Outcome::Interrupted => &mut self.interrupted,
+        };
+        *counter += 1;
+        if matches!(outcome, Outcome::Exited | Outcome::Killed) {
+            self.reclaimed_bytes += rss_bytes;
+        }
+    }
+}
+
 /// Something that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trouble {
+pub struct ErrorReport {
     /// RFC 3339, UTC.
     pub at: String,
     /// What, on what, why.
     pub what: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_another_version_are_read_and_mean_nothing_more_than_they_say() {
+        let sight = r#"{"method":"netlink","examined":1,"unreadable":0,"blind":false,"lonely":null}"#;
+        let read: SightStatus = serde_json::from_str(sight).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), sight);
+        let impaired = r#"{"check":"kernel","level":"grave","what":"x","hint":null}"#;
+        let read: Impaired = serde_json::from_str(impaired).unwrap();
+        assert!(!read.level.is(Level::Fail));
+        assert_eq!(serde_json::to_string(&read).unwrap(), impaired);
+        let words: Vec<Word<Scope>> = serde_json::from_str(r#"["user","all-users","group"]"#).unwrap();
+        assert_eq!(words, [Scope::User.into(), Scope::AllUsers.into(), Word::Other("group".to_owned())]);
+    }
 }

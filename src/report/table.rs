@@ -6,7 +6,8 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::types::{JudgementReport, Scan};
+use super::types::{JudgementReport, Scan, Verdict};
+use reaper_engine::audit::words::Word;
 use reaper_engine::format;
 
 const HEAD: [&str; 8] = ["PROGRAM", "PID", "AGE", "ORPHANED", "MEMORY", "PROFILE", "VERDICT", "REASON"];
@@ -60,17 +61,17 @@ fn row(j: &JudgementReport) -> [String; 8] {
         orphaned,
         format::bytes(j.rss_bytes),
         j.profile.clone().unwrap_or_else(|| "-".to_owned()),
-        j.verdict.clone(),
+        j.verdict.to_string(),
         j.reason.clone(),
     ]
 }
 
-fn colour(verdict: &str) -> Style {
+fn colour(verdict: &Word<Verdict>) -> Style {
     let colour = match verdict {
-        "reap" => AnsiColor::Red,
-        "wait" => AnsiColor::Yellow,
-        "unknown" => AnsiColor::Magenta,
-        _ => AnsiColor::Green,
+        Word::Known(Verdict::Reap) => AnsiColor::Red,
+        Word::Known(Verdict::Wait) => AnsiColor::Yellow,
+        Word::Known(Verdict::Unknown) => AnsiColor::Magenta,
+        Word::Known(Verdict::Spare) | Word::Other(_) => AnsiColor::Green,
     };
     Style::new().fg_color(Some(colour.into()))
 }
@@ -171,6 +172,7 @@ pub fn summary(scan: &Scan) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use reaper_engine::audit::words::Gate;
 
     fn judgement(program: &str, reason: &str) -> JudgementReport {
         JudgementReport {
@@ -183,8 +185,8 @@ mod tests {
             age_s: 812.4,
             profile: Some("sprout".into()),
             marker: None,
-            verdict: "reap".into(),
-            decided_by: "grace".into(),
+            verdict: Verdict::Reap.into(),
+            decided_by: Gate::Grace.into(),
             reason: reason.into(),
             orphaned_s: 45.0,
             eligible_in_s: Some(0.0),

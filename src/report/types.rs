@@ -1,6 +1,11 @@
 //! The public JSON, versioned: additions only. A type here changes nothing that decides.
 
+use std::fmt;
+
 use reaper_engine::audit::record::FindingReport;
+use reaper_engine::audit::words::{Gate, Outcome, Signal, Word};
+use reaper_engine::discover::method::Method;
+use reaper_policy::verdict;
 use serde::{Deserialize, Serialize};
 
 /// The schema of [`Scan`].
@@ -45,8 +50,8 @@ pub struct Explain {
 /// What was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CensusReport {
-    /// `children` or `walk`.
-    pub method: String,
+    /// How.
+    pub method: Method,
     /// How many processes were looked at.
     pub examined: usize,
     /// How many of ours could not be read.
@@ -79,10 +84,10 @@ pub struct JudgementReport {
     pub profile: Option<String>,
     /// The marker's name.
     pub marker: Option<String>,
-    /// `reap`, `wait`, `spare` or `unknown`.
-    pub verdict: String,
+    /// What is to happen to it.
+    pub verdict: Word<Verdict>,
     /// The gate that decided.
-    pub decided_by: String,
+    pub decided_by: Word<Gate>,
     /// Its evidence.
     pub reason: String,
     /// Since the first sighting as an orphan.
@@ -91,10 +96,41 @@ pub struct JudgementReport {
     pub eligible_in_s: Option<f64>,
     /// Resident memory.
     pub rss_bytes: u64,
-    /// Whom a `reap` verdict ends, or a `wait` verdict will, in that order.
+    /// The processes that a `reap` verdict ends, or a `wait` verdict will, in that order.
     pub targets: Vec<i32>,
     /// Every gate.
     pub findings: Vec<FindingReport>,
+}
+
+/// What is to happen to a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// It is to be ended.
+    Reap,
+    /// It will be, when its grace is over.
+    Wait,
+    /// It is left alone.
+    Spare,
+    /// It is left alone, because something that matters could not be told.
+    Unknown,
+}
+
+impl From<verdict::Verdict> for Verdict {
+    fn from(verdict: verdict::Verdict) -> Self {
+        match verdict {
+            verdict::Verdict::Reap => Self::Reap,
+            verdict::Verdict::Wait(_) => Self::Wait,
+            verdict::Verdict::Spare => Self::Spare,
+            verdict::Verdict::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// What was done to one target.
@@ -106,10 +142,10 @@ pub struct ActionReport {
     pub root: i32,
     /// Its program, escaped.
     pub program: String,
-    /// `TERM`, `CONT`, `KILL`, in order.
-    pub signals: Vec<String>,
-    /// `exited`, `killed`, `gone`, `spared`, `denied` or `survived`.
-    pub outcome: String,
+    /// Those that it got, in order.
+    pub signals: Vec<Signal>,
+    /// What became of it.
+    pub outcome: Outcome,
     /// From the first signal to the end.
     pub took_ms: u64,
     /// Why it was spared, denied or survived.

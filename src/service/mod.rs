@@ -1,32 +1,32 @@
 //! The service: sees orphans the moment they become orphans, and ends them when their grace is over.
 //!
 //! One thread waits for everything at once: the next tick, the end of a grace, the exit of a watched process, a
-//! request on the socket, a signal. [`warden`] says what each of them leads to, [`keeper`] what is known;
-//! `execution` ends processes on threads of its own.
+//! request on the socket, a signal. `controller` decides what each of them leads to; the engine's tracker knows the
+//! processes; `worker` ends them on threads of its own. Whatever is told of the service is made of the plain values in
+//! `snapshot`, by `publish` and `control_socket`, which know nothing of the controller.
 
-pub mod control;
-mod desktop;
-mod execution;
-mod http;
+mod audit_sink;
+mod call;
+mod control_socket;
+mod controller;
 pub mod lock;
-pub mod logs;
-pub mod metrics;
-mod notify;
-mod outputs;
 mod pause;
-pub mod readings;
-mod status;
-mod textfile;
-mod troubles;
-pub mod warden;
+pub mod protocol;
+pub mod publish;
+mod recent_errors;
+mod sd_notify;
+pub mod setup;
+pub mod snapshot;
+mod worker;
+mod zombies;
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
-use reaper_platform::{Host, HostError, Waiter as _};
+use reaper_engine::failure::Failure;
+use reaper_platform::Host;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -34,97 +34,78 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing::info;
 
-use execution::Executions;
-use warden::Warden;
-pub use warden::{Load, Setup};
+use control_socket::Socket;
+use controller::Controller;
+use publish::http::Http;
+use setup::Setup;
+use worker::{Done, Worker};
 
 /// How long a stop waits for processes that are being ended to exit; after that they are handed back.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// How long handing back may take.
 const HAND_BACK_LIMIT: Duration = Duration::from_secs(5);
 
-/// Why the service could not run.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// Processes cannot be listed or waited for.
-    #[error(transparent)]
-    Host(#[from] HostError),
-    /// The system refused.
-    #[error("cannot {what}: {source}\nhint: {hint}")]
-    Io {
-        /// The attempt, on what.
-        what: String,
-        /// Why not.
-        source: io::Error,
-        /// The way out.
-        hint: &'static str,
-    },
-}
+const RAISE: &str = "raise the limit of open files";
 
 /// Runs until SIGTERM or SIGINT. `socket` is where the control socket is to be; `None` for none. Call it under
 /// the service's lock.
 ///
 /// # Errors
 /// When it cannot begin. Once it runs, it complains and goes on.
-pub fn run<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), ServiceError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|source| {
-        ServiceError::Io {
-            what: "start the event loop".into(),
-            source,
-            hint: "raise the limit of open files",
-        }
-    })?;
+pub fn run<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new("cannot start the event loop").because(e).hint(RAISE))?;
     tokio::task::LocalSet::new().block_on(&runtime, serve(setup, socket))
 }
 
-async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), ServiceError> {
-    // Signals first: one that comes during the first look must not be lost.
+async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), Failure> {
+    // Signals first: one that comes during the first sweep must not be lost.
     let mut signals = Signals::new()?;
     let (done_tx, mut done) = mpsc::unbounded_channel();
     let (calls_tx, mut calls) = mpsc::channel(1);
     let uid = setup.host.here().uid.0;
-    let mut http = http::Http::new(calls_tx.clone());
+    let mut http = Http::new(calls_tx.clone());
     if let Some(path) = socket {
-        let bound = control::Socket::bind(&path).map_err(|source| ServiceError::Io {
-            what: format!("bind the control socket `{}`", path.display()),
-            source,
-            hint: "remove what is there, or set XDG_RUNTIME_DIR to a directory of yours with a short path",
+        let bound = Socket::bind(&path).map_err(|e| {
+            let hint =
+                "remove what is there, or set XDG_RUNTIME_DIR to a directory of yours with a short path";
+            Failure::new("cannot bind the control socket").at(path).because(e).hint(hint)
         })?;
         drop(tokio::task::spawn_local(bound.serve(uid, calls_tx)));
     }
-    let executions = setup.state.clone().map(|state| Executions::new(state, done_tx));
-    let mut warden = Warden::new(setup, executions)?;
-    let exits = exit_descriptor(&warden)?;
-    let mut watchdog = interval(notify::watchdog().unwrap_or(Duration::from_secs(3600)));
+    let worker = setup.state.clone().map(|state| Worker::new(state, done_tx));
+    let mut controller = Controller::new(setup, worker)?;
+    let exits = exit_descriptor(&controller)?;
+    let mut watchdog = interval(sd_notify::watchdog().unwrap_or(Duration::from_secs(3600)));
     watchdog.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    warden.settle();
-    notify::ready(&status::line(&warden));
-    info!("watching {} of interest", warden.keeper.judgements().count());
+    controller.settle();
+    sd_notify::ready(controller.status_line());
+    info!("watching {} of interest", controller.tracked());
     loop {
-        if let Some(served) = http.follow(warden.listen()) {
-            warden.served(served);
+        if let Some(served) = http.follow(controller.listen()) {
+            controller.served(served);
         }
-        let wake = warden.next_wake();
+        let wake = controller.next_wake();
         // One timer of our own: tokio's wakes us up to three times on its way to a moment seconds ahead.
-        let sleep = if warden.wake_at(wake) { None } else { Some(instant(&warden, wake)) };
+        let sleep =
+            if controller.wake_at(wake) { None } else { Some(Instant::now() + controller.until(wake)) };
         let sleep = [sleep, http.next()].into_iter().flatten().min();
         tokio::select! {
-            () = at(sleep) => warden.wake(),
-            () = readable(exits.as_ref()) => warden.exits(),
-            Some(done) = done.recv() => warden.done(&done),
-            Some((request, answer)) = calls.recv() => {
-                // A client that went away needs no answer.
-                let _ = answer.send(warden.answer(&request));
-            }
+            () = at(sleep) => controller.wake(),
+            () = readable(exits.as_ref()) => controller.exits(),
+            Some(done) = done.recv() => controller.done(&done),
+            Some(call) = calls.recv() => controller.answer(call),
             what = signals.next() => match what {
                 What::Stop => break,
-                What::Reload => drop(warden.reload()),
-                What::Sweep => warden.sweep(),
-                What::Child => warden.collect(),
+                What::Reload => drop(controller.reload()),
+                What::Sweep => controller.sweep(),
+                What::Child => controller.collect(),
             },
             _ = watchdog.tick() => {
-                if warden.is_well() {
-                    notify::alive();
+                if controller.is_well() {
+                    sd_notify::alive();
                 }
             }
         }
@@ -132,30 +113,29 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
     http.stop();
     // Clients are told that we stop instead of being left to wait.
     drop(calls);
-    stop(warden, done).await;
+    stop(controller, done).await;
     Ok(())
 }
 
 /// Waits for what is being ended, within a bound, then hands it back.
-async fn stop<H: Host>(mut warden: Warden<H>, mut done: mpsc::UnboundedReceiver<execution::Done>) {
-    notify::stopping();
-    warden.stop();
-    let running = warden.running();
-    if running > 0 {
+async fn stop<H: Host>(mut controller: Controller<H>, mut done: mpsc::UnboundedReceiver<Done>) {
+    sd_notify::stopping();
+    controller.stop();
+    if controller.is_ending() {
         info!("stopping: waiting for processes that are being ended");
     }
     for limit in [STOP_LIMIT, HAND_BACK_LIMIT] {
         let mut until = pin!(tokio::time::sleep(limit));
-        while warden.running() > 0 {
+        while controller.is_ending() {
             tokio::select! {
-                Some(done) = done.recv() => warden.done(&done),
+                Some(done) = done.recv() => controller.done(&done),
                 () = &mut until => break,
             }
         }
-        warden.hand_back();
+        controller.hand_back();
     }
-    warden.settle();
-    warden.close();
+    controller.settle();
+    controller.close();
     info!("stopped");
 }
 
@@ -166,18 +146,12 @@ async fn at(moment: Option<Instant>) {
     }
 }
 
-/// When the monotonic clock will show `at`.
-fn instant<H: Host>(warden: &Warden<H>, at: Duration) -> Instant {
-    Instant::now() + at.saturating_sub(warden.clock().monotonic)
-}
-
-fn exit_descriptor<H: Host>(warden: &Warden<H>) -> Result<Option<AsyncFd<OwnedFd>>, ServiceError> {
-    let Some(fd) = warden.keeper.waiter().descriptor() else { return Ok(None) };
+fn exit_descriptor<H: Host>(controller: &Controller<H>) -> Result<Option<AsyncFd<OwnedFd>>, Failure> {
+    let Some(fd) = controller.exit_descriptor() else { return Ok(None) };
     #[expect(deprecated, reason = "for an `OwnedFd` it is as sound as the one that succeeds it")]
     // For reading only: a kqueue can be watched for nothing else.
     let watched = fd.try_clone_to_owned().and_then(|fd| AsyncFd::with_interest(fd, Interest::READABLE));
-    let hint = "raise the limit of open files";
-    watched.map(Some).map_err(|source| ServiceError::Io { what: "wait for processes".into(), source, hint })
+    watched.map(Some).map_err(|e| Failure::new("cannot wait for processes").because(e).hint(RAISE))
 }
 
 /// Resolves when a watched process has exited, or it is time to wake. Readiness is cleared before the exits are taken in, so that none
@@ -208,14 +182,9 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> Result<Self, ServiceError> {
-        let take = |kind| {
-            signal(kind).map_err(|source| ServiceError::Io {
-                what: "take signals".into(),
-                source,
-                hint: "raise the limit of open files",
-            })
-        };
+    fn new() -> Result<Self, Failure> {
+        let take =
+            |kind| signal(kind).map_err(|e| Failure::new("cannot take signals").because(e).hint(RAISE));
         Ok(Self {
             term: take(SignalKind::terminate())?,
             int: take(SignalKind::interrupt())?,

@@ -6,14 +6,15 @@ use std::time::Duration;
 use reaper_platform::{Clock, Here};
 use serde::{Deserialize, Serialize};
 
-use reaper_engine::state_dir::{StateDir, StateError};
+use reaper_engine::failure::Failure;
+use reaper_engine::state_dir::StateDir;
 
 const FILE: &str = "pause.json";
 
 /// Until when nothing is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pause {
-    /// Until somebody says otherwise.
+    /// Until `reaper resume`.
     UntilResumed,
     /// Until this moment of the monotonic clock.
     Until(Duration),
@@ -39,8 +40,8 @@ impl Pause {
         matches!(self, Self::Until(end) if clock.monotonic >= end)
     }
 
-    /// The pause that an earlier service was in. A file that cannot be read or understood pauses: somebody
-    /// asked for it, and only its end is unknown.
+    /// The pause that an earlier service was in. A file that cannot be read or understood pauses: a pause was asked for,
+    /// and only its end is unknown.
     pub fn load(runtime: &StateDir, here: &Here, clock: &Clock) -> Option<Self> {
         let bytes = match runtime.read(FILE) {
             Ok(None) => return None,
@@ -59,7 +60,7 @@ impl Pause {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn save(pause: Option<Self>, runtime: &StateDir, here: &Here) -> Result<(), StateError> {
+    pub fn save(pause: Option<Self>, runtime: &StateDir, here: &Here) -> Result<(), Failure> {
         let Some(pause) = pause else { return runtime.remove(FILE) };
         let until_ns = match pause {
             Self::UntilResumed => None,

@@ -86,7 +86,7 @@ mod config {
         let (_dir, sources) = new_sources();
         let settings = load(&sources, &Overrides::default()).unwrap();
         let policy = settings.policy();
-        let names: Vec<_> = policy.profiles.iter().map(|profile| profile.name.as_str()).collect();
+        let names: Vec<_> = policy.profiles.iter().map(|profile| &*profile.name).collect();
         assert_eq!(names, ["sprout", "buzz", "own"]);
         assert_eq!(policy.grace, Duration::from_secs(30));
         assert_eq!((policy.reach, policy.max_targets.get()), (Reach::Tree, 256));
@@ -172,6 +172,16 @@ mod config {
     }
 
     #[test]
+    fn a_variable_says_yes_or_no_by_a_word_or_a_digit() {
+        for (value, expected) in [("true", true), ("1", true), ("false", false), ("0", false)] {
+            let (_dir, mut sources) = new_sources();
+            env(&mut sources, &[("REAPER_NOTIFY", value), ("REAPER_KEEP_LISTENERS", value)]);
+            let settings = load(&sources, &Overrides::default()).unwrap();
+            assert_eq!((settings.outputs().notify(), settings.policy().keep_listeners), (expected, expected));
+        }
+    }
+
+    #[test]
     fn a_named_file_replaces_both_and_must_exist() {
         let (dir, mut sources) = new_sources();
         put(&sources.system, "grace = 1\n");
@@ -196,7 +206,7 @@ mod config {
         put(sources.user.as_ref().unwrap(), &profile("one", "ccc"));
         let policy = load(&sources, &Overrides::default()).unwrap().policy();
         let own: Vec<_> = policy.profiles.iter().skip(3).collect();
-        assert_eq!(own.iter().map(|profile| profile.name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+        assert_eq!(own.iter().map(|profile| &*profile.name).collect::<Vec<_>>(), ["one", "two"]);
         let Programs::Named(rules) = &own[0].programs else { panic!("named") };
         assert_eq!(rules[0].name, "ccc");
     }

@@ -47,11 +47,12 @@ impl<H: Host> Ground<H> {
 pub fn wanted(policy: &Policy) -> Wanted {
     let mut names: Vec<String> = Vec::new();
     for profile in &policy.profiles {
-        names.extend(profile.markers.iter().chain(&profile.require).map(|m| m.name.clone()));
-        names.extend(profile.owner_env.clone());
-        names.extend(profile.owner_pid_env.clone());
+        names.extend(profile.markers.iter().chain(profile.require.iter()).map(|m| m.name.to_string()));
+        names.extend(
+            [&profile.owner_env, &profile.owner_pid_env].into_iter().flatten().map(ToString::to_string),
+        );
     }
-    names.extend(policy.keep_env.iter().map(|m| m.name.clone()));
+    names.extend(policy.keep_env.iter().map(|m| m.name.to_string()));
     names.extend([OWNER, KEEP, SYSTEMD_EXEC_PID, XPC_SERVICE_NAME].map(str::to_owned));
     Wanted::new(names)
 }

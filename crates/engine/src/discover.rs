@@ -5,36 +5,19 @@
 //! cannot be read (`hidepid`, a kernel without them), or where the config names adopters that may be
 //! anywhere, the whole of `/proc` is walked instead. Both ways give the same candidates.
 
+pub mod method;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use reaper_platform::{Host, HostError, Pid, Pinned as _, Scope, Uid, Walk, Why};
 
 use crate::deadline;
+use method::Method;
 use reaper_policy::facts::Fact;
 use reaper_policy::gates::orphan;
 use reaper_policy::policy::Policy;
 use reaper_policy::program::Identity;
-
-/// How the census was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// From the adopters' own lists of children.
-    Children,
-    /// From a listing of all processes.
-    Walk,
-}
-
-impl Method {
-    /// The public name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Children => "children",
-            Self::Walk => "walk",
-        }
-    }
-}
 
 /// One look at the processes.
 #[derive(Debug, Clone)]
@@ -76,6 +59,13 @@ impl Census {
             Some(families) => Ok(families.get(&pid).cloned().unwrap_or_default()),
             None => host.children(pid),
         }
+    }
+
+    /// The adopters' children in a listing of all processes: what their own lists should have held.
+    #[must_use]
+    pub fn adopted_in(&self, walk: &Walk) -> Vec<Pid> {
+        let is_adopted = |parent: Option<Pid>| parent.is_some_and(|p| self.adopters.contains(&p));
+        walk.entries.iter().filter(|e| is_adopted(e.stat.ppid)).map(|e| e.stat.pid).collect()
     }
 }
 

@@ -10,10 +10,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use reaper_platform::{Clock, Generation, Here, Pid, ProcId, StartClock, StartTime};
+use reaper_policy::judgement::Judgement;
 use reaper_policy::past::{Past, Ties};
+use reaper_policy::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 
-use crate::state_dir::{StateDir, StateError};
+use crate::failure::Failure;
+use crate::state_dir::StateDir;
 
 /// The file in the state directory.
 pub const FILE: &str = "sightings.json";
@@ -120,6 +123,19 @@ impl Sightings {
     pub fn note(&mut self, id: ProcId, clock: &Clock, here: &Here) {
         if !is_newborn(&id, clock, here) {
             self.seen.entry(id).or_default().since.get_or_insert(clock.monotonic);
+        }
+    }
+
+    /// Remembers what a judgement says: an orphan is seen as one, what is in its place is seen not to be one, and wrappers
+    /// that run several marked programs stay hosts.
+    pub fn take_in(&mut self, judgement: &Judgement, clock: &Clock, here: &Here) {
+        for host in &judgement.hosts {
+            self.note_host(*host, clock, here);
+        }
+        if judgement.is_orphan() {
+            self.note(judgement.id, clock, here);
+        } else if judgement.verdict == Verdict::Spare {
+            self.clear(&judgement.id, clock);
         }
     }
 
@@ -271,7 +287,7 @@ impl Sightings {
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn save(&self, state: &StateDir, here: &Here, clock: &Clock) -> Result<(), StateError> {
+    pub fn save(&self, state: &StateDir, here: &Here, clock: &Clock) -> Result<(), Failure> {
         let mut all = self.clone();
         match state.read(FILE) {
             Ok(None) if self.is_empty() => return Ok(()),

@@ -1,47 +1,22 @@
-//! The state directory: what must outlive one run, and who may touch it.
+//! The state directory: what must outlive one run, writable by its user alone.
 //!
 //! Sightings decide when a process may be ended and the history says why one was, so neither is taken from,
 //! or entrusted to, a place that others can write.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use reaper_platform::Uid;
 
-/// What went wrong with the state directory or a file in it.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// The system refused.
-    #[error("cannot {what} `{}`: {source}\nhint: {hint}", path.display())]
-    Io {
-        /// The attempt.
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-        /// The way out.
-        hint: &'static str,
-    },
-    /// Others could write it.
-    #[error("refusing to use `{}`: {why}\nhint: {hint}", path.display())]
-    Refused {
-        /// What.
-        path: PathBuf,
-        /// Why not.
-        why: String,
-        /// The way out.
-        hint: String,
-    },
-    /// Another reaper is ending processes.
-    #[error("another reaper is ending processes right now (it holds `{}`)\nhint: wait for it to finish, then run this again", path.display())]
-    Busy {
-        /// The lock file.
-        path: PathBuf,
-    },
-}
+use crate::failure::Failure;
+use crate::trusted_file::{self, Distrust, Lasting, NotOpened, Writers};
+
+/// More than the sightings of a million processes take.
+const LARGEST: u64 = 256 << 20;
+const ACT_LOCK: &str = "act.lock";
 
 /// An open state directory of our own.
 #[derive(Debug, Clone)]
@@ -59,23 +34,23 @@ impl StateDir {
     ///
     /// # Errors
     /// When it cannot be made, belongs to another user, or others can write it.
-    pub fn create(path: &Path, uid: Uid) -> Result<Self, StateError> {
-        let io = |source| StateError::Io {
-            what: "create the directory",
-            path: path.to_owned(),
-            source,
-            hint: "make it writable, or set XDG_STATE_HOME or XDG_RUNTIME_DIR to a directory of yours; in a \
-                   container, mount a volume there",
+    pub fn create(path: &Path, uid: Uid) -> Result<Self, Failure> {
+        let failed = |source: io::Error| {
+            let hint = "make it writable, or set XDG_STATE_HOME or XDG_RUNTIME_DIR to a directory of yours; in a \
+                        container, mount a volume there";
+            Failure::new("cannot create the directory").at(path).because(source).hint(hint)
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io)?;
-        Self::open(path, uid)?.ok_or_else(|| io(io::Error::from(io::ErrorKind::NotFound)))
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
+        let directory = Self::open(path, uid)?.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+        trusted_file::sweep_drafts(path, None);
+        Ok(directory)
     }
 
-    /// Makes the directory again after somebody removed it.
+    /// Makes the directory again after it was removed.
     ///
     /// # Errors
     /// As [`StateDir::create`].
-    pub fn restore(&self) -> Result<(), StateError> {
+    pub fn restore(&self) -> Result<(), Failure> {
         Self::create(&self.path, self.uid).map(drop)
     }
 
@@ -83,32 +58,32 @@ impl StateDir {
     ///
     /// # Errors
     /// When it cannot be looked at, belongs to another user, or others can write it.
-    pub fn open(path: &Path, uid: Uid) -> Result<Option<Self>, StateError> {
+    pub fn open(path: &Path, uid: Uid) -> Result<Option<Self>, Failure> {
         let meta = match fs::metadata(path) {
             Ok(meta) => meta,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => {
+            Err(e) => {
                 let hint = "check the permissions of the directories above it";
-                return Err(StateError::Io {
-                    what: "look at the state directory",
-                    path: path.to_owned(),
-                    source,
-                    hint,
-                });
+                return Err(Failure::new("cannot look at the state directory")
+                    .at(path)
+                    .because(e)
+                    .hint(hint));
             }
         };
-        let refuse = |why: String, hint: String| StateError::Refused { path: path.to_owned(), why, hint };
         if !meta.is_dir() {
-            return Err(refuse("it is not a directory".into(), "move it away".into()));
+            return Err(refusal(path, "it is not a directory").hint("move it away"));
         }
-        if meta.uid() != uid.0 {
-            let why = format!("it belongs to uid {}, not to you (uid {uid})", meta.uid());
-            return Err(refuse(why, "set XDG_STATE_HOME to a directory of yours".into()));
+        match Writers::User(uid).check(&meta) {
+            Ok(()) => Ok(Some(Self { path: path.to_owned(), uid })),
+            Err(Distrust::Owner { owner, .. }) => {
+                let why = format!("it belongs to uid {owner}, not to you (uid {uid})");
+                Err(refusal(path, why).hint("set XDG_STATE_HOME to a directory of yours"))
+            }
+            Err(_) => {
+                let hint = format!("run `chmod go-w {}`", path.display());
+                Err(refusal(path, "others can write it").hint(hint))
+            }
         }
-        if meta.permissions().mode() & 0o022 != 0 {
-            return Err(refuse("others can write it".into(), format!("run `chmod go-w {}`", path.display())));
-        }
-        Ok(Some(Self { path: path.to_owned(), uid }))
     }
 
     /// Where a file in it is.
@@ -121,52 +96,67 @@ impl StateDir {
     ///
     /// # Errors
     /// When it cannot be read, or others could have written it.
-    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, StateError> {
+    pub fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let read = trusted_file::read(&self.file(name), Writers::User(self.uid), LARGEST);
+        read.map_err(|e| {
+            self.not_opened(name, "cannot read", e, "check the permissions of the state directory", ANEW)
+        })
+    }
+
+    /// Opens a file that is read piece by piece, as [`StateDir::read`]; failures say `what` was tried.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or others could have written it.
+    pub fn open_to_read(&self, name: &str, what: &'static str) -> Result<Option<File>, Failure> {
+        let opened = trusted_file::open_to_read(&self.file(name), Writers::User(self.uid));
+        opened.map_err(|e| {
+            self.not_opened(name, what, e, "check the permissions of the state directory", ASIDE)
+        })
+    }
+
+    /// Opens a file with these options, to be written in place; failures say `what` was tried, and the `hint` for when
+    /// the system refuses.
+    ///
+    /// # Errors
+    /// When it cannot be opened or made, or others could have written it.
+    pub fn open_to_write(
+        &self,
+        name: &str,
+        options: &mut OpenOptions,
+        what: &'static str,
+        hint: &'static str,
+    ) -> Result<File, Failure> {
+        let opened = trusted_file::open_to_write(&self.file(name), options, Writers::User(self.uid));
+        opened.map_err(|e| self.not_opened(name, what, e, hint, ASIDE))
+    }
+
+    fn not_opened(
+        &self,
+        name: &str,
+        what: &'static str,
+        e: NotOpened,
+        failed: &'static str,
+        remedy: &'static str,
+    ) -> Failure {
         let path = self.file(name);
-        let io = |source| StateError::Io {
-            what: "read",
-            path: path.clone(),
-            source,
-            hint: "check the permissions of the state directory",
-        };
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(io(e)),
-        };
-        let meta = file.metadata().map_err(io)?;
-        if !meta.is_file() || meta.uid() != self.uid.0 || meta.permissions().mode() & 0o022 != 0 {
-            let why = "others could have written it".to_owned();
-            return Err(StateError::Refused { path, why, hint: "remove it; it will be made anew".into() });
+        match e {
+            NotOpened::Failed(e) => Failure::new(what).at(path).because(e).hint(failed),
+            NotOpened::Distrusted(why @ (Distrust::Link | Distrust::Names | Distrust::LargerThan(_))) => {
+                refusal(&path, why.to_string()).hint(remedy)
+            }
+            NotOpened::Distrusted(_) => refusal(&path, "others could have written it").hint(remedy),
         }
-        let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut file, &mut bytes).map_err(io)?;
-        Ok(Some(bytes))
     }
 
     /// Replaces a file as a whole: readers see the old one or the new one.
     ///
     /// # Errors
     /// When the disk is full, read-only, or otherwise refuses.
-    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), StateError> {
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let path = self.file(name);
-        let draft = self.file(&format!(".{name}.{}", std::process::id()));
-        let write = || -> io::Result<()> {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-            file.write_all(bytes)?;
-            file.sync_data()?;
-            fs::rename(&draft, &path)
-        };
-        write().map_err(|source| {
-            // The draft is of no use to anybody; that it could not be removed changes nothing.
-            let _ = fs::remove_file(&draft);
-            StateError::Io {
-                what: "write",
-                path,
-                source,
-                hint: "nothing was ended. Free some space, or make the directory writable",
-            }
+        trusted_file::replace(&path, bytes, 0o600, Lasting::Synced).map_err(|e| {
+            let hint = "nothing was ended. Free some space, or make the directory writable";
+            Failure::new("cannot write").at(path).because(e).hint(hint)
         })
     }
 
@@ -174,11 +164,11 @@ impl StateDir {
     ///
     /// # Errors
     /// When the system refuses.
-    pub fn remove(&self, name: &str) -> Result<(), StateError> {
+    pub fn remove(&self, name: &str) -> Result<(), Failure> {
         let path = self.file(name);
         match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(StateError::Io { what: "remove", path, source, hint: "make the directory writable" })
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(Failure::new("cannot remove").at(path).because(e).hint("make the directory writable"))
             }
             _ => Ok(()),
         }
@@ -190,36 +180,40 @@ impl StateDir {
         fs::rename(self.file(name), &aside).ok().map(|()| aside)
     }
 
-    /// Takes the lock of those who end processes.
+    /// Takes the lock that is held while processes are ended; `None` when another process holds it for longer than
+    /// `patience`.
     ///
     /// # Errors
-    /// [`StateError::Busy`] when another has it.
-    pub fn lock_to_act(&self) -> Result<ActLock, StateError> {
-        let path = self.file("act.lock");
-        let io = |source| StateError::Io {
-            what: "lock",
-            path: path.clone(),
-            source,
-            hint: "nothing was ended. Free some space, or make the state directory writable",
-        };
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io)?;
-        match file.try_lock() {
-            Ok(()) => Ok(ActLock(file)),
-            Err(TryLockError::WouldBlock) => Err(StateError::Busy { path }),
-            Err(TryLockError::Error(e)) => Err(io(e)),
-        }
+    /// When the file cannot be made or locked.
+    pub fn lock_to_act(&self, patience: Duration) -> Result<Option<ActLock>, Failure> {
+        let hint = "nothing was ended. Free some space, or make the state directory writable";
+        let file = self.open_to_write(ACT_LOCK, &mut OpenOptions::new(), "cannot lock", hint)?;
+        let failed = |e: io::Error| Failure::new("cannot lock").at(self.file(ACT_LOCK)).because(e).hint(hint);
+        Ok(trusted_file::lock(&file, patience).map_err(failed)?.then_some(ActLock(file)))
     }
+
+    /// The failure to take that lock because another has it.
+    #[must_use]
+    pub fn busy(&self) -> Failure {
+        let holder = format!("(it holds `{}`)", self.file(ACT_LOCK).display());
+        Failure::new(format!("another reaper is ending processes right now {holder}"))
+            .hint("wait for it to finish, then run this again")
+    }
+}
+
+/// What to do about a file that is made from what we know.
+const ANEW: &str = "remove it; it will be made anew";
+/// What to do about a file whose content exists nowhere else.
+const ASIDE: &str = "move it away; a new one will be begun";
+
+fn refusal(path: &Path, why: impl Into<String>) -> Failure {
+    Failure::new("refusing to use").at(path).because(why.into())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
     fn own() -> Uid {
         Uid(fs::metadata(tempfile::tempdir().unwrap().path()).unwrap().uid())
@@ -247,17 +241,22 @@ mod tests {
         assert_eq!(state.read("x").unwrap().unwrap(), b"two");
         assert_eq!(fs::metadata(state.file("x")).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(state.file("x"), fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(matches!(state.read("x"), Err(StateError::Refused { .. })));
+        assert!(state.read("x").unwrap_err().to_string().starts_with("refusing to use"));
         assert_eq!(fs::read_dir(dir.path().join("s")).unwrap().count(), 1, "no draft is left behind");
+        let left = fs::File::create(state.file(".x.1.draft")).unwrap();
+        left.set_modified(std::time::SystemTime::now() - Duration::from_secs(24 * 3600)).unwrap();
+        state.restore().unwrap();
+        assert_eq!(fs::read_dir(dir.path().join("s")).unwrap().count(), 1, "nor one of a killed process");
     }
 
     #[test]
     fn w15_only_one_reaper_acts() {
         let dir = tempfile::tempdir().unwrap();
         let state = StateDir::create(dir.path().join("s").as_path(), own()).unwrap();
-        let held = state.lock_to_act().unwrap();
-        assert!(matches!(state.lock_to_act(), Err(StateError::Busy { .. })));
+        let take = || state.lock_to_act(Duration::ZERO).unwrap();
+        let held = take().unwrap();
+        assert!(take().is_none());
         drop(held);
-        state.lock_to_act().unwrap();
+        take().unwrap();
     }
 }

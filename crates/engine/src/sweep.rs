@@ -1,235 +1,27 @@
-//! A sweep, from top to bottom: census, gates, plan, terminate, and another look at what is left.
+//! What follows a survey: remembering what it saw, ending what was planned, and another look at what is left.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Condition, Host, HostError, Pid, ProcId, StartTime, Why};
+use reaper_platform::{Host, Pid, ProcId, StartTime, Why};
 
-use crate::audit::Account;
+use crate::audit::record::Account;
 use crate::context::Ground;
-use crate::deadline;
-use crate::discover;
-use crate::discover::Census;
-use crate::inspect::Looker;
 use crate::sightings;
 use crate::sightings::Sightings;
 use crate::terminate;
 use crate::terminate::outcome::Ended;
 use crate::terminate::trouble::Trouble;
 use crate::terminate::{Terminator, Watcher};
+use crate::tracker::Survey;
 use crate::tree;
-use crate::visibility::Lonely;
-use reaper_policy::case::How;
 use reaper_policy::escalation::Outcome;
-use reaper_policy::facts::Fact;
 use reaper_policy::judgement::Judgement;
-use reaper_policy::past::Past;
-use reaper_policy::plan::{LeftAlone, Plan, plan};
-use reaper_policy::verdict::{Answer, Gate, Verdict};
+use reaper_policy::plan::{LeftAlone, Plan};
 
 /// Rounds of "look again and end what is new": a process can fork while it is being ended.
 const MAX_ROUNDS: usize = 3;
-
-/// What was seen and decided.
-#[derive(Debug, Clone)]
-pub struct Survey {
-    /// What was looked at.
-    pub census: Census,
-    /// What was decided about each process that is of any interest.
-    pub judgements: Vec<Judgement>,
-    /// What is to be done now.
-    pub plan: Plan,
-    /// What would be done once the orphans in grace have waited long enough. Only ever shown.
-    pub later: Plan,
-    /// How many processes of ours could not be read.
-    pub unreadable: usize,
-    /// Whether not one marker could be read, although there were processes to read them from.
-    pub blind: bool,
-    /// Why nobody that we could look after can be here.
-    pub lonely: Option<Lonely>,
-    /// How many candidates could not even be judged as unknown.
-    pub lost: usize,
-    /// How many have ended and were not collected by their adopter.
-    pub zombies: usize,
-}
-
-impl Survey {
-    /// Whether everything that had to be seen was seen.
-    #[must_use]
-    pub const fn is_complete(&self) -> bool {
-        self.census.complete && !self.blind && self.lonely.is_none() && self.lost == 0
-    }
-
-    /// What kept it from being complete, in words.
-    #[must_use]
-    pub fn troubles(&self) -> Vec<String> {
-        let mut troubles = Vec::new();
-        if self.blind {
-            troubles.push("not one environment could be read, so no marker can be seen".to_owned());
-        }
-        troubles.extend(self.lonely.as_ref().map(Lonely::what));
-        if !self.census.complete || self.lost > 0 {
-            troubles.push("not all processes could be looked at, so there may be more orphans".to_owned());
-        }
-        troubles
-    }
-
-    /// Orphans, in grace or past it.
-    pub fn orphans(&self) -> impl Iterator<Item = &Judgement> {
-        self.judgements.iter().filter(|j| j.is_orphan())
-    }
-}
-
-/// What became of one candidate at the first look.
-pub(crate) enum Look {
-    /// It is gone, or of no interest.
-    Nothing,
-    /// It has ended, and its parent has not collected it.
-    Zombie(StartTime),
-    /// It was judged; and how its environment was seen.
-    Judged(Box<Judgement>, Sight),
-}
-
-/// How an environment was seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sight {
-    /// As `execve(2)` was given it.
-    Clear,
-    /// It was read, and proves nothing.
-    Garbled,
-    /// There is none any more: the process is on its way out.
-    Released,
-    /// The system keeps it from everybody.
-    Withheld,
-    /// Not at all.
-    None,
-}
-
-/// Looks at all processes and decides. Nothing is changed.
-///
-/// # Errors
-/// When processes cannot be listed at all.
-pub fn survey<H: Host>(
-    ground: &Ground<H>,
-    sightings: &Sightings,
-    everything: bool,
-    limit: Duration,
-) -> Result<Survey, HostError> {
-    let census = discover::take(&ground.host, &ground.policy, ground.us.scope)?;
-    let clock = ground.host.clock();
-    let seen = Arc::new(sightings.clone());
-    let looker = Arc::new(Looker::new(ground));
-    let mut survey = Survey {
-        unreadable: census.unreadable,
-        judgements: Vec::new(),
-        plan: Plan::default(),
-        later: Plan::default(),
-        blind: false,
-        lonely: Lonely::look(ground, &census.children, !census.candidates.is_empty()),
-        lost: 0,
-        zombies: 0,
-        census,
-    };
-    let (mut read, mut unread) = (0, 0);
-    let mut zombies: Vec<(Pid, StartTime)> = Vec::new();
-    let mut pending = survey.census.candidates.clone();
-    let mut known: HashSet<Pid> = pending.iter().copied().collect();
-    // Orphans whose parent is a wrapper hang below the adopters' children, so wrappers are followed down.
-    while !pending.is_empty() {
-        let seen = Arc::clone(&seen);
-        let asked = std::mem::take(&mut pending);
-        let looks = {
-            let looker = Arc::clone(&looker);
-            deadline::map(asked.clone(), limit, move |pid| {
-                look(&looker, *pid, everything, |id| seen.past(id, &clock))
-            })
-        };
-        for (pid, look) in asked.into_iter().zip(looks) {
-            match look {
-                Ok(Ok(Look::Nothing)) => read += 1,
-                Ok(Ok(Look::Zombie(start))) => zombies.push((pid, start)),
-                Ok(Ok(Look::Judged(judgement, sight))) => {
-                    survey.unreadable += usize::from(!matches!(sight, Sight::Clear | Sight::Released));
-                    match sight {
-                        // What is withheld from everybody is no sign that we, of all, cannot see.
-                        Sight::Released | Sight::Withheld => {}
-                        // What a process did to its own environment says nothing of our sight.
-                        Sight::Clear | Sight::Garbled => read += 1,
-                        Sight::None => {
-                            unread += usize::from(judgement.answer(Gate::Unprotected) != Answer::No);
-                        }
-                    }
-                    if judgement.stat.is_dead() {
-                        zombies.push((pid, judgement.stat.start));
-                    }
-                    if judgement.is_wrapper {
-                        let children = survey.census.children(&*ground.host, pid).unwrap_or_default();
-                        pending.extend(children.into_iter().filter(|c| known.insert(*c)));
-                    }
-                    survey.judgements.push(*judgement);
-                }
-                Ok(Err(Why::Gone)) => {}
-                Ok(Err(why)) | Err(why) => match looker.judge_unread(pid, &why) {
-                    Err(Why::Gone) => {}
-                    judged => {
-                        survey.unreadable += 1;
-                        unread += 1;
-                        survey.lost += usize::from(judged.is_err());
-                        survey.judgements.extend(judged.ok());
-                    }
-                },
-            }
-        }
-    }
-    survey.blind = unread > 0 && read == 0;
-    survey.judgements.sort_by_key(|j| j.id.pid);
-    // Between its end and its collection every process is a zombie for a moment.
-    survey.zombies = zombies.iter().filter(|(pid, start)| is_zombie(&*ground.host, *pid, *start)).count();
-    let (due, waiting): (Vec<&Judgement>, Vec<&Judgement>) =
-        survey.orphans().partition(|j| j.verdict == Verdict::Reap);
-    let trees = |roots: &[&Judgement]| tree::read(ground, &survey.census, roots, &survey.judgements, limit);
-    let (reach, cap) = (ground.policy.reach, ground.policy.max_targets.get());
-    let now = plan(&trees(&due), reach, cap);
-    let later = plan(&trees(&waiting), reach, usize::MAX);
-    (survey.plan, survey.later) = (now, later);
-    Ok(survey)
-}
-
-/// Looks at one candidate: at its environment alone first, because nearly all are unmarked.
-pub(crate) fn look<H: Host>(
-    looker: &Looker<H>,
-    pid: Pid,
-    everything: bool,
-    past: impl Fn(&ProcId) -> Past,
-) -> Fact<Look> {
-    let first = looker.ground.host.glance_environ(pid, &looker.ground.wanted);
-    if !everything && !looker.is_interesting(&first) {
-        // A zombie has no environment any more.
-        if first.as_ref().map_or(true, |scan| scan.len == 0)
-            && let Ok(stat) = looker.ground.host.glance(pid)
-            && stat.is_dead()
-        {
-            return Ok(Look::Zombie(stat.start));
-        }
-        return first.map(|_| Look::Nothing);
-    }
-    let process = looker.ground.host.pin(pid)?;
-    let judgement = looker.judge(&process, How::Candidate, past)?;
-    let sight = match first {
-        _ if !judgement.stat.has_memory => Sight::Released,
-        Ok(scan) if scan.condition == Condition::Intact => Sight::Clear,
-        Ok(_) => Sight::Garbled,
-        Err(Why::Withheld) => Sight::Withheld,
-        Err(_) => Sight::None,
-    };
-    Ok(Look::Judged(Box::new(judgement), sight))
-}
-
-/// Whether the process that started then has ended and was not collected.
-fn is_zombie<H: Host>(host: &H, pid: Pid, start: StartTime) -> bool {
-    host.glance(pid).is_ok_and(|stat| stat.start == start && stat.is_dead())
-}
 
 /// Remembers the orphans that a survey saw, and forgets processes that are no more.
 pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Sightings) {
@@ -240,15 +32,8 @@ pub fn remember<H: Host>(ground: &Ground<H>, survey: &Survey, sightings: &mut Si
         ground.host.sleep(here.start_clock.unit() + Duration::from_millis(1));
         clock = ground.host.clock();
     }
-    for orphan in survey.orphans() {
-        sightings.note(orphan.id, &clock, here);
-    }
-    for host in survey.judgements.iter().flat_map(|j| &j.hosts) {
-        sightings.note_host(*host, &clock, here);
-    }
-    // Who was in its place meanwhile must be seen orphaned for the whole grace anew.
-    for spared in survey.judgements.iter().filter(|j| j.verdict == Verdict::Spare) {
-        sightings.clear(&spared.id, &clock);
+    for judgement in &survey.judgements {
+        sightings.take_in(judgement, &clock, here);
     }
     sightings.retain(|pid| ground.host.exists(pid) != Ok(false));
 }
@@ -321,6 +106,11 @@ fn settle<H: Host>(host: &H, ended: &mut [Ended]) {
         waited += step;
         step = (step * 2).min(LONGEST);
     }
+}
+
+/// Whether the process that started then has ended and was not collected.
+fn is_zombie<H: Host>(host: &H, pid: Pid, start: StartTime) -> bool {
+    host.glance(pid).is_ok_and(|stat| stat.start == start && stat.is_dead())
 }
 
 /// Joins the records of one sweep: when, and by whom.

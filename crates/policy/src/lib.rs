@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod browser;
+pub mod builtin_profiles;
 pub mod case;
 pub mod duration;
 pub mod escalation;

@@ -5,9 +5,10 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::browser::is_throw_away_browser;
-use crate::profile::{KeepArgs, Marker, Profile, ProgramRule};
+use crate::builtin_profiles::{AGENTS, BUILT_IN, KEEP_ARGS, KEEP_ENV};
+use crate::profile::{KeepArgs, List, Marker, Profile, ProgramRule};
 use crate::program::{self, Identity, Match, Names};
-use crate::protected;
+use crate::protected::{self, PROTECTED, WRAPPERS};
 
 /// How far a verdict about one process reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +54,39 @@ pub struct Policy {
     /// Programs that only start another and wait for it.
     pub wrappers: Vec<String>,
     /// Agents and adapters by name, also those of profiles that are not in force.
-    pub agents: Vec<ProgramRule>,
+    pub agents: List<ProgramRule>,
     /// Arguments by which agents mark daemons they started on purpose; they hold for every profile.
-    pub keep_args: Vec<KeepArgs>,
+    pub keep_args: List<KeepArgs>,
     /// Variables by which agents mark daemons they started on purpose; they hold for every profile.
-    pub keep_env: Vec<Marker>,
+    pub keep_env: List<Marker>,
+}
+
+const MAX_TARGETS: NonZeroUsize = match NonZeroUsize::new(256) {
+    Some(count) => count,
+    None => NonZeroUsize::MIN,
+};
+
+/// What holds when no file, variable or flag says otherwise.
+impl Default for Policy {
+    fn default() -> Self {
+        let on = BUILT_IN.iter().filter(|built_in| built_in.default);
+        Self {
+            interval: Duration::from_secs(30),
+            grace: Duration::from_secs(30),
+            term_timeout: Duration::from_secs(10),
+            kill_timeout: Duration::from_secs(5),
+            reach: Reach::Tree,
+            max_targets: MAX_TARGETS,
+            keep_listeners: true,
+            profiles: on.map(|built_in| built_in.profile.clone()).collect(),
+            protect: PROTECTED.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            adopters: Vec::new(),
+            wrappers: WRAPPERS.map(str::to_owned).to_vec(),
+            agents: List::Borrowed(AGENTS),
+            keep_args: List::Borrowed(KEEP_ARGS),
+            keep_env: List::Borrowed(KEEP_ENV),
+        }
+    }
 }
 
 impl Policy {
@@ -91,7 +120,7 @@ impl Policy {
     pub fn is_agent(&self, names: &Names<'_>, argv: &[Vec<u8>]) -> bool {
         let named = self.agents.iter().chain(self.profiles.iter().flat_map(|p| p.programs.rules()));
         let mut agents = named.filter(|rule| !rule.is_helper && rule.accepts_args(argv));
-        agents.any(|rule| program::find(names, [rule.name.as_str()]).is_some())
+        agents.any(|rule| program::find(names, [&*rule.name]).is_some())
     }
 
     /// Whether a process only starts another program and waits for it.

@@ -1,9 +1,18 @@
 //! One family of agents: how provenance is proven, which programs it is, and what about it is left alone.
+//!
+//! Texts and lists are borrowed from the program for a built-in profile ([`crate::builtin_profiles`]), so that choosing one
+//! copies pointers only, and owned for a profile of a file.
 
 use crate::program;
 use crate::program::{Match, Names};
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
+
+/// A text of a profile.
+pub type Text = Cow<'static, str>;
+/// A list of a profile.
+pub type List<T> = Cow<'static, [T]>;
 
 /// Who wrote a profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,25 +27,52 @@ pub enum ProfileOrigin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Its name.
-    pub name: String,
+    pub name: Text,
     /// One sentence about it.
-    pub about: String,
+    pub about: Text,
     /// Who wrote it.
     pub origin: ProfileOrigin,
     /// Variables of which any one proves provenance.
-    pub markers: Vec<Marker>,
+    pub markers: List<Marker>,
     /// Variables that must all be there too.
-    pub require: Vec<Marker>,
+    pub require: List<Marker>,
     /// The programs.
     pub programs: Programs,
     /// A variable whose value all processes of one owner share.
-    pub owner_env: Option<String>,
+    pub owner_env: Option<Text>,
     /// A variable that holds the owner's pid.
-    pub owner_pid_env: Option<String>,
+    pub owner_pid_env: Option<Text>,
     /// Whether its helpers that accept connections are kept; `None` for what holds for all profiles.
     pub keep_listeners: Option<bool>,
     /// Arguments that say: started to outlive its launcher.
-    pub keep_args: Vec<KeepArgs>,
+    pub keep_args: List<KeepArgs>,
+}
+
+impl Profile {
+    /// A profile that says nothing yet.
+    pub const EMPTY: Self = Self {
+        name: Cow::Borrowed(""),
+        about: Cow::Borrowed(""),
+        origin: ProfileOrigin::BuiltIn,
+        markers: Cow::Borrowed(&[]),
+        require: Cow::Borrowed(&[]),
+        programs: Programs::Named(Cow::Borrowed(&[])),
+        owner_env: None,
+        owner_pid_env: None,
+        keep_listeners: None,
+        keep_args: Cow::Borrowed(&[]),
+    };
+}
+
+/// A profile that came with the program, with what `reaper profiles` says about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltIn {
+    /// The profile.
+    pub profile: Profile,
+    /// Whether it is in force unless `use` says otherwise.
+    pub default: bool,
+    /// Why it is on or off.
+    pub why: &'static str,
 }
 
 /// Which programs a profile is about.
@@ -45,7 +81,7 @@ pub enum Programs {
     /// Whatever carries the marker; the owner must be provably dead.
     Any,
     /// These.
-    Named(Vec<ProgramRule>),
+    Named(List<ProgramRule>),
 }
 
 impl Programs {
@@ -63,7 +99,7 @@ impl Programs {
     pub fn find<'a>(&self, names: &Names<'a>, argv: &[Vec<u8>]) -> Option<(&ProgramRule, Match<'_, 'a>)> {
         let Self::Named(rules) = self else { return None };
         let mut applicable = rules.iter().filter(|rule| rule.accepts_args(argv));
-        let found = program::find(names, applicable.clone().map(|rule| rule.name.as_str()))?;
+        let found = program::find(names, applicable.clone().map(|rule| &*rule.name))?;
         applicable.find(|rule| rule.name == found.rule).map(|rule| (rule, found))
     }
 }
@@ -72,15 +108,15 @@ impl Programs {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProgramRule {
     /// Its name, as [`crate::program::names_closely`] compares it.
-    pub name: String,
+    pub name: Text,
     /// Some argument must contain this.
-    pub with_arg: Option<String>,
+    pub with_arg: Option<Text>,
     /// No argument may start with this.
-    pub without_arg: Option<String>,
+    pub without_arg: Option<Text>,
     /// Whether it is a program that agents start beneath themselves, and no agent, adapter or harness.
     pub is_helper: bool,
     /// Why the line is there.
-    pub evidence: Option<String>,
+    pub evidence: Option<Text>,
 }
 
 impl ProgramRule {
@@ -105,11 +141,11 @@ fn contains(arg: &[u8], part: &[u8]) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeepArgs {
     /// Only for this program.
-    pub program: Option<String>,
+    pub program: Option<Text>,
     /// The arguments, in a row; one that ends in `*` stands for any with that beginning.
-    pub args: Vec<String>,
+    pub args: List<Text>,
     /// Why the line is there.
-    pub evidence: Option<String>,
+    pub evidence: Option<Text>,
 }
 
 impl KeepArgs {
@@ -121,7 +157,7 @@ impl KeepArgs {
             return false;
         }
         let row = |window: &[Vec<u8>]| {
-            window.iter().zip(&self.args).all(|(arg, wanted)| match wanted.strip_suffix('*') {
+            window.iter().zip(self.args.iter()).all(|(arg, wanted)| match wanted.strip_suffix('*') {
                 Some(beginning) => arg.starts_with(beginning.as_bytes()),
                 None => arg == wanted.as_bytes(),
             })
@@ -140,11 +176,11 @@ impl fmt::Display for KeepArgs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Marker {
     /// The variable.
-    pub name: String,
+    pub name: Text,
     /// The one value it must have; `None` for any that is not a way to say no.
-    pub value: Option<Vec<u8>>,
+    pub value: Option<List<u8>>,
     /// Why the line is there.
-    pub evidence: Option<String>,
+    pub evidence: Option<Text>,
 }
 
 impl Marker {
@@ -153,7 +189,7 @@ impl Marker {
     pub fn accepts(&self, value: &[u8]) -> bool {
         const NO: [&[u8]; 5] = [b"", b"0", b"false", b"no", b"off"];
         match &self.value {
-            Some(wanted) => wanted == value,
+            Some(wanted) => **wanted == *value,
             None => !NO.iter().any(|no| value.eq_ignore_ascii_case(no)),
         }
     }
@@ -177,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_marker_takes_any_value_but_a_no() {
-        let any = Marker { name: "M".to_owned(), value: None, evidence: None };
+        let any = Marker { name: "M".into(), value: None, evidence: None };
         for yes in ["1", "true", "xyz.block.sprout.app", "00", " 0", "nope", "\u{7f}"] {
             assert!(any.accepts(yes.as_bytes()), "{yes:?}");
         }
@@ -189,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_marker_with_a_value_takes_that_value_only() {
-        let exact = Marker { name: "M".to_owned(), value: Some(b"0".to_vec()), evidence: None };
+        let exact = Marker { name: "M".into(), value: Some(b"0".into()), evidence: None };
         assert!(exact.accepts(b"0"));
         for other in ["", "1", "00", "0 ", "M=0"] {
             assert!(!exact.accepts(other.as_bytes()), "{other:?}");
@@ -199,8 +235,8 @@ mod tests {
     #[test]
     fn arguments_keep_a_process_only_in_a_row_and_for_their_program() {
         let keep = |program: Option<&str>, args: &[&str]| KeepArgs {
-            program: program.map(str::to_owned),
-            args: args.iter().map(|arg| (*arg).to_owned()).collect(),
+            program: program.map(|name| name.to_owned().into()),
+            args: args.iter().map(|arg| (*arg).to_owned().into()).collect(),
             evidence: None,
         };
         let argv = args(&["/p/codex", "app-server", "--listen", "unix:///run/x", "daemon"]);
@@ -224,15 +260,14 @@ mod tests {
     #[test]
     fn a_rule_may_look_at_the_arguments() {
         let rule = ProgramRule {
-            name: "chrome".to_owned(),
-            with_arg: Some("puppeteer_dev_chrome_profile-".to_owned()),
-            without_arg: Some("--type=".to_owned()),
+            name: "chrome".into(),
+            with_arg: Some("puppeteer_dev_chrome_profile-".into()),
+            without_arg: Some("--type=".into()),
             is_helper: false,
             evidence: None,
         };
-        let plain =
-            ProgramRule { name: "chrome".to_owned(), with_arg: Some("other".to_owned()), ..rule.clone() };
-        let programs = Programs::Named(vec![plain, rule]);
+        let plain = ProgramRule { name: "chrome".into(), with_arg: Some("other".into()), ..rule.clone() };
+        let programs = Programs::Named(vec![plain, rule].into());
         let profile = "--user-data-dir=/tmp/puppeteer_dev_chrome_profile-x";
         for (argv, expected) in [
             (&["/opt/chrome", profile][..], true),

@@ -72,19 +72,6 @@ pub enum Answer {
     NotAsked,
 }
 
-impl Answer {
-    /// The answer's public name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Yes => "yes",
-            Self::No => "no",
-            Self::Unknown => "unknown",
-            Self::NotAsked => "not-asked",
-        }
-    }
-}
-
 /// One gate's answer and what it rests on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]

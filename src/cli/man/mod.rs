@@ -65,7 +65,7 @@ fn pages(date: &str, system: System) -> Result<Vec<Page>, CommandError> {
     app.build();
     let mut pages = vec![commands::page(&app, date, system)];
     pages.extend(app.get_subcommands().map(|command| commands::page(command, date, system)));
-    pages.push(settings::page(date, system)?);
+    pages.push(settings::page(date, system));
     Ok(pages)
 }
 
@@ -112,11 +112,11 @@ mod tests {
     #[test]
     fn every_key_and_every_variable_is_explained() {
         let text = page("man5/reaper.toml.5").replace('\\', "");
-        for key in crate::config::reference::keys().unwrap() {
+        for key in crate::config::keys::KEYS {
             assert!(text.contains(key.name) && text.contains(key.variable), "{}", key.name);
         }
         let first = page("man1/reaper.1").replace('\\', "");
-        for name in crate::config::env::MARKERS {
+        for name in crate::config::sources::MARKERS {
             assert!(first.contains(name), "{name}");
         }
     }

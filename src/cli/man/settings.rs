@@ -3,10 +3,10 @@
 use super::page::Page;
 use super::roff::Source;
 use super::words;
+use crate::config::keys::{KEYS, Key, TABLES, keys_of};
 use crate::config::paths::System;
-use crate::config::reference;
-use crate::config::reference::Key;
-use crate::config::{ConfigError, env};
+use crate::config::profile_file::{PROFILE, PROFILE_KEYS};
+use crate::config::sources::CONFIG;
 
 const VALUES: [(&str, &str); 5] = [
     (
@@ -22,7 +22,7 @@ const VALUES: [(&str, &str); 5] = [
     ),
 ];
 
-pub fn page(date: &str, system: System) -> Result<Page, ConfigError> {
+pub fn page(date: &str, system: System) -> Page {
     let mut page = Source::new("reaper.toml", 5, date, "File Formats");
     page.section("NAME");
     page.line("reaper.toml - the settings of reaper");
@@ -46,19 +46,16 @@ pub fn page(date: &str, system: System) -> Result<Page, ConfigError> {
     for (name, text) in VALUES {
         page.entry(name, text);
     }
-    let keys = reference::keys()?;
     page.section("KEYS");
-    for key in keys.iter().filter(|key| key.table.is_none()) {
-        describe(&mut page, key);
-    }
-    page.section("THE TABLE [metrics]");
-    page.line(reference::METRICS);
-    for key in keys.iter().filter(|key| key.table == Some("metrics")) {
-        describe(&mut page, key);
+    keys_of(None).for_each(|key| describe(&mut page, key));
+    for table in TABLES {
+        page.section(&format!("THE TABLE [{}]", table.name));
+        page.line(table.text);
+        keys_of(Some(table.name)).for_each(|key| describe(&mut page, key));
     }
     page.section("PROFILES");
-    page.line(&format!("Each table [[profile]] is one. {}", reference::PROFILE));
-    for key in reference::PROFILE_KEYS {
+    page.line(&format!("Each table [[profile]] is one. {PROFILE}"));
+    for key in PROFILE_KEYS {
         page.entry(key.name, key.text);
         page.more(&format!("For example: {}", key.example));
     }
@@ -74,14 +71,14 @@ pub fn page(date: &str, system: System) -> Result<Page, ConfigError> {
         page.entry(path, text);
     }
     page.section("ENVIRONMENT");
-    page.entry(env::CONFIG, "A file to read instead of the usual ones.");
-    for key in &keys {
-        let table = key.table.map(|table| format!(" of [{table}]")).unwrap_or_default();
+    page.entry(CONFIG, "A file to read instead of the usual ones.");
+    for key in KEYS {
+        let table = key.table.map(|table| format!(" of [{}]", table.name)).unwrap_or_default();
         page.entry(key.variable, &format!("As {}{table}.", key.name));
     }
     page.section("SEE ALSO");
     page.line("`reaper`(1), `reaper-config`(1), `reaper-profiles`(1)");
-    Ok(Page { path: "man5/reaper.toml.5".into(), text: page.finish() })
+    Page { path: "man5/reaper.toml.5".into(), text: page.finish() }
 }
 
 /// Also read by a test: it must be a sound file.
@@ -95,8 +92,8 @@ programs = ["my-agent"]
 "#;
 
 fn describe(page: &mut Source, key: &Key) {
-    page.entry(key.name, &key.text);
-    page.more(&format!("Default: {}", key.default));
+    page.entry(key.name, &key.text());
+    page.more(&format!("Default: {}", key.default()));
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Carries out what `install` says, one step after another, and says each.
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -14,6 +13,8 @@ use super::super::out::Out;
 use super::reachable::reachable;
 use crate::install::request::Call;
 use crate::install::{Manager, Step};
+use reaper_engine::failure::Failure;
+use reaper_engine::trusted_file::{self, Lasting};
 
 /// Does it, or prints it; says whether it was done.
 pub fn carry_out(
@@ -57,28 +58,12 @@ pub fn carry_out(
     Ok(true)
 }
 
-/// As a whole: a reader sees the old one or the new one.
-fn write(path: &Path, text: &str) -> Result<(), CommandError> {
-    let draft = path.with_extension(format!("draft-{}", std::process::id()));
-    let attempt = || -> io::Result<()> {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        let mut file = File::create(&draft)?;
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-        file.write_all(text.as_bytes())?;
-        file.sync_data()?;
-        fs::rename(&draft, path)
-    };
-    attempt().map_err(|e| {
-        // The draft is of no use to anybody; that it could not be removed changes nothing.
-        let _ = fs::remove_file(&draft);
-        CommandError::new(
-            Exit::Failed,
-            format_args!("cannot write `{}`: {e}", path.display()),
-            "make the directory writable; or let `reaper service install --print` show the file, and put it where \
-             your home is made from",
-        )
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let made = path.parent().map_or(Ok(()), fs::create_dir_all);
+    made.and_then(|()| trusted_file::replace(path, text.as_bytes(), 0o644, Lasting::Synced)).map_err(|e| {
+        let hint = "make the directory writable; or let `reaper service install --print` show the file, and put it where \
+                    your home is made from";
+        Failure::new("cannot write").at(path).because(e).hint(hint)
     })
 }
 

@@ -2,8 +2,8 @@
 
 use reaper_platform::Why;
 
-use crate::doctor::{Check, Level};
-use reaper_engine::state_dir::StateError;
+use crate::report::check::{Check, Level};
+use reaper_engine::failure::Failure;
 use reaper_engine::terminate::outcome::Ended;
 use reaper_engine::terminate::trouble::Trouble;
 use reaper_policy::escalation::Outcome;
@@ -23,15 +23,16 @@ impl Stop {
     pub fn fail(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { level: Level::Fail, what: what.into(), hint: hint.into() }
     }
+
+    /// Another reaper was ending processes all the time: the test could not be made, which is not the machine's fault.
+    pub fn busy(failure: Failure) -> Self {
+        Self { level: Level::Warn, ..failure.into() }
+    }
 }
 
-impl From<StateError> for Stop {
-    fn from(e: StateError) -> Self {
-        let text = e.to_string();
-        let (what, hint) = text.rsplit_once("\nhint: ").unwrap_or((&text, "see the check `state`"));
-        // Then we could not look at all, which is not the machine's fault.
-        let level = if matches!(e, StateError::Busy { .. }) { Level::Warn } else { Level::Fail };
-        Self { level, what: what.to_owned(), hint: hint.to_owned() }
+impl From<Failure> for Stop {
+    fn from(e: Failure) -> Self {
+        Self::fail(e.message(), e.hint.as_deref().unwrap_or("see the check `state`"))
     }
 }
 
@@ -141,14 +142,9 @@ mod tests {
 
     #[test]
     fn another_reaper_at_work_is_not_the_machines_fault() {
-        assert_eq!(Stop::from(StateError::Busy { path: "/l".into() }).level, Level::Warn);
+        assert_eq!(Stop::busy(Failure::new("busy")).level, Level::Warn);
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
-        let stop = Stop::from(StateError::Io {
-            what: "write",
-            path: "/h".into(),
-            source: full,
-            hint: "free some space",
-        });
+        let stop = Stop::from(Failure::new("cannot write").at("/h").because(full).hint("free some space"));
         assert_eq!((stop.level, stop.hint.as_str()), (Level::Fail, "free some space"));
         assert!(stop.what.starts_with("cannot write `/h`") && !stop.what.contains("hint"));
     }

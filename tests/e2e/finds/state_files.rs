@@ -1,9 +1,9 @@
 //! State that cannot be written, is damaged, or belongs to another user: no wrong signal, and one message.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{OpenOptionsExt as _, chown, symlink};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, in_namespace, mounts, test_name};
 
@@ -109,6 +109,49 @@ fn r11_a_history_that_cannot_be_trusted_is_not_written() {
         let text = fs::read_to_string(&history).unwrap();
         let whole = text.lines().skip(1).map(serde_json::from_str::<serde_json::Value>);
         assert_eq!(whole.map(Result::unwrap).count(), 2, "{text}");
+    });
+}
+
+#[test]
+fn a_lock_that_another_process_keeps_on_the_history_spares_all_and_hangs_nothing() {
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        act(&processes).run().expect_code(0);
+        let goose = agent(&processes, "goose").orphan_of_dead_leader();
+        let path = state_dir(&home(&processes)).join("history.jsonl");
+        let held = fs::OpenOptions::new().append(true).create(true).mode(0o600).open(&path).unwrap();
+        held.lock().unwrap();
+        refused(&act(&processes).run(), &goose, "another process keeps it locked");
+        drop(held);
+        assert_eq!(act(&processes).run().expect_code(0).outcome(goose.pid), "exited");
+    });
+}
+
+#[test]
+fn fifos_and_links_in_the_state_directory_are_refused_at_once() {
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        act(&processes).run().expect_code(0);
+        let goose = agent(&processes, "goose").orphan_of_dead_leader();
+        let state = state_dir(&home(&processes));
+        let victim = processes.directory().join("victim");
+        fs::write(&victim, "mine\n").unwrap();
+        set_mode(&victim, 0o600);
+        for name in ["history.jsonl", "act.lock"] {
+            let path = state.join(name);
+            let _ = fs::remove_file(&path);
+            assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&path).status().unwrap().success());
+            refused(&act(&processes).run(), &goose, "others could have written it");
+            fs::remove_file(&path).unwrap();
+            symlink(&victim, &path).unwrap();
+            refused(&act(&processes).run(), &goose, "it is a symbolic link");
+            fs::remove_file(&path).unwrap();
+            fs::hard_link(&victim, &path).unwrap();
+            refused(&act(&processes).run(), &goose, "it has other names, too");
+            fs::remove_file(&path).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&victim).unwrap(), "mine\n");
+        assert_eq!(act(&processes).run().expect_code(0).outcome(goose.pid), "exited");
     });
 }
 

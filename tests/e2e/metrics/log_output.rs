@@ -85,7 +85,7 @@ fn the_journal_gets_the_fields_and_standard_error_gets_nothing() {
             }
         };
         for field in [
-            format!("MESSAGE_ID={}", reaper::service::logs::ENDED),
+            format!("MESSAGE_ID={}", reaper::service::publish::log::ENDED),
             format!("REAPER_PID={}", goose.pid),
             "REAPER_OUTCOME=exited".to_owned(),
             "SYSLOG_IDENTIFIER=reaper".to_owned(),

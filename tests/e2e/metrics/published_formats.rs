@@ -113,6 +113,8 @@ mod document {
         pub sweeps: Sweeps,
         pub verdicts: Verdicts,
         pub waiting: Vec<Waiting>,
+        pub judgements: Vec<Judgement>,
+        pub judgements_omitted: u64,
         pub ending: u64,
         pub totals: Totals,
         pub impaired: Vec<Impaired>,
@@ -182,6 +184,36 @@ mod document {
 
     #[derive(Debug, Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
+    pub struct Judgement {
+        pub pid: i32,
+        pub ppid: i32,
+        pub uid: Option<u32>,
+        pub program: String,
+        pub exe: Option<String>,
+        pub started_at: String,
+        pub age_s: f64,
+        pub profile: Option<String>,
+        pub marker: Option<String>,
+        pub verdict: String,
+        pub decided_by: String,
+        pub reason: String,
+        pub orphaned_s: f64,
+        pub eligible_in_s: Option<f64>,
+        pub rss_bytes: u64,
+        pub targets: Vec<i32>,
+        pub findings: Vec<Finding>,
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    pub struct Finding {
+        pub gate: String,
+        pub answer: String,
+        pub evidence: String,
+    }
+
+    #[derive(Debug, Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
     pub struct Totals {
         pub noticed: u64,
         pub exited: u64,
@@ -237,6 +269,10 @@ fn the_status_document_is_as_published() {
         assert_eq!((document.schema.as_str(), document.scope.as_str()), ("reaper.status/1", "user"));
         assert_eq!((document.waiting.len(), document.waiting[0].pid), (1, goose.pid));
         assert_eq!((document.verdicts.wait, document.totals.noticed), (1, 1));
+        let [judgement] = document.judgements.as_slice() else { panic!("{value:#}") };
+        assert_eq!((judgement.pid, judgement.verdict.as_str()), (goose.pid, "wait"));
+        assert_eq!(judgement.eligible_in_s, Some(document.waiting[0].eligible_in_s));
+        assert_eq!((judgement.findings.len(), document.judgements_omitted), (8, 0));
         let left = document.paused.unwrap().left_s.unwrap();
         assert!((1.0..=600.0).contains(&left), "{left}");
         assert!(document.config.error.unwrap().contains("a duration needs a unit"));

@@ -134,6 +134,85 @@ fn the_socket_of_a_dead_service_is_replaced_and_any_other_file_is_not() {
     });
 }
 
+/// What a scan says of a process, without what changes from one moment to the next.
+fn judged(document: &Value) -> Vec<Value> {
+    let mut judgements = document["judgements"].as_array().expect("it lists judgements").clone();
+    for judgement in &mut judgements {
+        let judgement = judgement.as_object_mut().unwrap();
+        for field in ["started_at", "age_s", "orphaned_s", "eligible_in_s", "rss_bytes", "targets", "reason"]
+        {
+            assert!(judgement.remove(field).is_some(), "{field}");
+        }
+        for finding in
+            judgement["findings"].as_array_mut().unwrap().iter_mut().filter(|f| f["gate"] == "grace")
+        {
+            finding["evidence"].take();
+        }
+    }
+    judgements
+}
+
+#[test]
+fn the_status_lists_every_judgement_as_a_scan_does() {
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let agent = |name: &str| processes.spec(name).env("SPROUT_MANAGED_AGENT", "1");
+        let orphan = agent("goose").args(["acp"]).orphan_of_dead_leader();
+        let _child = agent("my-tool").under(&orphan);
+        let daemon = agent("claude").args(["daemon"]).orphan_in_session();
+        let service = Service::new(&processes.directory().join("home")).set("grace", "1h").start();
+        let first = service.expect_status("both are judged", |status| {
+            status["verdicts"]["wait"] == 1 && status["verdicts"]["spare"] == 1
+        });
+        let scan = service.cli(&["scan", "--dry-run", "--format", "json"]).expect_code(0).json();
+        assert_eq!(judged(&first), judged(&scan), "{first:#}");
+        let printed = service.cli(&["status", "--format", "json"]).expect_code(0).json();
+        assert_eq!(judged(&printed), judged(&scan));
+        let of = |status: &Value, pid: i32| {
+            let judgements = status["judgements"].as_array().unwrap();
+            judgements.iter().find(|judgement| judgement["pid"] == pid).expect("it is listed").clone()
+        };
+        assert_eq!(
+            (&first["judgements_omitted"], &of(&first, daemon.pid)["eligible_in_s"]),
+            (&json!(0), &Value::Null)
+        );
+        std::thread::sleep(Duration::from_millis(1200));
+        let second = service.status();
+        let (before, after) = (of(&first, orphan.pid), of(&second, orphan.pid));
+        let seconds = |judgement: &Value, field: &str| judgement[field].as_f64().unwrap();
+        for (field, sign) in [("orphaned_s", 1.0), ("age_s", 1.0), ("eligible_in_s", -1.0)] {
+            let passed = sign * (seconds(&after, field) - seconds(&before, field));
+            assert!((1.0..30.0).contains(&passed), "{field}: {passed} s\n{before:#}\n{after:#}");
+        }
+        let sum = seconds(&after, "orphaned_s") + seconds(&after, "eligible_in_s");
+        assert!((3599.9..=3600.1).contains(&sum), "{after:#}");
+        assert_eq!(after["started_at"], before["started_at"]);
+        service.stop();
+    });
+}
+
+#[test]
+fn what_is_being_ended_is_listed_below_its_orphan() {
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let agent = |name: &str| processes.spec(name).env("SPROUT_MANAGED_AGENT", "1");
+        let orphan = agent("goose").behave("ignore-term").orphan_of_dead_leader();
+        let child = agent("my-tool").behave("ignore-term").under(&orphan);
+        let service = Service::new(&processes.directory().join("home")).set("term-timeout", "1h").start();
+        let targets = |status: &Value| {
+            let judgements = status["judgements"].as_array().unwrap();
+            let of = judgements.iter().find(|judgement| judgement["pid"] == orphan.pid);
+            of.map(|judgement| judgement["targets"].clone())
+        };
+        let wanted = json!([child.pid, orphan.pid]);
+        service.expect_status("it is being ended", |status| targets(status) == Some(wanted.clone()));
+        child.kill();
+        orphan.kill();
+        service.expect_status("it is gone", |status| targets(status).is_none());
+        service.stop();
+    });
+}
+
 /// The JSON with every number, time and text of the moment replaced, one field a line.
 fn shape(value: &Value, name: &str, out: &mut String) {
     use std::fmt::Write as _;

@@ -6,7 +6,7 @@ use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, in_namespace, measure
 use rustix::process::Signal;
 
 use super::log_reader::now_us;
-use super::service_process::{SOON, Service};
+use super::service_process::{SOON, Service, eventually};
 use crate::common::one_heavy_test;
 
 const SAMPLES: usize = 60;
@@ -87,6 +87,36 @@ fn sigterm_is_sent_when_the_grace_is_over_and_not_at_the_next_tick() {
         service.expect_outcome(agent.pid, "exited");
         assert_eq!(service.story(agent.pid), ["TERM", "exited"]);
         assert!(bystander.is_alive(), "it has no marker");
+        service.stop();
+    });
+}
+
+/// Neither is there before the first look, and nothing but an end wakes the service after the looks that are asked for.
+#[test]
+fn new_agents_are_known_after_one_look_and_what_becomes_one_after_the_next() {
+    let _heavy = one_heavy_test();
+    in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
+        let processes = ProcessSet::new();
+        let service =
+            Service::new(&processes.directory().join("home")).set("interval", "1h").set("grace", "1h");
+        let service = service.start();
+        let (launcher, agent) = launch(&processes, "goose");
+        let shell = processes.spec("sprout-app").own_session().child();
+        let goose = agent.exe().unwrap();
+        let late = processes.spec("sh").env("SPROUT_MANAGED_AGENT", "1");
+        let late = late.behave(format!("exec-on-usr1={}", goose.display())).under(&shell);
+        service.cli(&["sweep"]).expect_code(0);
+        let ended = end(&launcher);
+        let noticed_us = service.expect_verdict(agent.pid, "wait").at_us - ended;
+        measured(&format!(
+            "a new agent, known after one look: noticed {noticed_us} µs after its parent's end"
+        ));
+        late.signal(Signal::USR1.as_raw()).unwrap();
+        assert!(eventually(SOON, || (late.comm() == "goose").then_some(())).is_some());
+        service.cli(&["sweep"]).expect_code(0);
+        end(&shell);
+        service.expect_verdict(late.pid, "wait");
+        assert_eq!(service.status()["sweeps"]["count"], 3, "the first, and those that were asked for");
         service.stop();
     });
 }

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use reaper::service::control::{CONTROL, parse};
+use reaper::service::protocol::{CONTROL, parse};
 
 fuzz_target!(|line: &[u8]| {
     match parse(line) {

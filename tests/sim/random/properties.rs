@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::FileFailurePersistence;
 use reaper_engine::context::Ground;
-use reaper_engine::discover::Method;
+use reaper_engine::discover::method::Method;
 use reaper_engine::inspect::Looker;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::sweep::{Survey, survey};
+use reaper_engine::tracker::{Survey, Tracker};
 use reaper_platform::fake::{FakeHost, Machine, Script, here};
 use reaper_platform::{Clock, Generation, Host as _, Pid, ProcId, Scope, Uid};
 use reaper_policy::case::How;
@@ -41,7 +41,7 @@ fn sightings(machine: &Machine, seen: &BTreeSet<Pid>) -> Sightings {
 fn look(machine: &Machine, seen: &BTreeSet<Pid>, policy: &Arc<Policy>) -> Survey {
     let host = FakeHost::new(whereabouts(), machine.clone(), Script::new());
     let ground = Ground::new(Arc::new(host), Arc::clone(policy), Scope::User(Uid(1000)));
-    survey(&ground, &sightings(machine, seen), true, PATIENT).unwrap()
+    Tracker::survey(&ground, &sightings(machine, seen), true, PATIENT).unwrap()
 }
 
 fn capped() -> Arc<Policy> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use reaper_engine::context::Ground;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::sweep::{remember, survey};
+use reaper_engine::sweep::remember;
+use reaper_engine::tracker::Tracker;
 use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Script, When, pid};
 use reaper_platform::{Host as _, Scope, Uid};
 
@@ -29,7 +30,7 @@ impl Runs {
 
     fn verdict_after(&mut self, seconds: u64) -> &'static str {
         self.host.sleep(Duration::from_secs(seconds));
-        let survey = survey(&self.ground, &self.sightings, false, PATIENT).unwrap();
+        let survey = Tracker::survey(&self.ground, &self.sightings, false, PATIENT).unwrap();
         remember(&self.ground, &survey, &mut self.sightings);
         let kept = self.sightings.render(self.host.here());
         self.sightings = Sightings::parse(&kept, self.host.here(), &self.host.clock()).unwrap();

@@ -7,7 +7,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use reaper_engine::sweep::Survey;
+use reaper_engine::audit::words::{self, Answer, Event};
+use reaper_engine::tracker::Survey;
 use reaper_platform::fake::{Call, Log, Machine, Method, Process, Sent};
 use reaper_platform::{ProcId, Signal};
 use reaper_policy::plan::{Role, Target};
@@ -166,12 +167,12 @@ impl<'a> Examined<'a> {
         let same = |s: &&Sent| s.to.serial == self.sent.to.serial && s.signal == self.sent.signal;
         let nth = self.before.iter().copied().filter(|s| same(s)).count();
         let intents = self.run.records.iter().filter(|(_, r)| {
-            r.event == "intent"
+            r.event == Event::Intent
                 && r.pid == self.sent.to.pid.get()
                 && r.start_ticks == self.sent.to.start.0
-                && r.signal.as_deref() == Some(&self.sent.signal.to_string())
+                && r.signal == Some(words::Signal::from(self.sent.signal).into())
                 && !r.findings.is_empty()
-                && r.findings.iter().all(|f| f.answer == "yes" || f.gate == "grace")
+                && r.findings.iter().all(|f| f.answer.is(Answer::Yes) || f.gate.is(words::Gate::Grace))
         });
         intents
             .map(|(step, _)| *step)
@@ -181,7 +182,7 @@ impl<'a> Examined<'a> {
 
     fn has_outcome(&self) -> bool {
         self.run.records.iter().any(|(step, r)| {
-            r.event == "outcome"
+            r.event == Event::Outcome
                 && r.pid == self.sent.to.pid.get()
                 && r.start_ticks == self.sent.to.start.0
                 && *step >= self.sent.step

@@ -71,7 +71,7 @@ fn an_orphan_on_a_mac_is_ended_with_its_tree() {
     let run = scan(&desktop([orphan(), tool, stubborn, unmarked]));
     assert_eq!(run.signalled(), [4_010, 4_020, ORPHAN, 4_020]);
     assert_eq!((run.outcome(ORPHAN), run.outcome(4_020)), ("exited", "killed"));
-    assert!(run.records.iter().any(|(_, r)| r.pid == ORPHAN && r.event == "intent"));
+    assert!(run.records.iter().any(|(_, r)| r.pid == ORPHAN && r.announces()));
 }
 
 #[test]

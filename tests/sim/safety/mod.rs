@@ -1,5 +1,6 @@
 //! The laws of safety, each with tests that fail when it is broken.
 
+mod agents_in_place;
 mod audit_before_signal;
 mod changed_process;
 mod exec_while_reading;

@@ -182,7 +182,8 @@ fn b17a_a_wrapper_of_several_programs_is_their_host() {
 fn b17a_a_host_stays_one_when_an_agent_ends() {
     use reaper_engine::context::Ground;
     use reaper_engine::sightings::Sightings;
-    use reaper_engine::sweep::{remember, survey};
+    use reaper_engine::sweep::remember;
+    use reaper_engine::tracker::Tracker;
     use reaper_platform::{Scope, Uid};
     let machine = world([
         sprout(400, "bash").args(&["loop.sh"]),
@@ -192,8 +193,9 @@ fn b17a_a_host_stays_one_when_an_agent_ends() {
     let host = FakeHost::new(whereabouts(), machine, Script::new());
     let ground = Ground::new(std::sync::Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
     let mut sightings = Sightings::default();
-    let look =
-        |sightings: &Sightings| survey(&ground, sightings, false, crate::support::sweep::PATIENT).unwrap();
+    let look = |sightings: &Sightings| {
+        Tracker::survey(&ground, sightings, false, crate::support::sweep::PATIENT).unwrap()
+    };
     let first = look(&sightings);
     assert!(first.orphans().next().is_none());
     remember(&ground, &first, &mut sightings);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reaper_engine::audit::words;
 use reaper_platform::fake::{Method, Mishap, Process, Reaction, Script, When};
 use reaper_platform::{Signal, State};
 
@@ -34,7 +35,7 @@ fn b34_a_respawned_target_has_its_own_deadline() {
     let since = run.log.sent[1].clock.boottime - Duration::from_millis(start * 10);
     assert!(since >= TERM_TIMEOUT && since < TERM_TIMEOUT + Duration::from_secs(1), "{since:?}");
     let role = |pid: i32| run.records.iter().find(|(_, r)| r.pid == pid).map(|(_, r)| r.role.clone());
-    assert_eq!(role(401).as_deref(), Some("successor"));
+    assert_eq!(role(401), Some(words::Role::Successor.into()));
     let why = run.ended.iter().find_map(|e| (e.target.id.pid.get() == 401).then(|| e.why.clone())).flatten();
     assert_eq!(why.as_deref(), Some("it came back: pid 400 started it while that was being ended"));
 }
@@ -77,7 +78,7 @@ fn b35_a_stopped_target_is_continued_to_handle_sigterm() {
     assert_eq!((sent, run.outcome(400)), (vec![Signal::Term, Signal::Cont], "exited"));
     // Each has its account.
     let announced: Vec<_> = run.records.iter().filter_map(|(_, r)| r.signal.clone()).collect();
-    assert_eq!(announced, ["TERM", "CONT"]);
+    assert_eq!(announced, [words::Signal::Term.into(), words::Signal::Cont.into()]);
     // And one that is deaf gets the rest as ever.
     let run = scan(&world([stopped.on_term(Reaction::Ignore)]), &policy());
     let sent: Vec<_> = run.log.sent.iter().map(|s| s.signal).collect();

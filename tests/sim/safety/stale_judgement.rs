@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use reaper_engine::audit::Account;
-use reaper_engine::audit::record::Record;
-use reaper_engine::state_dir::StateError;
+use reaper_engine::audit::record::{Account, Record};
+use reaper_engine::audit::words::{Event, Outcome};
+use reaper_engine::failure::Failure;
 use reaper_platform::fake::{FakeHost, Machine, Process, Script, pid};
 
 use super::scenarios::{sprout, world};
@@ -20,9 +20,9 @@ struct Slow<F> {
 }
 
 impl<F: FnOnce(&mut Machine)> Account for Slow<F> {
-    fn write(&mut self, records: &[Record]) -> Result<(), StateError> {
+    fn write(&mut self, records: &[Record]) -> Result<(), Failure> {
         self.ledger.write(records)?;
-        if records.iter().any(|r| r.event == "intent")
+        if records.iter().any(|r| r.event == Event::Intent)
             && let Some(happen) = self.meanwhile.take()
         {
             self.host.change(|machine| {
@@ -60,7 +60,7 @@ fn b28_a_target_protected_while_its_record_is_written_gets_no_signal() {
         let run = with_a_disk(slow, becomes(other));
         assert_eq!((run.signalled(), run.outcome(400)), (vec![], "spared"));
         let last = run.records.last().map(|(_, record)| record.clone()).unwrap();
-        assert_eq!((last.event.as_str(), last.outcome.as_deref()), ("outcome", Some("spared")));
+        assert_eq!((last.event, last.outcome), (Event::Outcome, Some(Outcome::Spared.into())));
         let why = last.why.unwrap();
         assert!(why.starts_with("called off after it was announced: "), "{why}");
     }

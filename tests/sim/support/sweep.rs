@@ -4,15 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_engine::audit::Account;
-use reaper_engine::audit::record::Record;
+use reaper_engine::audit::record::{Account, Record};
 use reaper_engine::context::Ground;
+use reaper_engine::failure::Failure;
 use reaper_engine::sightings::Sightings;
-use reaper_engine::state_dir::StateError;
 use reaper_engine::sweep;
-use reaper_engine::sweep::Survey;
 use reaper_engine::terminate::outcome::Ended;
 use reaper_engine::terminate::trouble::Trouble;
+use reaper_engine::tracker::{Survey, Tracker};
 use reaper_platform::fake::{FakeHost, Log, Machine, Script};
 use reaper_platform::{Host as _, HostError, ProcId, Scope};
 use reaper_policy::policy::Policy;
@@ -39,11 +38,10 @@ impl Ledger {
 }
 
 impl Account for Ledger {
-    fn write(&mut self, records: &[Record]) -> Result<(), StateError> {
+    fn write(&mut self, records: &[Record]) -> Result<(), Failure> {
         self.attempts += 1;
         if self.fails_from.is_some_and(|first| self.attempts > first) {
-            let why = "the disk is full".to_owned();
-            return Err(StateError::Refused { path: "history".into(), why, hint: String::new() });
+            return Err(Failure::new("cannot write").at("history").because("the disk is full"));
         }
         let step = self.host.steps();
         self.records.extend(records.iter().map(|record| (step, record.clone())));
@@ -157,7 +155,7 @@ fn steps(
     let scope = Scope::User(host.here().uid);
     let ground = Ground::new(Arc::new(host.clone()), Arc::clone(policy), scope);
     let mut sightings = Sightings::default();
-    let first = run.first.insert(sweep::survey(&ground, &sightings, false, limit)?).clone();
+    let first = run.first.insert(Tracker::survey(&ground, &sightings, false, limit)?).clone();
     run.seen = (host.steps(), host.machine().clock.monotonic);
     sweep::remember(&ground, &first, &mut sightings);
     let listed: HashSet<ProcId> = first.orphans().map(|j| j.id).collect();
@@ -172,7 +170,7 @@ fn steps(
         host.sleep(longest + Duration::from_millis(10));
     }
     run.again = host.steps();
-    let mut last = sweep::survey(&ground, &sightings, false, limit)?;
+    let mut last = Tracker::survey(&ground, &sightings, false, limit)?;
     last.plan.targets.retain(|t| listed.contains(&t.root));
     run.last = Some(last.clone());
     sweep::remember(&ground, &last, &mut sightings);

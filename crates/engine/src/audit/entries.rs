@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::audit::record::FindingReport;
+use super::record::FindingReport;
+use super::words::{Outcome, Role, Signal, Word};
 
 /// The schema of [`HistoryReport`].
 pub const HISTORY_REPORT: &str = "reaper.history-report/1";
@@ -41,8 +42,8 @@ pub struct Entry {
     pub program: String,
     /// The orphan that it belonged to; itself when it was one.
     pub root: i32,
-    /// `root`, `wrapper`, `descendant`, `group-member` or `successor`.
-    pub role: String,
+    /// What it was in the tree of that orphan.
+    pub role: Word<Role>,
     /// The profiles that it was judged under.
     pub profiles: Vec<String>,
     /// Joins the targets of one sweep.
@@ -51,9 +52,8 @@ pub struct Entry {
     pub self_test: bool,
     /// The signals that were announced, in order.
     pub signals: Vec<SentSignal>,
-    /// `exited`, `killed`, `gone`, `spared`, `denied`, `survived` or `interrupted`; `unfinished` when a signal was
-    /// announced and nothing more was written: reaper was ended or crashed in the middle.
-    pub outcome: String,
+    /// What became of it.
+    pub outcome: Word<Outcome>,
     /// The time of its last record; RFC 3339, UTC.
     pub at: String,
     /// From the first signal to the end.
@@ -71,8 +71,8 @@ pub struct Entry {
 /// A signal that was announced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentSignal {
-    /// `TERM`, `CONT` or `KILL`.
-    pub signal: String,
+    /// Which.
+    pub signal: Word<Signal>,
     /// RFC 3339, UTC.
     pub at: String,
 }

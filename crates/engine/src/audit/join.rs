@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::entries::{Entry, HISTORY_REPORT, HistoryReport, SentSignal, Skipped, Totals};
+use super::history::FILE;
 use super::lines::{self, Dated};
-use super::{Entry, FILE, HISTORY_REPORT, HistoryReport, SELF_TEST, SentSignal, Skipped, Totals};
-use crate::audit::record::{FindingReport, Record};
+use super::record::{FindingReport, Record, SELF_TEST};
+use super::words::{Outcome, Role, Word};
+use crate::failure::Failure;
 use crate::format;
-use crate::state_dir::{StateDir, StateError};
+use crate::state_dir::StateDir;
 use reaper_policy::escape::again;
 
 /// Which part of the history is wanted.
@@ -27,7 +30,7 @@ pub struct Wanted {
 ///
 /// # Errors
 /// When a file cannot be read, or others could have written it.
-pub fn read(state: Option<&StateDir>, wanted: &Wanted, now: Duration) -> Result<HistoryReport, StateError> {
+pub fn read(state: Option<&StateDir>, wanted: &Wanted, now: Duration) -> Result<HistoryReport, Failure> {
     let mut skipped = Skipped::default();
     let mut joiner = Joiner::new(*wanted);
     if let Some(state) = state {
@@ -88,17 +91,17 @@ impl Joiner {
             self.open.remove(&key).unwrap_or_else(|| (self.place, at, begin(&record)));
         entry.at = shown(at);
         if record.announces() {
-            let signal = again(record.signal.as_deref().unwrap_or("unknown"));
+            let signal = safe(record.signal);
             entry.signals.push(SentSignal { signal, at: shown(at) });
             entry.findings = record.findings.iter().map(finding).collect();
             self.open.insert(key, (place, at, entry));
             return;
         }
-        entry.outcome = again(record.outcome.as_deref().unwrap_or("unknown"));
+        entry.outcome = safe(record.outcome);
         entry.took_ms = record.took_ms;
         entry.rss_bytes = record.rss_bytes;
         entry.why = record.why.as_deref().map(again);
-        if matches!(entry.outcome.as_str(), "exited" | "killed") {
+        if has_ended(&entry) {
             entry.reclaimed_bytes = record.rss_bytes;
         }
         self.keep(place, at, entry);
@@ -120,7 +123,7 @@ impl Joiner {
         let mut open: Vec<_> = std::mem::take(&mut self.open).into_values().collect();
         open.sort_by_key(|(place, ..)| *place);
         for (place, at, mut entry) in open {
-            entry.outcome = "unfinished".to_owned();
+            entry.outcome = Outcome::Unfinished.into();
             self.keep(place, at, entry);
         }
         (self.kept.into_values().collect(), self.omitted, self.totals)
@@ -134,7 +137,7 @@ fn begin(record: &Record) -> Entry {
         start_ticks: record.start_ticks,
         program: again(&record.program),
         root: record.root,
-        role: again(&record.role),
+        role: record.role.clone().map_other(again),
         profiles: record.profiles.iter().map(|p| again(p)).collect(),
         sweep: again(&record.sweep),
         self_test: record.sweep.starts_with(SELF_TEST),
@@ -145,10 +148,20 @@ fn begin(record: &Record) -> Entry {
 
 fn finding(finding: &FindingReport) -> FindingReport {
     FindingReport {
-        gate: again(&finding.gate),
-        answer: again(&finding.answer),
+        gate: finding.gate.clone().map_other(again),
+        answer: finding.answer.clone().map_other(again),
         evidence: again(&finding.evidence),
     }
+}
+
+/// A word that may be missing.
+fn safe<T>(word: Option<Word<T>>) -> Word<T> {
+    word.map_or_else(|| Word::Other("unknown".to_owned()), |word| word.map_other(again))
+}
+
+/// Whether it ended by our signals.
+const fn has_ended(entry: &Entry) -> bool {
+    matches!(entry.outcome, Word::Known(Outcome::Exited | Outcome::Killed))
 }
 
 fn shown(at: Timestamp) -> String {
@@ -161,12 +174,12 @@ fn count(totals: &mut Totals, entry: &Entry) {
         return;
     }
     totals.targets += 1;
-    *totals.by_outcome.entry(entry.outcome.clone()).or_default() += 1;
-    if !matches!(entry.outcome.as_str(), "exited" | "killed") {
+    *totals.by_outcome.entry(entry.outcome.to_string()).or_default() += 1;
+    if !has_ended(entry) {
         return;
     }
     totals.ended += 1;
-    totals.orphans_ended += u64::from(entry.role == "root");
+    totals.orphans_ended += u64::from(entry.role.is(Role::Root));
     totals.reclaimed_bytes = totals.reclaimed_bytes.saturating_add(entry.reclaimed_bytes);
     let name = entry.profiles.first().map_or("none", String::as_str);
     let profile = totals.by_profile.entry(name.to_owned()).or_default();
@@ -176,27 +189,36 @@ fn count(totals: &mut Totals, entry: &Entry) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entries::ProfileTotals;
+    use super::super::record::HISTORY;
+    use super::super::words::{Answer, Event, Gate};
     use super::*;
+    use serde::de::DeserializeOwned;
+
+    fn read<T: DeserializeOwned>(word: &str) -> Word<T> {
+        serde_json::from_value(word.into()).unwrap()
+    }
 
     fn record(second: u32, event: &str, sweep: &str, pid: i32, word: &str) -> Dated {
         let at = format!("2026-01-02T03:04:{second:02}Z");
-        let is_intent = event == "intent";
+        let event = if event == "intent" { Event::Intent } else { Event::Outcome };
+        let is_intent = event == Event::Intent;
         let finding =
-            |text: String| FindingReport { gate: "orphan".into(), answer: "yes".into(), evidence: text };
+            |evidence| FindingReport { gate: Gate::Orphan.into(), answer: Answer::Yes.into(), evidence };
         let record = Record {
-            schema: crate::audit::record::HISTORY.into(),
+            schema: HISTORY.into(),
             at: at.clone(),
             sweep: sweep.into(),
-            event: event.into(),
+            event,
             pid,
             start_ticks: 7,
             root: pid,
-            role: if pid > 100 { "descendant" } else { "root" }.into(),
+            role: if pid > 100 { Role::Descendant } else { Role::Root }.into(),
             program: "goose".into(),
             profiles: vec![if pid % 2 == 0 { "buzz" } else { "sprout" }.into()],
-            signal: is_intent.then(|| word.into()),
+            signal: is_intent.then(|| read(word)),
             findings: if is_intent { vec![finding(format!("before {word}"))] } else { Vec::new() },
-            outcome: (!is_intent).then(|| word.into()),
+            outcome: (!is_intent).then(|| read(word)),
             took_ms: (!is_intent).then_some(12),
             rss_bytes: 1000,
             why: None,
@@ -230,18 +252,18 @@ mod tests {
         let short: Vec<_> = entries
             .iter()
             .map(|e| {
-                let signals: Vec<&str> = e.signals.iter().map(|s| s.signal.as_str()).collect();
-                (e.pid, e.outcome.as_str(), signals.join("+"), e.at.as_str())
+                let signals: Vec<_> = e.signals.iter().map(|s| s.signal.to_string()).collect();
+                (e.pid, e.outcome.to_string(), signals.join("+"), e.at.as_str())
             })
             .collect();
         assert_eq!(
             short,
             [
-                (1, "killed", "TERM+KILL".to_owned(), "2026-01-02T03:04:05.000Z"),
-                (101, "exited", "TERM".to_owned(), "2026-01-02T03:04:02.000Z"),
-                (1, "unfinished", "TERM".to_owned(), "2026-01-02T03:04:03.000Z"),
-                (2, "spared", String::new(), "2026-01-02T03:04:06.000Z"),
-                (9, "exited", "TERM".to_owned(), "2026-01-02T03:04:08.000Z"),
+                (1, "killed".to_owned(), "TERM+KILL".to_owned(), "2026-01-02T03:04:05.000Z"),
+                (101, "exited".to_owned(), "TERM".to_owned(), "2026-01-02T03:04:02.000Z"),
+                (1, "unfinished".to_owned(), "TERM".to_owned(), "2026-01-02T03:04:03.000Z"),
+                (2, "spared".to_owned(), String::new(), "2026-01-02T03:04:06.000Z"),
+                (9, "exited".to_owned(), "TERM".to_owned(), "2026-01-02T03:04:08.000Z"),
             ]
         );
         assert_eq!(entries[0].findings[0].evidence, "before KILL", "those of the last signal");
@@ -254,10 +276,7 @@ mod tests {
         let outcomes: Vec<_> = totals.by_outcome.iter().map(|(k, n)| (k.as_str(), *n)).collect();
         assert_eq!(outcomes, [("exited", 1), ("killed", 1), ("spared", 1), ("unfinished", 1)]);
         assert_eq!(totals.by_profile.len(), 1);
-        assert_eq!(
-            totals.by_profile["sprout"],
-            super::super::ProfileTotals { ended: 2, reclaimed_bytes: 2000 }
-        );
+        assert_eq!(totals.by_profile["sprout"], ProfileTotals { ended: 2, reclaimed_bytes: 2000 });
     }
 
     #[test]
@@ -287,7 +306,7 @@ mod tests {
         dated.record.why = Some("\r".into());
         let (entries, _, totals) = join(Wanted::default(), vec![dated]);
         assert_eq!(
-            (entries[0].program.as_str(), entries[0].outcome.as_str()),
+            (entries[0].program.as_str(), entries[0].outcome.to_string().as_str()),
             (r"\u{202e}esoog\n", r"exi\x1b[2Jted")
         );
         assert_eq!((entries[0].profiles[0].as_str(), entries[0].why.as_deref()), (r"\x07", Some(r"\r")));

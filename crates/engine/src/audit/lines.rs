@@ -7,20 +7,24 @@ use std::os::unix::fs::MetadataExt as _;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{FILE, OLD_FILE, Skipped, trust};
-use crate::audit::record::{HISTORY, Record};
-use crate::state_dir::{StateDir, StateError};
+use super::entries::Skipped;
+use super::history::{FILE, OLD_FILE};
+use super::record::{HISTORY, Record};
+use super::words::{Event, Word};
+use crate::failure::Failure;
+use crate::state_dir::StateDir;
 
 /// A record takes some kilobytes; a longer line is none of ours.
 const MAX_LINE: u64 = 256 << 10;
 /// How often the files may be rotated while we open them.
 const MAX_TRIES: usize = 8;
+const WHAT: &str = "cannot read the history";
 
 /// Opens the files that are there, the older one first.
 ///
 /// # Errors
 /// When one cannot be read, or others could have written it.
-pub fn open(state: &StateDir) -> Result<Vec<File>, StateError> {
+pub fn open(state: &StateDir) -> Result<Vec<File>, Failure> {
     for _ in 0..MAX_TRIES {
         // The newer one first: when they are rotated in between it is met again under the older name.
         let new = open_one(state, FILE)?;
@@ -38,20 +42,17 @@ pub fn open(state: &StateDir) -> Result<Vec<File>, StateError> {
 
 type Inode = (u64, u64);
 
-fn open_one(state: &StateDir, name: &str) -> Result<Option<(File, Inode)>, StateError> {
-    let file = match File::open(state.file(name)) {
-        Ok(file) => file,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(error(state, name, e)),
-    };
+fn open_one(state: &StateDir, name: &str) -> Result<Option<(File, Inode)>, Failure> {
+    let Some(file) = state.open_to_read(name, WHAT)? else { return Ok(None) };
     let meta = file.metadata().map_err(|e| error(state, name, e))?;
-    trust(state, name, &meta)?;
     Ok(Some((file, (meta.dev(), meta.ino()))))
 }
 
-pub fn error(state: &StateDir, name: &str, source: io::Error) -> StateError {
-    let hint = "check the permissions of the state directory";
-    StateError::Io { what: "read the history", path: state.file(name), source, hint }
+pub fn error(state: &StateDir, name: &str, source: io::Error) -> Failure {
+    Failure::new(WHAT)
+        .at(state.file(name))
+        .because(source)
+        .hint("check the permissions of the state directory")
 }
 
 /// A record, and when it was written.
@@ -99,12 +100,12 @@ enum No {
 #[derive(Deserialize)]
 struct Head {
     schema: String,
-    event: String,
+    event: Word<Event>,
 }
 
 fn parse(line: &[u8]) -> Result<Box<Dated>, No> {
     let Ok(record) = serde_json::from_slice::<Record>(line) else { return Err(stranger(line)) };
-    if record.schema != HISTORY || !matches!(record.event.as_str(), "intent" | "outcome") {
+    if record.schema != HISTORY {
         return Err(stranger(line));
     }
     let at = record.at.parse().map_err(|_| No::Damaged)?;
@@ -114,9 +115,7 @@ fn parse(line: &[u8]) -> Result<Box<Dated>, No> {
 /// What a line is that is no record of ours.
 fn stranger(line: &[u8]) -> No {
     match serde_json::from_slice::<Head>(line) {
-        Ok(head) if head.schema == HISTORY && matches!(head.event.as_str(), "intent" | "outcome") => {
-            No::Damaged
-        }
+        Ok(head) if head.schema == HISTORY && matches!(head.event, Word::Known(_)) => No::Damaged,
         Ok(head) if head.schema.starts_with("reaper.history/") => No::Newer,
         _ => No::Damaged,
     }
@@ -149,6 +148,22 @@ mod tests {
         let not_text =
             [line(1, "").as_bytes(), b"\xff\xfe\n\n\n", line(2, "").trim_end().as_bytes()].concat();
         assert_eq!(pids(&not_text), (vec![1, 2], Skipped { damaged: 1, newer: 0 }));
+    }
+
+    #[test]
+    fn words_of_another_version_are_read_as_they_are() {
+        let strange = line(1, r#","findings":[{"gate":"mood","answer":"maybe","evidence":"e"}]"#)
+            .replace(r#""role":"root""#, r#""role":"cousin""#)
+            .replace(r#""outcome":"exited""#, r#""outcome":"vanished","signal":"HUP""#);
+        let mut seen = Vec::new();
+        each(strange.as_bytes(), &mut Skipped::default(), |dated| seen.push(dated.record)).unwrap();
+        let [record] = seen.as_slice() else { panic!("{seen:?}") };
+        assert_eq!(
+            (record.role.to_string().as_str(), record.signal.as_ref().unwrap().to_string().as_str()),
+            ("cousin", "HUP")
+        );
+        let written = serde_json::to_value(record).unwrap();
+        assert_eq!(written, serde_json::from_str::<serde_json::Value>(&strange).unwrap());
     }
 
     #[test]

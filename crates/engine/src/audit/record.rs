@@ -2,17 +2,21 @@
 
 use std::time::Duration;
 
-use reaper_platform::{Clock, Signal};
+use reaper_platform::Clock;
 use reaper_policy::escape::escape;
-use reaper_policy::plan::{Role, Target};
+use reaper_policy::plan::Target;
 use reaper_policy::verdict::Finding;
 use serde::{Deserialize, Serialize};
 
+use super::words::{Answer, Event, Gate, Outcome, Role, Signal, Word};
+use crate::failure::Failure;
 use crate::format;
 use crate::terminate::outcome::Ended;
 
 /// The schema of [`Record`].
 pub const HISTORY: &str = "reaper.history/1";
+/// The sweeps of `reaper doctor` begin so: they ended a process of reaper's own.
+pub const SELF_TEST: &str = "doctor-";
 
 /// One line of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +27,8 @@ pub struct Record {
     pub at: String,
     /// Joins the lines of one sweep.
     pub sweep: String,
-    /// `intent`, written before a signal, or `outcome`.
-    pub event: String,
+    /// What it says.
+    pub event: Event,
     /// The target.
     pub pid: i32,
     /// When it started, in the kernel's own unit: clock ticks since boot on Linux, microseconds since 1970 on
@@ -32,21 +36,21 @@ pub struct Record {
     pub start_ticks: u64,
     /// The orphan that it belonged to.
     pub root: i32,
-    /// `root`, `wrapper`, `descendant`, `group-member` or `successor`.
-    pub role: String,
+    /// What it is in the tree of that orphan.
+    pub role: Word<Role>,
     /// Its program, escaped.
     pub program: String,
     /// The profiles that it was judged under.
     pub profiles: Vec<String>,
     /// The signal, for an intent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub signal: Option<String>,
+    pub signal: Option<Word<Signal>>,
     /// Every gate, for an intent.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub findings: Vec<FindingReport>,
     /// What became of it, for an outcome.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub outcome: Option<String>,
+    pub outcome: Option<Word<Outcome>>,
     /// From the first signal to the end, for an outcome.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub took_ms: Option<u64>,
@@ -57,11 +61,20 @@ pub struct Record {
     pub why: Option<String>,
 }
 
+/// Takes the account of what is about to happen. A signal is sent only after this has succeeded.
+pub trait Account {
+    /// Writes records. Those that announce a signal are on the disk when it returns.
+    ///
+    /// # Errors
+    /// When they could not be written: then nothing may be done.
+    fn write(&mut self, records: &[Record]) -> Result<(), Failure>;
+}
+
 impl Record {
     /// Whether it was written before a signal, to say that it is coming.
     #[must_use]
     pub fn announces(&self) -> bool {
-        self.event == "intent"
+        self.event == Event::Intent
     }
 }
 
@@ -69,9 +82,9 @@ impl Record {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindingReport {
     /// Which gate.
-    pub gate: String,
-    /// `yes`, `no`, `unknown` or `not-asked`.
-    pub answer: String,
+    pub gate: Word<Gate>,
+    /// What it answered.
+    pub answer: Word<Answer>,
     /// In plain words.
     pub evidence: String,
 }
@@ -82,8 +95,8 @@ pub fn findings(findings: &[Finding]) -> Vec<FindingReport> {
     findings
         .iter()
         .map(|f| FindingReport {
-            gate: f.gate.name().to_owned(),
-            answer: f.answer.name().to_owned(),
+            gate: Gate::from(f.gate).into(),
+            answer: Answer::from(f.answer).into(),
             evidence: f.evidence.clone(),
         })
         .collect()
@@ -91,11 +104,17 @@ pub fn findings(findings: &[Finding]) -> Vec<FindingReport> {
 
 /// The account of a signal that is about to be sent.
 #[must_use]
-pub fn intent(target: &Target, signal: Signal, found: &[Finding], sweep: &str, clock: &Clock) -> Record {
+pub fn intent(
+    target: &Target,
+    signal: reaper_platform::Signal,
+    found: &[Finding],
+    sweep: &str,
+    clock: &Clock,
+) -> Record {
     Record {
-        signal: Some(signal.to_string()),
+        signal: Some(Signal::from(signal).into()),
         findings: findings(found),
-        ..record(target, "intent", sweep, clock)
+        ..record(target, Event::Intent, sweep, clock)
     }
 }
 
@@ -103,23 +122,23 @@ pub fn intent(target: &Target, signal: Signal, found: &[Finding], sweep: &str, c
 #[must_use]
 pub fn outcome(ended: &Ended, sweep: &str, clock: &Clock) -> Record {
     Record {
-        outcome: Some(ended.outcome.name().to_owned()),
+        outcome: Some(Outcome::from(ended.outcome).into()),
         took_ms: Some(millis(ended.took)),
         why: ended.why.clone(),
-        ..record(&ended.target, "outcome", sweep, clock)
+        ..record(&ended.target, Event::Outcome, sweep, clock)
     }
 }
 
-fn record(target: &Target, event: &str, sweep: &str, clock: &Clock) -> Record {
+fn record(target: &Target, event: Event, sweep: &str, clock: &Clock) -> Record {
     Record {
         schema: HISTORY.to_owned(),
         at: format::time(clock.realtime),
         sweep: sweep.to_owned(),
-        event: event.to_owned(),
+        event,
         pid: target.id.pid.get(),
         start_ticks: target.id.start.0,
         root: target.root.pid.get(),
-        role: role(target.role).to_owned(),
+        role: Role::from(target.role).into(),
         program: escape(&target.program),
         profiles: target.profiles.clone(),
         signal: None,
@@ -128,16 +147,6 @@ fn record(target: &Target, event: &str, sweep: &str, clock: &Clock) -> Record {
         took_ms: None,
         rss_bytes: target.rss_bytes,
         why: None,
-    }
-}
-
-const fn role(role: Role) -> &'static str {
-    match role {
-        Role::Root => "root",
-        Role::Wrapper => "wrapper",
-        Role::Descendant => "descendant",
-        Role::GroupMember => "group-member",
-        Role::Successor => "successor",
     }
 }
 

@@ -76,7 +76,7 @@ impl<H: Host> Looker<H> {
         match first {
             Ok(scan) if scan.is_intact_and_empty() => false,
             Ok(scan) if scan.condition == Condition::Intact => {
-                let mut markers = self.ground.policy.profiles.iter().flat_map(|p| &p.markers);
+                let mut markers = self.ground.policy.profiles.iter().flat_map(|p| p.markers.iter());
                 markers.any(|m| scan.get(m.name.as_bytes()).is_some())
             }
             Ok(_) => true,
@@ -156,8 +156,13 @@ impl<H: Host> Looker<H> {
     pub fn judge_member(&self, process: &H::Pinned, kin: Kin<'_>) -> Fact<(Facts, Vec<Finding>)> {
         let facts = read::facts(process, &self.ground.wanted)?;
         let chain = Chain { elders: Vec::new(), hidden_child: self.children.has_hidden_child(facts.pid()) };
-        let profiles: Vec<&Profile> =
-            self.ground.policy.profiles.iter().filter(|p| kin.profiles.contains(&p.name)).collect();
+        let profiles: Vec<&Profile> = self
+            .ground
+            .policy
+            .profiles
+            .iter()
+            .filter(|p| kin.profiles.iter().any(|name| *name == p.name))
+            .collect();
         let guards = self.guards.read(process, &facts, None, &profiles);
         let case = Case {
             policy: &self.ground.policy,
@@ -191,7 +196,7 @@ impl<H: Host> Looker<H> {
             program: names.first().map_or(facts.stat.comm.as_slice(), |n| n.bytes).to_vec(),
             exe: facts.exe.clone().ok(),
             marker: marker.and_then(|(p, environ)| marker::shown(p, environ)).map(str::to_owned),
-            profiles: judged.profiles.iter().map(|p| p.name.clone()).collect(),
+            profiles: judged.profiles.iter().map(|p| p.name.to_string()).collect(),
             verdict: judged.verdict,
             decided_by: judged.decided_by,
             findings: judged.findings,

@@ -47,11 +47,11 @@ impl<H: Host> OwnerValues<H> {
     /// A live process that holds the candidate's owner value and would stay, and why it would.
     pub(super) fn holder(&self, facts: &Facts, profiles: &[&Profile]) -> Option<Fact<Option<(Pid, String)>>> {
         let environ = facts.environ.as_ref().ok()?;
-        let named: Vec<&String> = profiles.iter().filter_map(|p| p.owner_env.as_ref()).collect();
+        let named: Vec<&str> = profiles.iter().filter_map(|p| p.owner_env.as_deref()).collect();
         let wanted: Vec<(String, Option<Secret>)> = named
             .into_iter()
             .filter(|name| environ.get(name.as_bytes()).is_some())
-            .map(|name| (name.clone(), environ.value(name.as_bytes()).map(Secret::new)))
+            .map(|name| (name.to_owned(), environ.value(name.as_bytes()).map(Secret::new)))
             .collect();
         if wanted.is_empty() {
             return None;
@@ -103,8 +103,8 @@ impl<H: Host> OwnerValues<H> {
     }
 
     fn list_holders(&self, uid: Uid) -> Fact<Holders> {
-        let names: Vec<String> =
-            self.ground.policy.profiles.iter().filter_map(|p| p.owner_env.clone()).collect();
+        let named = self.ground.policy.profiles.iter().filter_map(|p| p.owner_env.as_deref());
+        let names: Vec<String> = named.map(str::to_owned).collect();
         let wanted = Wanted::new(names.clone());
         let walk = self.ground.host.walk(Scope::User(uid)).map_err(|e| e.why)?;
         if walk.unreadable > 0 {

@@ -40,7 +40,7 @@ impl<H: Host> Owners<H> {
                     None => Claim::Unreadable(OWNER.to_owned()),
                 });
             }
-            for name in profiles.iter().filter_map(|p| p.owner_pid_env.as_ref()) {
+            for name in profiles.iter().filter_map(|p| p.owner_pid_env.as_deref()) {
                 if environ.get(name.as_bytes()).is_none() {
                     continue;
                 }
@@ -48,10 +48,10 @@ impl<H: Host> Owners<H> {
                     // Whoever has the number now was there before this process, so it is the one that was meant.
                     Some(pid) if pid != facts.pid() => {
                         let life = self.life(pid, |start| start <= facts.stat.start);
-                        Claim::OwnerPid(name.clone(), pid, life)
+                        Claim::OwnerPid(name.to_owned(), pid, life)
                     }
                     Some(_) => continue,
-                    None => Claim::Unreadable(name.clone()),
+                    None => Claim::Unreadable(name.to_owned()),
                 });
             }
         }

@@ -46,7 +46,7 @@ impl<H: Host> Stays<H> {
     /// # Errors
     /// When that cannot be told. Then it counts as one that stays.
     pub(super) fn would_stay(&self, facts: &Facts, profiles: &[&Profile]) -> Fact<Option<String>> {
-        let question = (facts.pid(), profiles.iter().map(|p| p.name.clone()).collect());
+        let question = (facts.pid(), profiles.iter().map(|p| p.name.to_string()).collect());
         if let Some(known) = lock(&self.answers).get(&question) {
             return known.clone();
         }

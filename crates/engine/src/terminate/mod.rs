@@ -19,8 +19,7 @@ pub use successors::successors;
 
 use reaper_platform::{Clock, Host, HostError, Pid, Pinned, ProcId, Signal, Waiter, Why};
 
-use crate::audit::Account;
-use crate::audit::record::Record;
+use crate::audit::record::{Account, Record};
 use crate::context::Ground;
 use job::Job;
 use outcome::Ended;

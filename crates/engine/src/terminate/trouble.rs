@@ -1,16 +1,16 @@
-//! What can keep a sweep from being carried out to its end.
+//! What keeps targets from being ended.
 
 use reaper_platform::HostError;
 
-use crate::state_dir::StateError;
+use crate::failure::Failure;
 
 /// What kept the work from being done to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
     /// No account could be written.
     #[error(transparent)]
-    Account(#[from] StateError),
-    /// Nobody could be waited for.
+    Account(#[from] Failure),
+    /// The ends of the targets cannot be waited for.
     #[error(transparent)]
     Wait(#[from] HostError),
 }

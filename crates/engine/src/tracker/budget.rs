@@ -1,37 +1,38 @@
-//! How often something is done whose cost depends on the machine: as often as its share of the time allows.
+//! How often work is repeated whose cost depends on the machine: as often as its share of the time allows.
 //!
-//! What takes 10 ms on a small machine and 300 ms on a large one is done often on the one and rarely on the
-//! other, and costs both the same.
+//! What takes 10 ms on a small machine and 300 ms on a large one is done often on the first and rarely on the second, and
+//! costs the same on both.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// However cheap it is, no more often than this.
-const SHORTEST: Duration = Duration::from_secs(60);
-/// However dear it is, no less often than this.
-const LONGEST: Duration = Duration::from_secs(3600);
-
-/// Something that is done again and again.
+/// The share of the time that some work may take, and when it is due again.
 #[derive(Debug)]
-pub struct Pace {
+pub struct Budget {
     /// It may take one of so many parts of the time.
     parts: u32,
+    /// The shortest time until it is due again, however cheap it is, and the longest, however dear.
+    wait: RangeInclusive<Duration>,
     next: Duration,
 }
 
-impl Pace {
-    /// Due at once, and afterwards such that it takes one of `parts` of the time.
-    pub const fn new(parts: u32) -> Self {
-        Self { parts, next: Duration::ZERO }
+impl Budget {
+    /// Due at once, and afterwards such that it takes one of `parts` of the time, after a `wait` within these bounds.
+    #[must_use]
+    pub const fn new(parts: u32, wait: RangeInclusive<Duration>) -> Self {
+        Self { parts, wait, next: Duration::ZERO }
     }
 
-    /// Whether it is to be done.
+    /// Whether the work is to be done.
+    #[must_use]
     pub fn is_due(&self, now: Duration) -> bool {
         now >= self.next
     }
 
-    /// It was done, from `began` until `now`.
-    pub fn done(&mut self, began: Duration, now: Duration) {
-        let wait = now.saturating_sub(began).saturating_mul(self.parts).clamp(SHORTEST, LONGEST);
+    /// The work was done, from `began` until `now`.
+    pub fn spent(&mut self, began: Duration, now: Duration) {
+        let wait =
+            now.saturating_sub(began).saturating_mul(self.parts).clamp(*self.wait.start(), *self.wait.end());
         self.next = now.saturating_add(wait);
     }
 }
@@ -43,12 +44,12 @@ mod tests {
     #[test]
     fn what_costs_more_is_done_less_often() {
         let at = Duration::from_millis;
-        let mut pace = Pace::new(18_000);
-        assert!(pace.is_due(Duration::ZERO));
+        let mut budget = Budget::new(18_000, at(60_000)..=at(3_600_000));
+        assert!(budget.is_due(Duration::ZERO));
         for (cost, wait_s) in [(0, 60), (2, 60), (10, 180), (100, 1800), (5_000, 3600)] {
-            pace.done(at(1_000), at(1_000 + cost));
+            budget.spent(at(1_000), at(1_000 + cost));
             let next = at(1_000 + cost) + Duration::from_secs(wait_s);
-            assert!(pace.is_due(next) && !pace.is_due(next - at(1)), "{cost} ms");
+            assert!(budget.is_due(next) && !budget.is_due(next - at(1)), "{cost} ms");
         }
     }
 }

@@ -1,8 +1,7 @@
-//! Whether what the service knows equals what a single look with the same memory would say.
+//! Whether what a tracker knows equals what the first tick of a fresh one with the same memory says.
 //!
-//! The two look at different moments, and the service leaves those alone of whom it knows enough. So a
-//! difference counts only when the service has looked at the process since that difference was first seen,
-//! and it is still there.
+//! The two look at different moments, and a tracker leaves processes alone of which it knows enough. So a difference
+//! counts only when the tracker has looked at the process since that difference was first seen, and it is still there.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -17,11 +16,11 @@ pub type Said = (&'static str, Gate);
 /// One process on which the two sides differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// What the service says; `None` when it is of no interest to it.
+    /// What the tracker says; `None` when it is of no interest to it.
     pub ours: Option<Said>,
-    /// What the single look says.
+    /// What the fresh one says.
     pub theirs: Option<Said>,
-    /// When the service last looked at it.
+    /// When the tracker last looked at it.
     pub looked_at: Option<Duration>,
 }
 
@@ -41,7 +40,7 @@ impl Differences {
         let mut lasting = Vec::new();
         for (pid, difference) in found {
             let since = self.since.entry(key(pid, difference)).or_insert(now);
-            // Somebody whom the service has never looked at should have been looked at by the second time.
+            // A process that the tracker has never looked at should have been looked at by the second time.
             let looked_at = difference.looked_at.unwrap_or(now);
             if *since < now && looked_at > *since {
                 let side = |said: Option<Said>| {

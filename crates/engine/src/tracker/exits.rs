@@ -1,109 +1,211 @@
-//! What the handles tell: who has ended, whom that leaves an orphan, and whose end is worth knowing.
+//! The watch for exits: processes that are held by a handle, and whose end is told at once.
 
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::{Host, HostError, Pid, ProcId, Waiter as _};
+use reaper_platform::{Host, HostError, Pid, Pinned as _, ProcId, Waiter as _};
 
-use super::{BATCH, HELD_SHARE, Keeper, Watch};
-use crate::sweep::Look;
-use reaper_policy::verdict::{Answer, Gate};
+/// Of all processes that can be held at once, the share that this watch may hold: the rest is for ending some.
+const SHARE: usize = 4;
 
-impl<H: Host> Keeper<H> {
-    /// Takes in which watched processes have ended.
+/// Why a process is watched. It can be both at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It is of interest itself.
+    Tracked,
+    /// Its end makes orphans of others.
+    Ancestor,
+}
+
+#[derive(Debug)]
+struct Held<P> {
+    process: Arc<P>,
+    token: u64,
+    is_tracked: bool,
+    is_ancestor: bool,
+}
+
+impl<P> Held<P> {
+    const fn role(&mut self, role: Role) -> &mut bool {
+        match role {
+            Role::Tracked => &mut self.is_tracked,
+            Role::Ancestor => &mut self.is_ancestor,
+        }
+    }
+
+    const fn is_needed(&self) -> bool {
+        self.is_tracked || self.is_ancestor
+    }
+}
+
+/// The watch for exits.
+pub struct ExitWatch<H: Host> {
+    waiter: H::Waiter,
+    /// The moment that the waiter was told to wake at.
+    alarm: Option<Duration>,
+    held: HashMap<ProcId, Held<H::Pinned>>,
+    /// Under which numbers the waiter knows them.
+    tokens: HashMap<u64, ProcId>,
+    last_token: u64,
+}
+
+impl<H: Host> ExitWatch<H> {
+    /// Watches nothing yet.
+    ///
+    /// # Errors
+    /// When the system cannot wait for processes.
+    pub fn new(host: &H) -> Result<Self, HostError> {
+        let waiter = host.waiter()?;
+        Ok(Self { waiter, alarm: None, held: HashMap::new(), tokens: HashMap::new(), last_token: 0 })
+    }
+
+    /// Readable when a watched process has ended, or the moment of [`Self::wake_at`] has come.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.waiter.descriptor()
+    }
+
+    /// Lets the descriptor tell when a moment of the monotonic clock has come, which is `now`; says whether it will.
+    pub fn wake_at(&mut self, at: Duration, now: Duration) -> bool {
+        // A moment that has passed was told already, and is told again only when it is set again.
+        let is_set = (self.alarm == Some(at) && at > now) || self.waiter.wake_at(at);
+        self.alarm = is_set.then_some(at);
+        is_set
+    }
+
+    /// How many more processes may be held.
+    #[must_use]
+    pub fn room(&self, host: &H) -> usize {
+        (host.pin_limit() / SHARE).saturating_sub(self.held.len())
+    }
+
+    /// Holds a process in a role, as long as it is not released; says whether its end will be told.
+    pub fn hold(&mut self, process: H::Pinned, role: Role) -> bool {
+        let id = process.id();
+        if let Some(held) = self.held.get_mut(&id) {
+            *held.role(role) = true;
+            return true;
+        }
+        let token = self.last_token + 1;
+        if self.waiter.watch(&process, token).is_err() {
+            return false;
+        }
+        self.last_token = token;
+        self.tokens.insert(token, id);
+        let mut held = Held { process: Arc::new(process), token, is_tracked: false, is_ancestor: false };
+        *held.role(role) = true;
+        self.held.insert(id, held);
+        true
+    }
+
+    /// The handle of a process that is held.
+    #[must_use]
+    pub fn handle(&self, id: &ProcId) -> Option<Arc<H::Pinned>> {
+        self.held.get(id).map(|held| Arc::clone(&held.process))
+    }
+
+    /// The pids of those that are held as ancestors.
+    #[must_use]
+    pub fn ancestors(&self) -> HashSet<Pid> {
+        self.held.iter().filter(|(_, held)| held.is_ancestor).map(|(id, _)| id.pid).collect()
+    }
+
+    /// Lets go of a process in a role.
+    pub fn release(&mut self, id: &ProcId, role: Role) {
+        let Entry::Occupied(mut held) = self.held.entry(*id) else { return };
+        *held.get_mut().role(role) = false;
+        if !held.get().is_needed() {
+            self.tokens.remove(&held.remove().token);
+        }
+    }
+
+    /// Lets go of all ancestors but those with these pids.
+    pub fn keep_ancestors(&mut self, needed: &HashSet<Pid>) {
+        let others = self.held.iter().filter(|(id, held)| held.is_ancestor && !needed.contains(&id.pid));
+        for id in others.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.release(&id, Role::Ancestor);
+        }
+    }
+
+    /// Which watched processes have ended. They are not held any more.
     ///
     /// # Errors
     /// When the system does not say.
-    pub fn exits(&mut self) -> Result<(), HostError> {
-        loop {
-            let tokens = self.waiter.wait(Duration::ZERO)?;
-            if tokens.is_empty() {
-                return Ok(());
+    pub fn ended(&mut self) -> Result<Vec<ProcId>, HostError> {
+        let mut ended = Vec::new();
+        for token in self.waiter.wait(Duration::ZERO)? {
+            // A handle that was released may still be in use by a read that hangs.
+            if let Some(id) = self.tokens.remove(&token) {
+                self.held.remove(&id);
+                ended.push(id);
             }
-            let mut bereaved = Vec::new();
-            for token in tokens {
-                let Some(watch) = self.watched.remove(&token) else { continue };
-                match watch {
-                    Watch::Tracked(id) => {
-                        if self.tracked.get(&id.pid).is_some_and(|t| t.judgement.id == id) {
-                            self.forget(id.pid);
-                        }
-                    }
-                    Watch::Elder(id) => bereaved.extend(self.bereave(&id)),
-                }
-            }
-            self.look_at(bereaved.clone());
-            // Whoever has another parent that lives is in its place again.
-            bereaved.retain(|pid| !self.tracked.contains_key(pid) && !self.pending.contains(pid));
-            if !bereaved.is_empty() {
-                self.meet(bereaved);
-            }
-            self.look_again();
         }
+        Ok(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use reaper_platform::fake::{FakeHost, Process, pid};
+
+    fn host() -> FakeHost {
+        let host = testing::host((1..=9).map(|n| Process::new(n, "x")));
+        host.change(|machine| machine.pin_limit = 12);
+        host
     }
 
-    /// Remembers what the end of an elder proves about those below it, and returns whom to look at now.
-    pub(super) fn bereave(&mut self, elder: &ProcId) -> Vec<Pid> {
-        let (clock, here) = (self.clock(), self.ground.host.here().clone());
-        let mut look_at = Vec::new();
-        for (id, ties) in self.family.bury(elder) {
-            self.sightings.tie(id, ties, &clock, &here);
-            match self.tracked.get_mut(&id.pid) {
-                Some(tracked) => tracked.next = clock.monotonic,
-                None => {
-                    self.innocents.remove(id.pid);
-                    look_at.push(id.pid);
-                }
-            }
-        }
-        look_at
+    fn hold(watch: &mut ExitWatch<FakeHost>, host: &FakeHost, number: i32, role: Role) -> ProcId {
+        let process = host.pin(pid(number)).unwrap();
+        let id = process.id();
+        assert!(watch.hold(process, role));
+        id
     }
 
-    /// Walks over all processes, for agents in their place and for orphans that the lists lack.
-    pub(super) fn meet_families(&mut self) -> Result<(), HostError> {
-        let begun = self.clock();
-        let walk = self.ground.host.walk(self.ground.us.scope)?;
-        let strangers = self.family.walk(self.ground.host.here().start_clock, begun, &walk);
-        let stray = self.family.strays(&walk, &self.census.adopters);
-        drop(walk);
-        for some in strangers.chunks(BATCH) {
-            self.meet(some.to_vec());
-        }
-        self.look_at(stray.into_iter().filter(|pid| !self.tracked.contains_key(pid)).collect());
-        self.drop_watches();
-        let host = Arc::clone(&self.ground.host);
-        self.sightings.retain(|pid| host.exists(pid) != Ok(false));
-        self.family.walked(begun.monotonic, self.clock().monotonic);
-        Ok(())
+    #[test]
+    fn an_end_is_told_once_whatever_the_roles() {
+        let host = host();
+        let mut watch = ExitWatch::new(&host).unwrap();
+        let both = hold(&mut watch, &host, 3, Role::Tracked);
+        assert_eq!(hold(&mut watch, &host, 3, Role::Ancestor), both);
+        let other = hold(&mut watch, &host, 4, Role::Ancestor);
+        assert_eq!(watch.ended().unwrap(), []);
+        host.change(|machine| machine.exit(pid(3)));
+        assert_eq!((watch.ended().unwrap(), watch.ended().unwrap()), (vec![both], vec![]));
+        assert!(watch.handle(&both).is_none() && watch.handle(&other).is_some());
     }
 
-    /// Forgets whose handles are closed: those never tell anything any more.
-    pub(super) fn drop_watches(&mut self) {
-        let (tracked, family) = (&self.tracked, &self.family);
-        self.watched.retain(|_, watch| match watch {
-            Watch::Tracked(id) => tracked.get(&id.pid).is_some_and(|t| t.judgement.id == *id),
-            Watch::Elder(id) => family.holds(id),
-        });
+    #[test]
+    fn one_is_held_as_long_as_one_role_needs_it() {
+        let host = host();
+        let mut watch = ExitWatch::new(&host).unwrap();
+        let both = hold(&mut watch, &host, 3, Role::Tracked);
+        hold(&mut watch, &host, 3, Role::Ancestor);
+        watch.release(&both, Role::Tracked);
+        assert!(watch.handle(&both).is_some());
+        watch.keep_ancestors(&HashSet::from([pid(3)]));
+        assert_eq!(watch.ancestors(), HashSet::from([pid(3)]));
+        watch.keep_ancestors(&HashSet::new());
+        assert!(watch.handle(&both).is_none());
+        host.change(|machine| machine.exit(pid(3)));
+        assert_eq!(watch.ended().unwrap(), [], "it was let go of");
     }
 
-    /// Judges strangers, and remembers those who are agents in their place.
-    pub(super) fn meet(&mut self, strangers: Vec<Pid>) {
-        let room = (self.ground.host.pin_limit() / HELD_SHARE).saturating_sub(self.tracked.len());
-        for (_, look) in self.looks(strangers) {
-            let Ok(Look::Judged(judgement, _)) = look else { continue };
-            if judgement.answer(Gate::Orphan) != Answer::No || judgement.profiles.is_empty() {
-                continue;
-            }
-            self.family.admit(&judgement);
-        }
-        let (clock, here) = (self.clock(), self.ground.host.here().clone());
-        for (id, ties) in self.family.settle(&self.ground) {
-            self.sightings.tie(id, ties, &clock, &here);
-        }
-        for (id, process) in self.family.elders_to_watch(&self.ground, room) {
-            if self.watch(&process, Watch::Elder(id)) {
-                self.family.hold(id, process);
-            }
-        }
+    #[test]
+    fn a_share_of_the_descriptors_is_kept_free() {
+        let host = host();
+        let mut watch = ExitWatch::new(&host).unwrap();
+        assert_eq!(watch.room(&host), 3);
+        let one = hold(&mut watch, &host, 3, Role::Tracked);
+        hold(&mut watch, &host, 3, Role::Ancestor);
+        assert_eq!(watch.room(&host), 2, "one descriptor for both roles");
+        watch.release(&one, Role::Tracked);
+        assert_eq!(watch.room(&host), 2);
+        watch.release(&one, Role::Ancestor);
+        assert_eq!(watch.room(&host), 3);
     }
 }

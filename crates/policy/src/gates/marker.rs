@@ -24,7 +24,7 @@ pub fn ask<'a>(case: &Case<'_>, named: &[&'a Profile]) -> (Finding, Vec<&'a Prof
     if let Some(first) = marked.first().and_then(|p| shown(p, environ)) {
         return (Finding::yes(GATE, format!("{first} is in its environment")), marked);
     }
-    let wanted = named.iter().flat_map(|p| &p.markers);
+    let wanted = named.iter().flat_map(|p| p.markers.iter());
     if let Some(odd) = wanted.clone().find(|m| environ.get(m.name.as_bytes()) == Some(&Found::Contradictory))
     {
         return (
@@ -33,14 +33,14 @@ pub fn ask<'a>(case: &Case<'_>, named: &[&'a Profile]) -> (Finding, Vec<&'a Prof
         );
     }
     let required = || named.iter().filter(|p| p.markers.iter().any(|m| accepted(m, environ)));
-    if let Some(lacking) = required().flat_map(|p| &p.require).find(|m| !accepted(m, environ)) {
+    if let Some(lacking) = required().flat_map(|p| p.require.iter()).find(|m| !accepted(m, environ)) {
         return (Finding::no(GATE, format!("{} is missing beside the marker", lacking.name)), Vec::new());
     }
     if let Some(refused) = wanted.clone().find(|m| environ.get(m.name.as_bytes()).is_some()) {
         return (Finding::no(GATE, format!("{} has a value that does not count", refused.name)), Vec::new());
     }
     let unnamed = named.iter().all(|p| p.programs == Programs::Any);
-    let mut names: Vec<&str> = wanted.map(|m| m.name.as_str()).collect();
+    let mut names: Vec<&str> = wanted.map(|m| &*m.name).collect();
     names.dedup();
     let words = match names.as_slice() {
         [one] if unnamed => format!("no profile names it, and {one} is not in its environment"),
@@ -62,7 +62,7 @@ pub fn carries(profile: &Profile, environ: &EnvironScan) -> bool {
 /// The marker by which a profile claims a process: its name only, a value may be anybody's secret.
 #[must_use]
 pub fn shown<'a>(profile: &'a Profile, environ: &EnvironScan) -> Option<&'a str> {
-    profile.markers.iter().find(|m| accepted(m, environ)).map(|m| m.name.as_str())
+    profile.markers.iter().find(|m| accepted(m, environ)).map(|m| &*m.name)
 }
 
 fn accepted(marker: &Marker, environ: &EnvironScan) -> bool {

@@ -81,7 +81,7 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
 pub fn judge_member<'a>(case: &Case<'a>) -> Vec<Finding> {
     let profiles = case.how.kin().map_or(&[][..], |kin| kin.profiles);
     let candidates: Vec<&'a Profile> =
-        case.policy.profiles.iter().filter(|p| profiles.contains(&p.name)).collect();
+        case.policy.profiles.iter().filter(|p| profiles.iter().any(|name| *name == p.name)).collect();
     let (marker, _) = marker::ask(case, &candidates);
     // What these profiles protect and keep, they do whether or not the member carries their marker.
     vec![

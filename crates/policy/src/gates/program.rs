@@ -17,7 +17,8 @@ const GATE: Gate = Gate::Program;
 /// findings.
 pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
     if let How::GroupMember(kin) = case.how {
-        let profiles = case.policy.profiles.iter().filter(|p| kin.profiles.contains(&p.name)).collect();
+        let profiles =
+            case.policy.profiles.iter().filter(|p| kin.profiles.iter().any(|name| *name == p.name)).collect();
         return (Finding::yes(GATE, "any program, in the process group of an orphan"), profiles);
     }
     let identity = case.facts.identity();

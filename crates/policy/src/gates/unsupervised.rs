@@ -127,7 +127,7 @@ pub fn kept_by(policy: &Policy, facts: &Facts, profiles: &[&Profile]) -> Option<
     if let Ok(argv) = &facts.argv {
         let identity = facts.identity();
         let names = Names::of(&identity);
-        let rules = policy.keep_args.iter().chain(profiles.iter().flat_map(|p| &p.keep_args));
+        let rules = policy.keep_args.iter().chain(profiles.iter().flat_map(|p| p.keep_args.iter()));
         if let Some(rule) = rules.clone().find(|rule| rule.matches(&names, argv)) {
             return Some(format!("`{rule}` among its arguments"));
         }
@@ -142,5 +142,5 @@ pub fn kept_by(policy: &Policy, facts: &Facts, profiles: &[&Profile]) -> Option<
     }
     let environ = facts.environ.as_ref().ok()?;
     let said = |m: &&crate::profile::Marker| environ.value(m.name.as_bytes()).is_some_and(|v| m.accepts(v));
-    policy.keep_env.iter().find(said).map(|marker| marker.name.clone())
+    policy.keep_env.iter().find(said).map(|marker| marker.name.to_string())
 }

@@ -1,5 +1,5 @@
 //! The question on a terminal: what it says before it takes a yes. What becomes of the answers is the matter of
-//! `tests/findings`.
+//! `tests/e2e/finds`.
 
 use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, Terminal, in_namespace, test_name};
 

@@ -63,9 +63,9 @@ impl Census {
 
     /// The adopters' children in a listing of all processes: what their own lists should have held.
     #[must_use]
-    pub fn adopted_in(&self, walk: &ProcessList) -> Vec<Pid> {
+    pub fn adopted_in(&self, listing: &ProcessList) -> Vec<Pid> {
         let is_adopted = |parent: Option<Pid>| parent.is_some_and(|p| self.adopters.contains(&p));
-        walk.entries.iter().filter(|e| is_adopted(e.stat.ppid)).map(|e| e.stat.pid).collect()
+        listing.entries.iter().filter(|e| is_adopted(e.stat.ppid)).map(|e| e.stat.pid).collect()
     }
 }
 
@@ -111,7 +111,7 @@ fn look<H: Host>(
             Err(why) => return Err(HostError { what: "list init's children", why }),
         }
     }
-    by_walk(host, policy, scope, known)
+    by_listing(host, policy, scope, known)
 }
 
 /// The longest list that a single reading is reliable for: about what the kernel returns in one read. In a longer one,
@@ -238,7 +238,7 @@ fn is_relay<H: Host>(host: &H, pid: Pid) -> bool {
     host.argv_of(pid).is_ok_and(|argv| argv.first().is_some_and(|a| a == b"/init"))
 }
 
-fn by_walk<H: Host>(
+fn by_listing<H: Host>(
     host: &Arc<H>,
     policy: &Policy,
     scope: Scope,
@@ -247,17 +247,17 @@ fn by_walk<H: Host>(
     // Adopters that the config names, and the relays of WSL, may belong to another user.
     let relays = has_relays(&**host);
     let wide = if policy.adopters.is_empty() && !relays { scope } else { Scope::Everyone };
-    let walk = host.list(wide)?;
+    let listing = host.list(wide)?;
     let mut families: HashMap<Pid, Vec<Pid>> = HashMap::new();
-    for entry in &walk.entries {
+    for entry in &listing.entries {
         if let Some(parent) = entry.stat.ppid {
             families.entry(parent).or_default().push(entry.stat.pid);
         }
     }
     let in_scope: HashSet<Pid> =
-        walk.entries.iter().filter(|e| scope.holds(e.uid)).map(|e| e.stat.pid).collect();
-    let mut adopters = adopters_in(&**host, &walk, relays);
-    let (named, unread) = named_adopters(host, policy, &walk, &families, &in_scope);
+        listing.entries.iter().filter(|e| scope.holds(e.uid)).map(|e| e.stat.pid).collect();
+    let mut adopters = adopters_in(&**host, &listing, relays);
+    let (named, unread) = named_adopters(host, policy, &listing, &families, &in_scope);
     adopters.extend(named.into_iter().filter(|pid| !adopters.contains(pid)).collect::<Vec<_>>());
     let mut children: Vec<Pid> = adopters.iter().filter_map(|a| families.get(a)).flatten().copied().collect();
     children.sort_unstable();
@@ -269,16 +269,16 @@ fn by_walk<H: Host>(
         candidates: children.iter().copied().filter(is_new).collect(),
         foreigners: Vec::new(),
         children,
-        examined: walk.examined,
-        unreadable: walk.unreadable + unread,
-        complete: walk.unreadable + unread == 0,
+        examined: listing.examined,
+        unreadable: listing.unreadable + unread,
+        complete: listing.unreadable + unread == 0,
         families: Some(families),
     })
 }
 
-fn adopters_in<H: Host>(host: &H, walk: &ProcessList, relays: bool) -> Vec<Pid> {
+fn adopters_in<H: Host>(host: &H, listing: &ProcessList, relays: bool) -> Vec<Pid> {
     let mut adopters = vec![Pid::INIT];
-    for entry in &walk.entries {
+    for entry in &listing.entries {
         let pid = entry.stat.pid;
         let manager = entry.stat.comm == b"systemd" && is_manager(host, pid, entry.uid);
         if pid != Pid::INIT && (manager || (relays && is_roots(entry.uid) && is_relay(host, pid))) {
@@ -293,7 +293,7 @@ fn adopters_in<H: Host>(host: &H, walk: &ProcessList, relays: bool) -> Vec<Pid> 
 fn named_adopters<H: Host>(
     host: &Arc<H>,
     policy: &Policy,
-    walk: &ProcessList,
+    listing: &ProcessList,
     families: &HashMap<Pid, Vec<Pid>>,
     in_scope: &HashSet<Pid>,
 ) -> (Vec<Pid>, usize) {
@@ -302,7 +302,8 @@ fn named_adopters<H: Host>(
     }
     let is_parent =
         |pid: Pid| families.get(&pid).is_some_and(|list| list.iter().any(|c| in_scope.contains(c)));
-    let parents: Vec<Pid> = walk.entries.iter().map(|e| e.stat.pid).filter(|pid| is_parent(*pid)).collect();
+    let parents: Vec<Pid> =
+        listing.entries.iter().map(|e| e.stat.pid).filter(|pid| is_parent(*pid)).collect();
     let asked = {
         let host = Arc::clone(host);
         // Reading the arguments of a stuck process may never return.

@@ -39,11 +39,11 @@ pub fn problem<H: Host>(context: &Context<H>, adopted: &[Pid], has_own: bool) ->
 }
 
 /// The number of processes besides reaper, PID 1 and a health probe.
-fn others(walk: &ProcessList, own: Pid) -> usize {
-    let comm = walk.entries.iter().find(|e| e.stat.pid == own).map(|e| &e.stat.comm);
+fn others(listing: &ProcessList, own: Pid) -> usize {
+    let comm = listing.entries.iter().find(|e| e.stat.pid == own).map(|e| &e.stat.comm);
     let is_one_of_us =
         |e: &ProcessEntry| [own, Pid::INIT].contains(&e.stat.pid) || Some(&e.stat.comm) == comm;
-    walk.unreadable + walk.entries.iter().filter(|e| !is_one_of_us(e)).count()
+    listing.unreadable + listing.entries.iter().filter(|e| !is_one_of_us(e)).count()
 }
 
 /// An agent of another user, in words.

@@ -45,10 +45,10 @@ impl<H: Host> Children<H> {
             Err(Why::Unsupported(_) | Why::Denied) => {
                 let known = lock(&self.families).clone();
                 let families = known.unwrap_or_else(|| {
-                    let walk = self.context.host.list(Scope::Everyone).map_err(|e| e.why);
-                    let families = walk.map(|walk| {
+                    let listing = self.context.host.list(Scope::Everyone).map_err(|e| e.why);
+                    let families = listing.map(|listing| {
                         let mut families: HashMap<Pid, Vec<Pid>> = HashMap::new();
-                        for entry in walk.entries {
+                        for entry in listing.entries {
                             if let Some(parent) = entry.stat.ppid {
                                 families.entry(parent).or_default().push(entry.stat.pid);
                             }
@@ -68,8 +68,8 @@ impl<H: Host> Children<H> {
     pub(super) fn oldest(&self, init: Pid) -> Fact<Pid> {
         let children = match discover::children_twice(&*self.context.host, init) {
             Err(Why::Unsupported(_) | Why::Denied | Why::Gone) => {
-                let walk = self.context.host.list(Scope::Everyone).map_err(|e| e.why)?;
-                walk.entries.iter().filter(|e| e.stat.ppid == Some(init)).map(|e| e.stat.pid).collect()
+                let listing = self.context.host.list(Scope::Everyone).map_err(|e| e.why)?;
+                listing.entries.iter().filter(|e| e.stat.ppid == Some(init)).map(|e| e.stat.pid).collect()
             }
             list => list?,
         };

@@ -106,12 +106,12 @@ impl<H: Host> OwnerValues<H> {
         let named = self.context.policy.profiles.iter().filter_map(|p| p.owner_env.as_deref());
         let names: Vec<String> = named.map(str::to_owned).collect();
         let wanted = Wanted::new(names.clone());
-        let walk = self.context.host.list(Scope::User(uid)).map_err(|e| e.why)?;
-        if walk.unreadable > 0 {
+        let listing = self.context.host.list(Scope::User(uid)).map_err(|e| e.why)?;
+        if listing.unreadable > 0 {
             return Err(Why::Garbled("not all of the user's processes could be listed"));
         }
         let mut holders = Holders::default();
-        for entry in walk.entries {
+        for entry in listing.entries {
             let pid = entry.stat.pid;
             // An environment that was overwritten or truncated may have held any value.
             let scan = self.context.host.environ_of(pid, &wanted).and_then(|scan| scan.verify(&entry.stat));

@@ -30,9 +30,9 @@ pub(super) fn outcomes<P>(
     here: &HostInfo,
 ) -> Vec<Record> {
     let mut records = Vec::new();
-    for job in jobs.iter_mut().filter(|job| !job.is_told) {
+    for job in jobs.iter_mut().filter(|job| !job.is_recorded) {
         if is_over || matches!(job.escalation.action(), Action::Done(_)) {
-            job.is_told = true;
+            job.is_recorded = true;
             records.push(record::outcome(&job.ended(clock.monotonic, here), sweep, clock));
             // The handle is no longer needed. Closed here, because closing a thousand at the end would take a while.
             job.process = None;

@@ -28,7 +28,7 @@ pub(super) struct Job<P> {
     pub(super) why: Option<String>,
     pub(super) unsure: bool,
     /// Whether its outcome is in the history.
-    pub(super) is_told: bool,
+    pub(super) is_recorded: bool,
 }
 
 impl<P> Job<P> {
@@ -50,7 +50,7 @@ impl<P> Job<P> {
             findings: Vec::new(),
             why: None,
             unsure: false,
-            is_told: false,
+            is_recorded: false,
         }
     }
 

@@ -16,7 +16,7 @@ use reaper_policy::judgement::Judgement;
 use reaper_policy::past::Ties;
 
 /// Listing all processes may take 1/36,000 of the time: 0.1 s an hour.
-const WALK: u32 = 36_000;
+const LISTING: u32 = 36_000;
 /// Examining the known launchers and trees may take 1/72,000.
 const VISIT: u32 = 72_000;
 /// Shortest and longest interval of both, whatever they cost.
@@ -46,34 +46,34 @@ impl Member {
 #[derive(Debug)]
 pub struct Lineage {
     members: HashMap<ProcId, Member>,
-    walks: Budget,
+    listings: Budget,
     visits: Budget,
     /// When the last full listing began: it may lack processes that started later.
-    walked: Option<Clock>,
+    listed: Option<Clock>,
 }
 
 impl Default for Lineage {
     fn default() -> Self {
-        let (walks, visits) = (Budget::new(WALK, WAIT), Budget::new(VISIT, WAIT));
-        Self { members: HashMap::new(), walks, visits, walked: None }
+        let (listings, visits) = (Budget::new(LISTING, WAIT), Budget::new(VISIT, WAIT));
+        Self { members: HashMap::new(), listings, visits, listed: None }
     }
 }
 
 impl Lineage {
     /// Whether a listing of all processes is due.
     #[must_use]
-    pub fn is_walk_due(&self, now: Duration) -> bool {
-        self.walks.is_due(now)
+    pub fn is_listing_due(&self, now: Duration) -> bool {
+        self.listings.is_due(now)
     }
 
     /// Makes the next listing return all processes again; needed after the settings have changed.
-    pub fn walk_anew(&mut self) {
-        self.walked = None;
+    pub fn list_anew(&mut self) {
+        self.listed = None;
     }
 
     /// Records the time that a listing took, including the inspection of what it found.
-    pub fn walked(&mut self, began: Duration, now: Duration) {
-        self.walks.spent(began, now);
+    pub fn listed(&mut self, began: Duration, now: Duration) {
+        self.listings.spent(began, now);
         // A full listing covers what a visit would find.
         self.visits.spent(now, now);
     }
@@ -90,14 +90,14 @@ impl Lineage {
     }
 
     /// Applies a listing of all processes that was begun at `begun`; returns the processes that were not inspected yet.
-    pub fn unknown_in(&mut self, start_clock: StartClock, begun: Clock, walk: &ProcessList) -> Vec<Pid> {
+    pub fn unknown_in(&mut self, start_clock: StartClock, begun: Clock, listing: &ProcessList) -> Vec<Pid> {
         let there: HashSet<(Pid, StartTime)> =
-            walk.entries.iter().map(|e| (e.stat.pid, e.stat.start)).collect();
+            listing.entries.iter().map(|e| (e.stat.pid, e.stat.start)).collect();
         self.members.retain(|id, _| there.contains(&(id.pid, id.start)));
         let known: HashSet<Pid> = self.members.keys().map(|id| id.pid).collect();
         let since =
-            self.walked.replace(begun).map_or(StartTime(0), |last| start_of(start_clock, last, begun));
-        let fresh = walk.entries.iter().filter(|e| e.stat.start >= since && !e.stat.is_dead());
+            self.listed.replace(begun).map_or(StartTime(0), |last| start_of(start_clock, last, begun));
+        let fresh = listing.entries.iter().filter(|e| e.stat.start >= since && !e.stat.is_dead());
         fresh.map(|e| e.stat.pid).filter(|pid| !known.contains(pid)).collect()
     }
 
@@ -218,10 +218,10 @@ mod tests {
             Machine::of(processes.map(|(n, at)| Process::new(n, "goose").started(clock.now(&at).0)));
         let host =
             FakeHost::new(HostInfo { start_clock: clock, ..fake::host_info() }, machine, Script::new());
-        let walk = host.list(Scope::Everyone).unwrap();
+        let listing = host.list(Scope::Everyone).unwrap();
         let mut lineage = Lineage::default();
-        assert_eq!(lineage.unknown_in(clock, last, &walk).len(), 2, "the first listing returns all");
-        lineage.unknown_in(clock, now, &walk).into_iter().map(Pid::get).collect()
+        assert_eq!(lineage.unknown_in(clock, last, &listing).len(), 2, "the first listing returns all");
+        lineage.unknown_in(clock, now, &listing).into_iter().map(Pid::get).collect()
     }
 
     #[test]

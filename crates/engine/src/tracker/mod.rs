@@ -176,7 +176,7 @@ impl<H: Host> Tracker<H> {
         self.census = discover::take(&context.host, &context.policy, context.own.scope)?;
         self.context = context;
         self.recheck.clear();
-        self.lineage.walk_anew();
+        self.lineage.list_anew();
         self.known.judge_all(self.now());
         self.look_again();
         self.take_in_census(BATCH);
@@ -373,7 +373,7 @@ impl<H: Host> Tracker<H> {
 
     /// Searches for new agents whose parent is alive.
     fn follow_lineage(&mut self) -> Result<(), HostError> {
-        if self.lineage.is_walk_due(self.now()) {
+        if self.lineage.is_listing_due(self.now()) {
             return self.list();
         }
         self.inspect_started();
@@ -408,20 +408,20 @@ impl<H: Host> Tracker<H> {
     fn list(&mut self) -> Result<(), HostError> {
         let begun = self.clock();
         let host = Arc::clone(&self.context.host);
-        let is_first = self.new_pids.begin_walk(&*host);
-        let walk = host.list(self.context.own.scope)?;
+        let is_first = self.new_pids.begin_listing(&*host);
+        let listing = host.list(self.context.own.scope)?;
         if is_first {
-            self.new_pids.walked(&walk, host.info().start_clock, begun);
+            self.new_pids.listed(&listing, host.info().start_clock, begun);
         }
-        let unknown = self.lineage.unknown_in(host.info().start_clock, begun, &walk);
-        let stray = self.census.adopted_in(&walk);
-        drop(walk);
+        let unknown = self.lineage.unknown_in(host.info().start_clock, begun, &listing);
+        let stray = self.census.adopted_in(&listing);
+        drop(listing);
         for some in unknown.chunks(BATCH) {
             self.inspect_new(some.to_vec());
         }
         self.look_at(stray.into_iter().filter(|pid| !self.known.has_pid(*pid)).collect(), BATCH);
         self.drop_ended();
-        self.lineage.walked(begun.monotonic, self.now());
+        self.lineage.listed(begun.monotonic, self.now());
         Ok(())
     }
 

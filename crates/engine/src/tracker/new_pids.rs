@@ -26,7 +26,7 @@ pub struct NewPids {
     mark: Option<PidMark>,
     /// The pids that the listing after the first mark covered, sorted: results contain them too until the mark moves
     /// on.
-    walked: Vec<Pid>,
+    listed: Vec<Pid>,
     /// The number of processes in the last result.
     examined: usize,
     budget: Budget,
@@ -35,14 +35,14 @@ pub struct NewPids {
 impl Default for NewPids {
     fn default() -> Self {
         let budget = Budget::new(SHARE, Duration::ZERO..=LONGEST);
-        Self { mark: None, walked: Vec::new(), examined: 0, budget }
+        Self { mark: None, listed: Vec::new(), examined: 0, budget }
     }
 }
 
 impl NewPids {
     /// A listing of all processes begins now. Returns whether it is the first one after the mark, so that
-    /// [`Self::walked`] must be called with it.
-    pub fn begin_walk<H: Host>(&mut self, host: &H) -> bool {
+    /// [`Self::listed`] must be called with it.
+    pub fn begin_listing<H: Host>(&mut self, host: &H) -> bool {
         if self.mark.is_some() {
             return false;
         }
@@ -51,7 +51,7 @@ impl NewPids {
     }
 
     /// Records the first listing after the mark, begun at `begun`.
-    pub fn walked(&mut self, walk: &ProcessList, start_clock: StartClock, begun: Clock) {
+    pub fn listed(&mut self, listing: &ProcessList, start_clock: StartClock, begun: Clock) {
         let ago = |time: Duration| time.saturating_sub(GROWN_UP);
         let then = Clock {
             monotonic: ago(begun.monotonic),
@@ -59,8 +59,8 @@ impl NewPids {
             realtime: ago(begun.realtime),
         };
         let young = start_clock.now(&then);
-        self.walked = walk.entries.iter().filter(|e| e.stat.start < young).map(|e| e.stat.pid).collect();
-        self.walked.sort_unstable();
+        self.listed = listing.entries.iter().filter(|e| e.stat.start < young).map(|e| e.stat.pid).collect();
+        self.listed.sort_unstable();
     }
 
     /// The processes in scope that were started since the last call, and again those of the call before.
@@ -70,15 +70,15 @@ impl NewPids {
             Ok(started) => {
                 self.examined = started.examined;
                 let pids = started.entries.iter().map(|listed| listed.pid);
-                let pids = pids.filter(|pid| self.walked.binary_search(pid).is_err()).collect();
+                let pids = pids.filter(|pid| self.listed.binary_search(pid).is_err()).collect();
                 if started.mark != mark {
-                    (self.mark, self.walked) = (Some(started.mark), Vec::new());
+                    (self.mark, self.listed) = (Some(started.mark), Vec::new());
                 }
                 pids
             }
             Err(error) => {
                 if matches!(error.why, Why::Unsupported(_) | Why::Garbled(_)) {
-                    (self.mark, self.walked) = (None, Vec::new());
+                    (self.mark, self.listed) = (None, Vec::new());
                 }
                 Vec::new()
             }
@@ -101,10 +101,10 @@ mod tests {
 
     const S: Duration = Duration::from_secs(1);
 
-    fn walk(new: &mut NewPids, host: &FakeHost) {
+    fn listing(new: &mut NewPids, host: &FakeHost) {
         let begun = host.clock();
-        if new.begin_walk(host) {
-            new.walked(&host.list(Scope::Everyone).unwrap(), host.info().start_clock, begun);
+        if new.begin_listing(host) {
+            new.listed(&host.list(Scope::Everyone).unwrap(), host.info().start_clock, begun);
         }
     }
 
@@ -124,13 +124,13 @@ mod tests {
         let host = testing::host([Process::new(1, "systemd"), Process::new(20, "goose")]);
         start(&host, 21);
         let mut new = NewPids::default();
-        walk(&mut new, &host);
+        listing(&mut new, &host);
         assert_eq!(next(&mut new, &host), [21]);
         start(&host, 22);
         assert_eq!(next(&mut new, &host), [22]);
         assert_eq!((next(&mut new, &host), next(&mut new, &host)), (vec![22], vec![]));
         // Later listings change nothing.
-        walk(&mut new, &host);
+        listing(&mut new, &host);
         assert_eq!(next(&mut new, &host), [0; 0]);
         // A pid of the listing that is reused.
         host.change(|machine| machine.exit(pid(20)));
@@ -143,12 +143,12 @@ mod tests {
         let host = testing::host([Process::new(1, "systemd")]);
         host.change(|machine| machine.orders_pids = false);
         let mut new = NewPids::default();
-        walk(&mut new, &host);
+        listing(&mut new, &host);
         start(&host, 20);
         assert_eq!(next(&mut new, &host), [0; 0]);
         host.change(|machine| machine.orders_pids = true);
         assert_eq!(next(&mut new, &host), [0; 0], "no query without a mark");
-        walk(&mut new, &host);
+        listing(&mut new, &host);
         start(&host, 21);
         assert_eq!(next(&mut new, &host), [20, 21]);
         host.change(|machine| machine.orders_pids = false);
@@ -162,7 +162,7 @@ mod tests {
         let script = Script::new().at(when, Mishap::Fail(Why::Denied));
         let host = FakeHost::new(host_info(), Machine::of([Process::new(1, "systemd")]), script);
         let mut new = NewPids::default();
-        walk(&mut new, &host);
+        listing(&mut new, &host);
         next(&mut new, &host);
         start(&host, 20);
         assert_eq!(next(&mut new, &host), [0; 0]);
@@ -173,7 +173,7 @@ mod tests {
     fn only_large_numbers_wait_and_none_is_lost() {
         let host = testing::host([Process::new(1, "systemd")]);
         let mut new = NewPids::default();
-        walk(&mut new, &host);
+        listing(&mut new, &host);
         next(&mut new, &host);
         let spend = |new: &mut NewPids| {
             let now = host.clock().monotonic;

@@ -203,23 +203,23 @@ fn is_called(facts: &Facts, names: &[&[u8]]) -> bool {
 
 /// Whether it is reaper's own service as a container's first process.
 fn is_our_service(facts: &Facts) -> bool {
-    is_called(facts, &[b"reaper"]) && facts.argv.as_deref().is_ok_and(is_told_to_run)
+    is_called(facts, &[b"reaper"]) && facts.argv.as_deref().is_ok_and(is_run_without_command)
 }
 
 /// Whether these arguments are `run` without a command to run: there are container inits called `reaper` that execute
 /// their arguments.
-fn is_told_to_run(argv: &[Vec<u8>]) -> bool {
+fn is_run_without_command(argv: &[Vec<u8>]) -> bool {
     let mut words = argv.iter().skip(1).map(Vec::as_slice);
-    let mut is_told = false;
+    let mut has_run = false;
     while let Some(word) = words.next() {
         match word {
-            b"run" if !is_told => is_told = true,
+            b"run" if !has_run => has_run = true,
             b"--config" | b"--color" => drop(words.next()),
             _ if word.starts_with(b"-") && word != b"--" => {}
             _ => return false,
         }
     }
-    is_told
+    has_run
 }
 
 /// Evaluates the gate.
@@ -340,7 +340,7 @@ mod tests {
         for ours in
             ["reaper run", "/usr/bin/reaper --config /c.toml run --dry-run", "reaper -q run --color=never"]
         {
-            assert!(is_told_to_run(&argv(ours)), "{ours}");
+            assert!(is_run_without_command(&argv(ours)), "{ours}");
         }
         for other in [
             "reaper",
@@ -350,7 +350,7 @@ mod tests {
             "reaper -- run",
             "reaper run run",
         ] {
-            assert!(!is_told_to_run(&argv(other)), "{other}");
+            assert!(!is_run_without_command(&argv(other)), "{other}");
         }
     }
 }

@@ -19,7 +19,7 @@ pub enum When {
 
 /// What happens. It befalls the process that the script names, or else the one that the call is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mishap {
+pub enum Fault {
     /// This call fails.
     Fail(Why),
     /// This call does not come back until [`super::FakeHost::release`], if it reads a process's memory: no
@@ -71,17 +71,17 @@ pub enum Mishap {
 struct Line {
     when: When,
     whom: Option<Pid>,
-    what: Mishap,
+    what: Fault,
     seen: usize,
 }
 
-/// A list of mishaps, each of which happens once.
+/// A list of faults, each of which happens once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Script {
+pub struct FaultScript {
     lines: Vec<Line>,
 }
 
-impl Script {
+impl FaultScript {
     /// Nothing goes wrong.
     #[must_use]
     pub fn new() -> Self {
@@ -90,20 +90,20 @@ impl Script {
 
     /// Something happens to whomever the call is about.
     #[must_use]
-    pub fn at(mut self, when: When, what: Mishap) -> Self {
+    pub fn at(mut self, when: When, what: Fault) -> Self {
         self.lines.push(Line { when, whom: None, what, seen: 0 });
         self
     }
 
     /// Something happens to a process that is named.
     #[must_use]
-    pub fn to(mut self, when: When, whom: Pid, what: Mishap) -> Self {
+    pub fn to(mut self, when: When, whom: Pid, what: Fault) -> Self {
         self.lines.push(Line { when, whom: Some(whom), what, seen: 0 });
         self
     }
 
     /// What happens before a call, and to whom.
-    pub(super) fn due(&mut self, step: usize, method: Method, about: Option<Pid>) -> Vec<(Pid, Mishap)> {
+    pub(super) fn due(&mut self, step: usize, method: Method, about: Option<Pid>) -> Vec<(Pid, Fault)> {
         let mut due = Vec::new();
         for line in &mut self.lines {
             let this = match &line.when {

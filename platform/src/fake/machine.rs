@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::faults::Mishap;
+use super::faults::Fault;
 use super::process::{Process, Reaction};
 use crate::host::NO_ORDER;
 use crate::types::UnitMain;
@@ -241,53 +241,53 @@ impl Machine {
         self.exits.iter().map(|(at, _)| at.saturating_sub(self.clock.monotonic)).min()
     }
 
-    /// Lets a mishap befall a process, as far as it changes anything on the machine.
-    pub fn befall(&mut self, pid: Pid, mishap: &Mishap) {
-        match mishap {
-            Mishap::Zombie => self.end(pid, false),
-            Mishap::Collected => self.end(pid, true),
-            Mishap::Reuse(by) => {
+    /// Lets a fault apply a process, as far as it changes anything on the machine.
+    pub fn apply(&mut self, pid: Pid, fault: &Fault) {
+        match fault {
+            Fault::Zombie => self.end(pid, false),
+            Fault::Collected => self.end(pid, true),
+            Fault::Reuse(by) => {
                 self.end(pid, true);
                 self.add(Process { pid, ..(**by).clone() });
             }
-            Mishap::Start(process) => {
+            Fault::Start(process) => {
                 self.add((**process).clone());
             }
-            Mishap::Suspend(time) => {
+            Fault::Suspend(time) => {
                 self.clock.boottime += *time;
                 self.clock.realtime += *time;
             }
-            Mishap::SetWall(time) => self.clock.realtime = *time,
-            Mishap::Delay(time) => self.advance(*time),
-            Mishap::Supervise(unit) => {
+            Fault::SetWall(time) => self.clock.realtime = *time,
+            Fault::Delay(time) => self.advance(*time),
+            Fault::Supervise(unit) => {
                 self.answer_for(unit.clone(), Some(pid), None);
                 self.change(pid, |p| p.unit = Some(unit.clone()));
             }
-            Mishap::Fork(child) => {
+            Fault::Fork(child) => {
                 if self.get(pid).is_some_and(|p| !p.is_dead()) {
                     self.add(Process { ppid: Some(pid), ..(**child).clone() });
                 }
             }
-            Mishap::ExitMainThread => self.change(pid, |p| {
+            Fault::ExitMainThread => self.change(pid, |p| {
                 p.threads = p.threads.max(2);
                 p.state = State(b'Z');
             }),
-            Mishap::Exiting => self.change(pid, |p| p.exiting = true),
-            Mishap::Close(why) => self.change(pid, |p| p.closed = Some(why.clone())),
-            Mishap::Exec(into) => self.change(pid, |p| p.exec(into)),
-            Mishap::Environ(block) => self.change(pid, |p| {
+            Fault::Exiting => self.change(pid, |p| p.exiting = true),
+            Fault::Close(why) => self.change(pid, |p| p.closed = Some(why.clone())),
+            Fault::Exec(into) => self.change(pid, |p| p.exec(into)),
+            Fault::Environ(block) => self.change(pid, |p| {
                 p.environ.clone_from(block);
                 p.environ_len = block.len() as u64;
             }),
-            Mishap::Wipe => self.change(pid, |p| p.environ.fill(0)),
-            Mishap::Cut(len) => self.change(pid, |p| p.environ.truncate(*len)),
-            Mishap::Reparent(to) => self.change(pid, |p| p.ppid = Some(*to)),
-            Mishap::Setuid(uid) => self.change(pid, |p| p.ids.effective = *uid),
-            Mishap::Setsid => self.change(pid, |p| {
+            Fault::Wipe => self.change(pid, |p| p.environ.fill(0)),
+            Fault::Cut(len) => self.change(pid, |p| p.environ.truncate(*len)),
+            Fault::Reparent(to) => self.change(pid, |p| p.ppid = Some(*to)),
+            Fault::Setuid(uid) => self.change(pid, |p| p.ids.effective = *uid),
+            Fault::Setsid => self.change(pid, |p| {
                 p.session = Some(p.pid);
                 p.group = Some(p.pid);
             }),
-            Mishap::Fail(_) | Mishap::Hang | Mishap::Miss(_) => {}
+            Fault::Fail(_) | Fault::Hang | Fault::Miss(_) => {}
         }
     }
 

@@ -1,7 +1,7 @@
 //! A simulated machine for tests.
 //!
 //! A [`Machine`] holds processes as the kernel would, a [`FakeHost`] answers for it as the real host does.
-//! Every call of every method is a numbered step, and a [`Script`] says what goes wrong at which one. All
+//! Every call of every method is a numbered step, and a [`FaultScript`] says what goes wrong at which one. All
 //! calls, all signals with the process that received each, and every state of the machine are kept in a
 //! [`Log`], so that a test can ask afterwards what was true when something was done.
 //!
@@ -24,7 +24,7 @@ mod state;
 mod tests;
 
 pub use call::{Call, Method};
-pub use faults::{Mishap, Script, When};
+pub use faults::{Fault, FaultScript, When};
 pub use host::{FakeHandle, FakeHost, FakeWatcher};
 pub use log::{Log, Sent};
 pub use machine::Machine;

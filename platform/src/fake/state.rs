@@ -1,21 +1,21 @@
 //! The play behind a [`super::FakeHost`]: the machine, its script and its log, moved on by one call at a time.
 
 use super::call::{Call, Method};
-use super::faults::{Mishap, Script};
+use super::faults::{Fault, FaultScript};
 use super::log::Log;
 use super::machine::Machine;
 use crate::types::{Generation, Image, Pid, ProcId, Uid, Why};
 
 /// What changes while the play goes on.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct FakeState {
     pub(super) machine: Machine,
     pub(super) log: Log,
     /// Whether reads that hang come back.
     pub(super) released: bool,
     /// Who is missing in the list that is being read.
     pub(super) missed: Option<Pid>,
-    script: Script,
+    script: FaultScript,
     handles: u64,
 }
 
@@ -27,9 +27,9 @@ pub(super) struct Made {
     pub(super) handle: Option<(u64, u64)>,
 }
 
-impl Stage {
+impl FakeState {
     /// Raises the curtain.
-    pub(super) fn new(machine: Machine, script: Script) -> Self {
+    pub(super) fn new(machine: Machine, script: FaultScript) -> Self {
         let log = Log { states: vec![(0, machine.clone())], ..Log::default() };
         Self { machine, log, released: false, missed: None, script, handles: 0 }
     }
@@ -42,21 +42,21 @@ impl Stage {
         index
     }
 
-    /// Lets happen what is due, and returns what is wrong with the call itself.
-    pub(super) fn play(&mut self, made: Made) -> Option<Mishap> {
+    /// Applies the faults that are due, and returns the one of the call itself, if any.
+    pub(super) fn apply_due(&mut self, made: Made) -> Option<Fault> {
         self.machine.advance(self.machine.step);
-        let (mut fault, mut missed) = (None, None);
-        for (whom, mishap) in self.script.due(self.log.calls.len(), made.method, made.pid) {
-            self.machine.befall(whom, &mishap);
-            match mishap {
-                Mishap::Fail(_) | Mishap::Hang => fault = Some(mishap),
-                Mishap::Miss(whom) => missed = Some(whom),
+        let (mut call_fault, mut missed) = (None, None);
+        for (target, fault) in self.script.due(self.log.calls.len(), made.method, made.pid) {
+            self.machine.apply(target, &fault);
+            match fault {
+                Fault::Fail(_) | Fault::Hang => call_fault = Some(fault),
+                Fault::Miss(pid) => missed = Some(pid),
                 _ => {}
             }
         }
         self.missed = missed;
         self.note();
-        fault
+        call_fault
     }
 
     /// Keeps the state, if anything but the time has changed.

@@ -96,7 +96,9 @@ impl NewPids {
 mod tests {
     use super::super::testing;
     use super::*;
-    use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, When, host_info, pid};
+    use reaper_platform::fake::{
+        FakeHost, Fault, FaultScript, Machine, Method, Process, When, host_info, pid,
+    };
 
     const S: Duration = Duration::from_secs(1);
 
@@ -158,7 +160,7 @@ mod tests {
     #[test]
     fn a_listing_that_fails_once_is_made_up_for() {
         let when = When::Call(Method::StartedSince, None, 2);
-        let script = Script::new().at(when, Mishap::Fail(Why::Denied));
+        let script = FaultScript::new().at(when, Fault::Fail(Why::Denied));
         let host = FakeHost::new(host_info(), Machine::of([Process::new(1, "systemd")]), script);
         let mut new = NewPids::default();
         walk(&mut new, &host);

@@ -1,4 +1,4 @@
-//! The platform's traits, answered by a simulated machine.
+//! The platform's traits, implemented by a simulated machine.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::types::{
     Clock, HostInfo, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, UnitMain, Why,
 };
 
-/// A host that plays a machine and its script. Clones share both.
+/// A host backed by a simulated machine and its fault script. Clones share both.
 #[derive(Debug, Clone)]
 pub struct FakeHost {
     shared: Arc<Shared>,
@@ -27,20 +27,20 @@ pub struct FakeHost {
 
 #[derive(Debug)]
 struct Shared {
-    here: HostInfo,
+    info: HostInfo,
     state: Mutex<FakeState>,
     released: Condvar,
 }
 
 impl FakeHost {
-    /// Plays a machine as seen from `here`.
+    /// Simulates `machine` with the faults of `script`; `info` is what [`Host::info`] returns.
     #[must_use]
-    pub fn new(here: HostInfo, machine: Machine, script: FaultScript) -> Self {
+    pub fn new(info: HostInfo, machine: Machine, script: FaultScript) -> Self {
         let state = Mutex::new(FakeState::new(machine, script));
-        Self { shared: Arc::new(Shared { here, state, released: Condvar::new() }) }
+        Self { shared: Arc::new(Shared { info, state, released: Condvar::new() }) }
     }
 
-    /// What happened so far.
+    /// The calls, signals and states so far.
     #[must_use]
     pub fn log(&self) -> Log {
         self.state().log.clone()
@@ -58,7 +58,7 @@ impl FakeHost {
         self.state().machine.clone()
     }
 
-    /// Changes the machine between two calls.
+    /// Changes the machine between two calls and logs the new state.
     pub fn change<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {
         let mut state = self.state();
         let result = change(&mut state.machine);
@@ -66,21 +66,21 @@ impl FakeHost {
         result
     }
 
-    /// Lets reads that hang come back, so that their threads end.
+    /// Lets hanging reads return, so that their threads end.
     pub fn release(&self) {
         self.state().released = true;
         self.shared.released.notify_all();
     }
 
     pub(super) fn uid(&self) -> Uid {
-        self.shared.here.uid
+        self.shared.info.uid
     }
 
     fn state(&self) -> MutexGuard<'_, FakeState> {
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes one call: counts it, lets happen what the script has for it, and answers unless it fails.
+    /// Makes one call: counts it, applies the faults that are due, and computes the answer unless the call fails.
     pub(super) fn call<T>(
         &self,
         made: Made,
@@ -115,7 +115,7 @@ impl FakeHost {
         self.call(Made { method, pid: pid.into(), handle: None }, answer)
     }
 
-    /// As [`FakeHost::ask`], about a process that we may see.
+    /// As [`FakeHost::ask`], about a process that is visible to our user.
     fn about<T>(
         &self,
         method: Method,
@@ -135,7 +135,7 @@ impl Host for FakeHost {
     type ExitWatcher = FakeWatcher;
 
     fn info(&self) -> &HostInfo {
-        &self.shared.here
+        &self.shared.info
     }
 
     fn clock(&self) -> Clock {
@@ -169,7 +169,7 @@ impl Host for FakeHost {
 
     fn list(&self, scope: Scope) -> Result<ProcessList, HostError> {
         let uid = self.uid();
-        let walk = self.ask(Method::List, None, |state| {
+        let listed = self.ask(Method::List, None, |state| {
             let machine = &state.machine;
             let seen = || machine.processes.values().filter(|p| machine.is_visible(p, uid));
             let in_scope = seen().filter(|p| scope.holds(p.ids.effective));
@@ -177,7 +177,7 @@ impl Host for FakeHost {
                 in_scope.map(|p| ProcessEntry { stat: machine.stat(p, uid), uid: p.ids.effective }).collect();
             Ok(ProcessList { entries, examined: seen().count(), unreadable: 0 })
         });
-        walk.map_err(|why| HostError { what: "list processes", why })
+        listed.map_err(|why| HostError { what: "list processes", why })
     }
 
     fn pid_mark(&self) -> Result<PidMark, HostError> {
@@ -283,7 +283,7 @@ impl Host for FakeHost {
     }
 }
 
-/// A handle. Whoever has the number later, it answers for the one process that it was made for.
+/// A process handle. It answers only for the process that it was opened for, also when the pid is reused.
 #[derive(Debug)]
 pub struct FakeHandle {
     host: FakeHost,
@@ -392,7 +392,7 @@ impl ProcessHandle for FakeHandle {
     }
 }
 
-/// Waits by letting time pass.
+/// An exit watcher that waits by advancing the simulated clocks.
 #[derive(Debug)]
 pub struct FakeWatcher {
     host: FakeHost,

@@ -1,4 +1,4 @@
-//! The play behind a [`super::FakeHost`]: the machine, its script and its log, moved on by one call at a time.
+//! The state behind a [`super::FakeHost`]: the machine, its fault script and its log, advanced by one call at a time.
 
 use super::call::{Call, Method};
 use super::faults::{Fault, FaultScript};
@@ -6,14 +6,14 @@ use super::log::Log;
 use super::machine::Machine;
 use crate::types::{Generation, Image, Pid, ProcId, Uid, Why};
 
-/// What changes while the play goes on.
+/// The part of a fake host that calls change.
 #[derive(Debug)]
 pub(super) struct FakeState {
     pub(super) machine: Machine,
     pub(super) log: Log,
-    /// Whether reads that hang come back.
+    /// Whether hanging reads return.
     pub(super) released: bool,
-    /// Who is missing in the list that is being read.
+    /// The process that is missing from the list being read.
     pub(super) missed: Option<Pid>,
     script: FaultScript,
     handles: u64,
@@ -28,13 +28,13 @@ pub(super) struct Made {
 }
 
 impl FakeState {
-    /// Raises the curtain.
+    /// The state before the first call.
     pub(super) fn new(machine: Machine, script: FaultScript) -> Self {
         let log = Log { states: vec![(0, machine.clone())], ..Log::default() };
         Self { machine, log, released: false, missed: None, script, handles: 0 }
     }
 
-    /// Counts a call; returns where it stands in the log.
+    /// Counts a call; returns its index in the log.
     pub(super) fn begin(&mut self, made: Made) -> usize {
         let index = self.log.calls.len();
         let Made { method, pid, handle } = made;
@@ -59,7 +59,7 @@ impl FakeState {
         call_fault
     }
 
-    /// Keeps the state, if anything but the time has changed.
+    /// Logs the state, if anything but the time has changed.
     pub(super) fn note(&mut self) {
         let known = self.log.states.last().map(|(_, machine)| machine.version());
         if known != Some(self.machine.version()) {
@@ -67,7 +67,7 @@ impl FakeState {
         }
     }
 
-    /// Pins whoever has the number.
+    /// Opens a handle of the process that has this pid.
     pub(super) fn open(&mut self, pid: Pid, to: Uid) -> Result<(ProcId, u64, u64, Image), Why> {
         let machine = &self.machine;
         let process = machine.get(pid).filter(|p| machine.is_visible(p, to)).ok_or(Why::Gone)?;

@@ -1,4 +1,4 @@
-//! The machine on paper keeps the kernel's rules, or what is proven on it proves nothing.
+//! The simulated machine must follow the kernel's rules, or tests that run on it prove nothing.
 
 use std::time::Duration;
 
@@ -183,7 +183,7 @@ fn every_state_of_the_machine_is_kept() {
     assert_eq!(seen(2, 4).len(), 2);
 }
 
-/// What a look some seconds later lists, and moves the mark on.
+/// What a listing some seconds later returns; moves the mark on.
 fn started(host: &FakeHost, mark: &mut PidMark) -> Result<Vec<i32>, HostError> {
     host.sleep(5 * SECOND);
     let started = host.started_since(mark, Scope::User(host_info().uid))?;

@@ -1,7 +1,9 @@
 //! Creates a private PID namespace and runs one command in it, with an init of the caller's choice.
 //!
-//! `pid-namespace [--init NAME] [--init-arg ARG]... [--init-behaviour WORDS] [--hidepid MODE] [--user-ns root|self]
-//! [--uid UID] [--timeout S] -- CMD…`
+//! ```text
+//! pid-namespace [--init NAME] [--init-arg ARG]... [--init-behaviour WORDS] [--hidepid MODE]
+//!     [--user-ns root|self] [--uid UID] [--timeout S] -- CMD…
+//! ```
 //!
 //! The command is a child of PID 1 and leads a session. Everything ends with it. Exit codes: those of the command;
 //! 124 after the time limit; 125 where the machine does not allow this, with the reason on standard error.

@@ -24,8 +24,11 @@
 //!
 //! One executable has every role, selected by its arguments. Linked statically a sleeper costs two thirds of the
 //! memory (123 KiB with its kernel side, against 192), and 20,000 of them fit into 2.5 GiB:
-//! `cargo rustc --release -p reaper-testkit --bin population -- -C target-feature=+crt-static -C
-//! relocation-model=static`
+//!
+//! ```text
+//! cargo rustc --release -p reaper-testkit --bin population -- \
+//!     -C target-feature=+crt-static -C relocation-model=static
+//! ```
 #![cfg_attr(not(test), no_main)]
 
 mod builder;

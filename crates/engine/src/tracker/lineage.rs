@@ -202,7 +202,7 @@ fn start_of(start_clock: StartClock, then: Clock, now: Clock) -> StartTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reaper_platform::fake::{self, FakeHost, Machine, Process, Script};
+    use reaper_platform::fake::{self, FakeHost, FaultScript, Machine, Process};
     use reaper_platform::{HostInfo, Scope};
 
     /// The clocks this long after boot, with this time of day.
@@ -217,7 +217,7 @@ mod tests {
         let machine =
             Machine::of(processes.map(|(n, at)| Process::new(n, "goose").started(clock.now(&at).0)));
         let host =
-            FakeHost::new(HostInfo { start_clock: clock, ..fake::host_info() }, machine, Script::new());
+            FakeHost::new(HostInfo { start_clock: clock, ..fake::host_info() }, machine, FaultScript::new());
         let listing = host.list(Scope::Everyone).unwrap();
         let mut lineage = Lineage::default();
         assert_eq!(lineage.unknown_in(clock, last, &listing).len(), 2, "the first listing returns all");

@@ -97,7 +97,9 @@ impl NewPids {
 mod tests {
     use super::super::testing;
     use super::*;
-    use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, When, host_info, pid};
+    use reaper_platform::fake::{
+        FakeHost, Fault, FaultScript, Machine, Method, Process, When, host_info, pid,
+    };
 
     const S: Duration = Duration::from_secs(1);
 
@@ -159,7 +161,7 @@ mod tests {
     #[test]
     fn a_failed_query_is_caught_up_by_the_next() {
         let when = When::Call(Method::StartedSince, None, 2);
-        let script = Script::new().at(when, Mishap::Fail(Why::Denied));
+        let script = FaultScript::new().at(when, Fault::Fail(Why::Denied));
         let host = FakeHost::new(host_info(), Machine::of([Process::new(1, "systemd")]), script);
         let mut new = NewPids::default();
         listing(&mut new, &host);

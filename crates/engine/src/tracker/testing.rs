@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::fake::{self, FakeHost, Machine, Process, Script, pid};
+use reaper_platform::fake::{self, FakeHost, FaultScript, Machine, Process, pid};
 use reaper_platform::{Host as _, ProcessHandle as _};
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::{Plan, Role, Target};
@@ -11,7 +11,7 @@ use reaper_policy::verdict::{Gate, Verdict};
 
 /// A fake machine without failures that runs these processes; each started in the second of its own pid.
 pub fn host(processes: impl IntoIterator<Item = Process>) -> FakeHost {
-    FakeHost::new(fake::host_info(), Machine::of(processes), Script::new())
+    FakeHost::new(fake::host_info(), Machine::of(processes), FaultScript::new())
 }
 
 /// A judgement of `goose` with this pid, a child of PID 1.

@@ -127,7 +127,6 @@ fn each<T>(pids: &[Pid], look: impl Fn(Pid) -> Result<Option<T>, Why>) -> (Vec<T
 }
 
 /// `None` for 0: the leader is outside our PID namespace, as with `docker exec`, or the process is exiting.
-
 fn leader(answer: nix::Result<nix::unistd::Pid>) -> Result<Option<Pid>, Why> {
     let id = answer.map_err(|errno| why(Errno::from_raw_os_error(errno as i32)))?;
     Ok(Pid::new(id.as_raw()))

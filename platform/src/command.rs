@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_says_and_how_it_ends_are_told_apart() {
+    fn output_and_exit_status_are_reported_separately() {
         let said =
             run(Command::new("sh").args(["-c", "echo words; exit 112"]), Duration::from_secs(60)).unwrap();
         assert_eq!((said.text.as_str(), said.status.code()), ("words\n", Some(112)));

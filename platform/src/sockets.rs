@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_told_once() {
+    fn a_place_is_reported_once() {
         let twice =
             vec![Listener::Unnamed, Listener::Tcp(80), Listener::Path(b"/x".to_vec()), Listener::Tcp(80)];
         let once = [Listener::Tcp(80), Listener::Path(b"/x".to_vec()), Listener::Unnamed];

@@ -24,7 +24,7 @@ fn parent_of(host: &FakeHost, number: i32) -> Option<i32> {
 }
 
 #[test]
-fn children_of_the_dead_go_to_the_nearest_adopter() {
+fn children_of_an_exited_process_go_to_the_nearest_adopter() {
     let manager = Process::new(10, "systemd").adopts();
     let tree =
         [init(), manager, Process::new(20, "app").child_of(10), Process::new(30, "goose").child_of(20)];
@@ -36,7 +36,7 @@ fn children_of_the_dead_go_to_the_nearest_adopter() {
 }
 
 #[test]
-fn the_dead_stay_as_long_as_nobody_collects_them() {
+fn zombies_stay_until_they_are_reaped() {
     let lazy = Process::new(10, "app").never_waits();
     let host = play([init(), lazy, Process::new(20, "goose").child_of(10)], FaultScript::new());
     host.change(|m| m.exit(pid(20)));
@@ -66,7 +66,7 @@ fn a_handle_is_of_one_process_for_ever() {
 }
 
 #[test]
-fn signals_are_logged_with_who_got_them() {
+fn signals_are_logged_with_their_target() {
     let waits = Process::new(20, "goose").on_term(Reaction::ExitAfter(SECOND)).env("MARK", "1");
     let host = play([init(), waits, Process::new(30, "other").uid(7)], FaultScript::new());
     let goose = host.open(pid(20)).unwrap();
@@ -85,7 +85,7 @@ fn signals_are_logged_with_who_got_them() {
 }
 
 #[test]
-fn who_forks_and_ends_leaves_a_child_to_the_adopter() {
+fn a_child_left_on_exit_goes_to_the_adopter() {
     let child = Process::new(21, "goose").group(20);
     let host = play(
         [init(), Process::new(20, "goose").on_term(Reaction::LeaveChild(Box::new(child)))],
@@ -143,7 +143,7 @@ fn a_hung_read_comes_back_when_it_is_released() {
 }
 
 #[test]
-fn listeners_are_told_to_whoever_may_see_descriptors() {
+fn listeners_are_shown_to_users_that_may_read_descriptors() {
     let tables = crate::SocketTables::default();
     let (port, path) = (Listener::Tcp(4173), Listener::Path(b"/run/goose sock".to_vec()));
     let server = Process::new(20, "goose").listening([path.clone(), port.clone(), port.clone()]);

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn the_descriptor_is_readable_when_it_was_asked_to_be_and_nobody_has_ended() {
+    fn the_descriptor_is_readable_at_the_wake_time_without_an_exit() {
         let mut exit_watcher = EpollWatcher::new().unwrap();
         let start = now();
         assert!(exit_watcher.wake_at(start + Duration::from_millis(50)));

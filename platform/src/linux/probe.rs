@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_whole_map_is_the_first_namespace() {
+    fn only_the_full_map_is_the_initial_namespace() {
         assert!(is_whole(b"         0          0 4294967295\n"));
         for child in [&b"0 1000 1\n"[..], b"0 100000 65536\n", b"1000 1000 1\n", b""] {
             assert!(!is_whole(child));

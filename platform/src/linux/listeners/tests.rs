@@ -327,11 +327,11 @@ fn another_network_namespace_has_tables_of_its_own() {
 }
 
 #[test]
-fn thousands_of_descriptors_are_looked_at() {
+fn thousands_of_descriptors_are_read() {
     let (crowded, port) = telling(&mut part("crowd", &[])).unwrap();
     let descriptors = std::fs::read_dir(format!("/proc/{}/fd", crowded.pid())).unwrap().count();
     if descriptors < 3000 {
-        skip("thousands_of_descriptors_are_looked_at", &format!("only {descriptors} are allowed here"));
+        skip("thousands_of_descriptors_are_read", &format!("only {descriptors} are allowed here"));
     }
     assert_eq!(crowded.listeners(), Ok(vec![Listener::Tcp(port)]));
 }

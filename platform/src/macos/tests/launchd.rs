@@ -182,7 +182,7 @@ fn every_domain_is_asked() {
 }
 
 #[test]
-fn nobody_at_the_screen_is_no_failure() {
+fn a_missing_graphical_login_is_no_failure() {
     let answers = Answers::new();
     answers.set("print-gui-501", 112, "");
     answers.set("print-user-501", 112, "");

@@ -295,7 +295,7 @@ fn values_of_any_bytes_and_of_any_length_are_read() {
 }
 
 #[test]
-fn nonsense_is_told_as_such() {
+fn malformed_output_is_an_error() {
     for bytes in [
         &b""[..],
         b"\0\0\0",

@@ -3,11 +3,11 @@
 use super::args::Config;
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
+use super::output::Output;
 use crate::config::{Overrides, example, show};
 use reaper_engine::format;
 
-pub fn run(invocation: &Invocation, what: &Config, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, what: &Config, out: &mut Output) -> Result<Exit, CommandError> {
     match what {
         Config::Show => {
             let settings = invocation.settings(&Overrides::default(), out)?;

@@ -11,7 +11,7 @@ use reaper_platform::Host as _;
 use super::args::{Check, Pause, Status as Args, StatusFormat};
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
+use super::output::Output;
 use crate::config::paths::Paths;
 use crate::report::status::Status;
 use crate::service::protocol::{CONTROL, Command, Reply, Request};
@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// Longest reply that is read.
 const MAX_REPLY: u64 = 16 << 20;
 
-pub fn status(invocation: &Invocation, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn status(invocation: &Invocation, args: &Args, out: &mut Output) -> Result<Exit, CommandError> {
     if args.format == StatusFormat::Openmetrics {
         let reply = call(invocation, Command::Metrics, None)?;
         out.data(reply.metrics.ok_or_else(|| refused(reply.error))?);
@@ -41,7 +41,7 @@ pub fn status(invocation: &Invocation, args: &Args, out: &mut Out) -> Result<Exi
 }
 
 /// For probes: says in one line what is wrong, if anything is.
-fn probe(status: &Status, check: Check, out: &Out) -> Exit {
+fn probe(status: &Status, check: Check, out: &Output) -> Exit {
     let wrong = match check {
         Check::Live => None,
         Check::Ready => status.not_ready(),
@@ -55,7 +55,7 @@ fn probe(status: &Status, check: Check, out: &Out) -> Exit {
     }
 }
 
-pub fn pause(invocation: &Invocation, args: &Pause, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn pause(invocation: &Invocation, args: &Pause, out: &mut Output) -> Result<Exit, CommandError> {
     let status = answered(call(invocation, Command::Pause, args.time)?)?;
     match status.paused.and_then(|paused| paused.until) {
         Some(until) => out.note(format_args!("paused until {until}; `reaper resume` ends it earlier")),
@@ -64,7 +64,7 @@ pub fn pause(invocation: &Invocation, args: &Pause, out: &mut Out) -> Result<Exi
     Ok(Exit::Done)
 }
 
-pub fn plain(invocation: &Invocation, command: Command, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn plain(invocation: &Invocation, command: Command, out: &mut Output) -> Result<Exit, CommandError> {
     let status = answered(call(invocation, command, None)?)?;
     match command {
         Command::Resume => out.note("resumed"),

@@ -14,7 +14,7 @@ use super::args::{Color, Doctor as Args, Format};
 use super::control;
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::{self, Out};
+use super::output::{self, Output};
 use crate::config;
 use crate::config::Overrides;
 use crate::doctor::self_test;
@@ -36,7 +36,7 @@ const LIMIT: Duration = Duration::from_secs(5);
 pub fn run(
     invocation: Result<Invocation, CommandError>,
     args: &Args,
-    out: &mut Out,
+    out: &mut Output,
 ) -> Result<Exit, CommandError> {
     let invocation = match invocation {
         Ok(invocation) => invocation,
@@ -62,12 +62,12 @@ pub fn run(
     match invocation.paths() {
         Ok(paths) => {
             for (name, path) in [("state", &paths.state), ("runtime", &paths.runtime)] {
-                checks.push(directories::check(name, &directories::look(&invocation.host, path, here.uid)));
+                checks.push(directories::check(name, &directories::gather(&invocation.host, path, here.uid)));
             }
             let found = ask(&paths.socket());
             checks.push(service::check(&found));
             let runs = matches!(found, service::Found::Runs(_));
-            checks.extend(linger::look(&invocation.host, runs).map(linger::check));
+            checks.extend(linger::gather(&invocation.host, runs).map(linger::check));
             if !args.no_self_test {
                 self_tested = Some(test(&context, &paths.state)?);
             }
@@ -97,7 +97,7 @@ pub fn run(
 }
 
 /// Without `/proc` nothing can be asked; that is an answer, too.
-fn without_a_host(e: &CommandError, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+fn without_a_host(e: &CommandError, args: &Args, out: &mut Output) -> Result<Exit, CommandError> {
     let check = Check::fail(
         "proc",
         format!("{}: nothing can be known about any process", e.failure.message()),
@@ -123,7 +123,7 @@ fn ask(socket: &Path) -> service::Found {
             (None, error) => service::Found::Silent(error.unwrap_or_else(|| "an empty answer".to_owned())),
         },
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            service::Found::Nobody
+            service::Found::Absent
         }
         Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory) => {
             service::Found::Hidden(e.to_string())
@@ -132,7 +132,7 @@ fn ask(socket: &Path) -> service::Found {
     }
 }
 
-fn conclude(report: &Doctor, args: &Args, verbose: bool, out: &mut Out) -> Result<Exit, CommandError> {
+fn conclude(report: &Doctor, args: &Args, verbose: bool, out: &mut Output) -> Result<Exit, CommandError> {
     match args.format {
         Format::Json => out.document(report)?,
         Format::Table => out.data(render(report, verbose)),
@@ -210,7 +210,7 @@ pub fn stand_in(mut args: impl Iterator<Item = OsString>) -> Option<Exit> {
     Some(match done {
         Ok(()) => Exit::Done,
         Err(why) => {
-            out::error(Color::Never, why);
+            output::error(Color::Never, why);
             Exit::Failed
         }
     })

@@ -9,7 +9,7 @@ use reaper_platform::{Host as _, Pid};
 use super::args::{Format, History as Args};
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
+use super::output::Output;
 use crate::config::paths::Paths;
 use crate::report::table;
 use reaper_engine::audit::entries::{Entry, HistoryReport};
@@ -25,7 +25,7 @@ const RIGHT: [bool; 9] = [false, false, true, false, false, false, true, true, f
 /// Column of the outcome, which has the colour.
 const OUTCOME: usize = 5;
 
-pub fn run(invocation: &Invocation, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, args: &Args, out: &mut Output) -> Result<Exit, CommandError> {
     let now = invocation.host.clock().realtime;
     invocation.scope(args.all_users)?;
     let paths = if args.all_users { Paths::of_all_users() } else { invocation.paths()? };
@@ -45,7 +45,7 @@ pub fn run(invocation: &Invocation, args: &Args, out: &mut Out) -> Result<Exit, 
 }
 
 /// Damage is never passed over in silence: something may have been ended that is not shown.
-fn complain(report: &HistoryReport, out: &Out) {
+fn complain(report: &HistoryReport, out: &Output) {
     for (n, what) in [
         (report.skipped.damaged, "damaged, probably by a crash or a full disk"),
         (report.skipped.newer, "written by a newer version of reaper"),

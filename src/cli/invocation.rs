@@ -10,7 +10,7 @@ use reaper_platform::{Clock, Host as _, NativeHost, Scope};
 
 use super::args::Global;
 use super::exit::{CommandError, Exit};
-use super::out::Out;
+use super::output::Output;
 use crate::config::{ConfigError, Overrides, SYSTEM_FILE, Settings, Sources, paths};
 
 /// What every command starts from.
@@ -38,7 +38,7 @@ impl Invocation {
         Ok(Self { host, env, sources, verbose: global.verbose })
     }
 
-    pub(super) fn settings(&self, overrides: &Overrides, out: &Out) -> Result<Settings, ConfigError> {
+    pub(super) fn settings(&self, overrides: &Overrides, out: &Output) -> Result<Settings, ConfigError> {
         let settings = crate::config::load(&self.sources, overrides)?;
         for warning in settings.warnings() {
             out.warn(warning);
@@ -69,7 +69,7 @@ impl Invocation {
     }
 
     /// Sightings for a command that changes nothing.
-    pub(super) fn sightings(&self, clock: &Clock, out: &Out) -> Sightings {
+    pub(super) fn sightings(&self, clock: &Clock, out: &Output) -> Sightings {
         let Ok(paths) = self.paths() else { return Sightings::default() };
         let state: &Path = &paths.state;
         match StateDir::open(state, self.host.info().uid) {

@@ -10,14 +10,14 @@ use reaper_platform::{Clock, Host as _, NativeHost, ProcId, Scope};
 use super::args::{Format, Scan};
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
-use super::{ask, explain, live};
+use super::output::Output;
+use super::{confirm, progress};
 use crate::config::Overrides;
 use crate::doctor::rights;
 use crate::report::check::Check;
 use crate::report::types;
 use crate::report::types::{CensusReport, JudgementReport};
-use crate::report::{build, table};
+use crate::report::{findings::findings, scan, table};
 use reaper_engine::audit::history::History;
 use reaper_engine::audit::words::Outcome;
 use reaper_engine::context::Context;
@@ -34,7 +34,7 @@ use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::Plan;
 use reaper_policy::verdict::Verdict;
 
-pub fn run(invocation: &Invocation, args: &Scan, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, args: &Scan, out: &mut Output) -> Result<Exit, CommandError> {
     let overrides = Overrides { grace: args.grace, profiles: args.profile.clone() };
     let policy = invocation.settings(&overrides, out)?.policy();
     let scope = invocation.scope(args.all_users)?;
@@ -47,7 +47,7 @@ fn look(
     invocation: &Invocation,
     args: &Scan,
     context: &Context<NativeHost>,
-    out: &mut Out,
+    out: &mut Output,
 ) -> Result<Exit, CommandError> {
     let started = context.host.clock();
     let sightings = invocation.sightings(&started, out);
@@ -65,13 +65,13 @@ fn act(
     invocation: &Invocation,
     args: &Scan,
     context: &Context<NativeHost>,
-    out: &mut Out,
+    out: &mut Output,
 ) -> Result<Exit, CommandError> {
     if let Some(why) = &context.host.info().cannot_signal {
         let what = format!("cannot end processes safely: {why}");
         return Err(CommandError::new(Exit::Failed, what, "`reaper scan --dry-run` still works here"));
     }
-    if !args.yes && !Out::can_ask() {
+    if !args.yes && !Output::can_ask() {
         return Err(CommandError::new(
             Exit::Usage,
             "`reaper scan` ends processes and asks first, but there is no terminal to ask on",
@@ -106,14 +106,14 @@ fn act(
             Format::Json if !args.yes => out.ask(table()),
             Format::Json => {}
         }
-        if !args.yes && !ask::confirmed(&survey, out) {
+        if !args.yes && !confirm::confirmed(&survey, out) {
             out.note("nothing was ended");
             if args.format == Format::Json {
                 out.document(&listing)?;
             }
             return Ok(exit(&survey, &[], &listing, args));
         }
-        let has_waited = ask::wait(context, &survey, out);
+        let has_waited = confirm::wait(context, &survey, out);
         // Time has passed; where none has, that look will do: everybody is judged again before each signal.
         if has_waited || !args.yes {
             survey = Tracker::survey(context, &sightings, args.all, deadline::LIMIT)?;
@@ -127,7 +127,7 @@ fn act(
         if !survey.plan.targets.is_empty() {
             let _lock = state.lock_to_act(Duration::ZERO)?.ok_or_else(|| state.busy())?;
             let mut history = History::open(&state)?;
-            let mut line = live::Line::new(out.is_live());
+            let mut line = progress::Line::new(out.is_live());
             (ended, trouble) = sweep::end(
                 context,
                 &survey.plan,
@@ -177,11 +177,11 @@ fn report(
     // Who still waits after a run that acted is of no concern any more.
     let nobody = Plan::default();
     let later = if ended.is_empty() { &survey.later } else { &nobody };
-    let targets = build::targets_by_root([&survey.plan, later]);
+    let targets = scan::targets_by_root([&survey.plan, later]);
     let judgements: Vec<JudgementReport> = listed
         .iter()
         .map(|j| (j, targets.get(&j.id.pid).map_or(&[][..], Vec::as_slice)))
-        .map(|(j, targets)| build::judgement(j, targets, &clock, start_clock))
+        .map(|(j, targets)| scan::judgement(j, targets, &clock, start_clock))
         .collect();
     let left_alone = survey.plan.left_alone.iter().chain(&later.left_alone);
     let warnings = survey.troubles();
@@ -199,14 +199,14 @@ fn report(
             zombies: survey.zombies,
         },
         judgements,
-        actions: ended.iter().map(build::action).collect(),
-        left_alone: left_alone.map(build::left_alone).collect(),
-        summary: build::summary(&listed, [&survey.plan, later], ended, args.dry_run),
+        actions: ended.iter().map(scan::action).collect(),
+        left_alone: left_alone.map(scan::left_alone).collect(),
+        summary: scan::summary(&listed, [&survey.plan, later], ended, args.dry_run),
         warnings,
     }
 }
 
-fn print(report: &types::Scan, args: &Scan, verbose: bool, out: &mut Out) -> Result<(), CommandError> {
+fn print(report: &types::Scan, args: &Scan, verbose: bool, out: &mut Output) -> Result<(), CommandError> {
     if args.format == Format::Json {
         out.document(report)?;
         return Ok(());
@@ -217,7 +217,7 @@ fn print(report: &types::Scan, args: &Scan, verbose: bool, out: &mut Out) -> Res
         if verbose {
             for judgement in &report.judgements {
                 let _ = writeln!(text, "\n{} (pid {})", judgement.program, judgement.pid);
-                text.push_str(&explain::findings(judgement, "  "));
+                text.push_str(&findings(judgement, "  "));
             }
         }
         text.push('\n');
@@ -268,7 +268,7 @@ fn done(report: &types::Scan, verbose: bool) -> String {
 }
 
 /// Says what could not be seen, and what would help.
-fn complain(survey: &Survey, context: &Context<NativeHost>, out: &Out) {
+fn complain(survey: &Survey, context: &Context<NativeHost>, out: &Output) {
     let all_users = context.own.scope == Scope::Everyone;
     for trouble in survey.troubles() {
         out.warn(trouble);

@@ -10,13 +10,13 @@ use reaper_platform::{Capabilities, Host as _, Pid};
 use super::args::{Print, Service};
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
+use super::output::Output;
 use crate::config;
 use crate::config::Overrides;
 use crate::doctor::linger;
 use crate::install;
-use crate::install::own;
-use crate::install::own::Found;
+use crate::install::ownership;
+use crate::install::ownership::Found;
 use crate::install::request::{Refusal, Wish};
 use crate::install::status;
 use crate::install::status::Facts;
@@ -27,7 +27,7 @@ mod steps;
 
 use reachable::reachable;
 
-pub fn run(invocation: &Invocation, what: &Service, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, what: &Service, out: &mut Output) -> Result<Exit, CommandError> {
     let manager = Manager::current();
     let wish = wish(invocation)?;
     match what {
@@ -103,7 +103,7 @@ fn present(manager: Manager, wish: &Wish) -> Result<Present, CommandError> {
         Ok(meta) if meta.is_symlink() => Found::Link(fs::read_link(&path).map_err(failed)?),
         Ok(meta) if !meta.is_file() => Found::Foreign,
         Ok(_) => match String::from_utf8(fs::read(&path).map_err(failed)?) {
-            Ok(text) => own::recognise(&text),
+            Ok(text) => ownership::recognise(&text),
             Err(_) => Found::Foreign,
         },
         Err(e) if e.kind() == io::ErrorKind::NotFound => Found::Nothing,
@@ -117,7 +117,7 @@ fn present(manager: Manager, wish: &Wish) -> Result<Present, CommandError> {
 }
 
 /// Whether somebody builds here: then it is gone after the next `cargo clean`.
-fn warn_of_place(program: &Path, out: &Out) {
+fn warn_of_place(program: &Path, out: &Output) {
     // Cargo tags the directory only if it made it; its lock lies beside each program that it built.
     let tags = ["CACHEDIR.TAG", ".cargo-lock"];
     if program.ancestors().any(|folder| tags.iter().any(|tag| folder.join(tag).exists())) {
@@ -130,7 +130,7 @@ fn warn_of_place(program: &Path, out: &Out) {
 }
 
 fn linger_of(invocation: &Invocation) -> Option<bool> {
-    linger::look(&invocation.host, true).and_then(|facts| facts.is_on)
+    linger::gather(&invocation.host, true).and_then(|facts| facts.is_on)
 }
 
 fn report(
@@ -138,7 +138,7 @@ fn report(
     manager: Manager,
     wish: &Wish,
     args: Print,
-    out: &mut Out,
+    out: &mut Output,
 ) -> Result<Exit, CommandError> {
     let call = match manager {
         Manager::Systemd => systemd::ask(),

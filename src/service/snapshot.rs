@@ -262,7 +262,7 @@ fn eligible_in(judgement: &Judgement, orphaned_for: Duration) -> Option<Duration
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::build as report;
+    use crate::report::scan as report;
     use reaper_platform::{StartTime, Stat, State, Uid};
     use reaper_policy::escape::escape;
     use reaper_policy::plan::Role;

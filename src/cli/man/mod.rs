@@ -18,10 +18,10 @@ use page::Page;
 
 use super::args::App;
 use super::exit::{CommandError, Exit};
-use super::out::Out;
+use super::output::Output;
 use crate::config::paths::System;
 
-pub fn run(directory: &Path, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(directory: &Path, out: &mut Output) -> Result<Exit, CommandError> {
     let pages = pages(&date(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())?, System::current())?;
     for page in &pages {
         let path = directory.join(&page.path);

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use reaper_platform::Clock;
 
-use crate::report::build::{judgement, seconds};
 use crate::report::check::{Check, Level};
+use crate::report::scan::{judgement, seconds};
 use crate::report::status::{
     ConfigStatus, Degradation, ErrorReport, MetricsStatus, Paused, STATUS, Status, Sweeps, VisibilityStatus,
     Waiting,

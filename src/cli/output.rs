@@ -15,13 +15,13 @@ use super::exit::{CommandError, Exit};
 
 /// Where everything that a user reads goes through.
 #[derive(Debug)]
-pub struct Out {
+pub struct Output {
     choice: ColorChoice,
     quiet: bool,
     failed: Option<io::Error>,
 }
 
-impl Out {
+impl Output {
     /// As the flags ask.
     #[must_use]
     pub fn new(global: &Global) -> Self {

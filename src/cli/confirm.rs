@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use reaper_platform::{Host as _, NativeHost};
 
-use super::live;
-use super::out::Out;
+use super::output::Output;
+use super::progress;
 use reaper_engine::context::Context;
 use reaper_engine::format;
 use reaper_engine::tracker::Survey;
@@ -16,7 +16,7 @@ use reaper_policy::verdict::Verdict;
 const MARGIN: Duration = Duration::from_millis(10);
 
 /// Asks on the terminal; anything but yes is no, the end of input included.
-pub fn confirmed(survey: &Survey, out: &Out) -> bool {
+pub fn confirmed(survey: &Survey, out: &Output) -> bool {
     out.ask(question(survey));
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
@@ -42,7 +42,7 @@ fn question(survey: &Survey) -> String {
 }
 
 /// Waits until the grace of every orphan is over; says whether it had to.
-pub fn wait(context: &Context<NativeHost>, survey: &Survey, out: &Out) -> bool {
+pub fn wait(context: &Context<NativeHost>, survey: &Survey, out: &Output) -> bool {
     let waits: Vec<Duration> = survey
         .judgements
         .iter()
@@ -53,6 +53,6 @@ pub fn wait(context: &Context<NativeHost>, survey: &Survey, out: &Out) -> bool {
         let whole = format::span(*longest + Duration::from_millis(999));
         out.note(format_args!("waiting {whole}: {} in grace", format::count(waits.len(), "orphan")));
     }
-    live::count_down(out.is_live(), *longest + MARGIN, waits.len(), |time| context.host.sleep(time));
+    progress::count_down(out.is_live(), *longest + MARGIN, waits.len(), |time| context.host.sleep(time));
     true
 }

@@ -1,4 +1,4 @@
-//! What the service says of itself: one line for the service manager, and the document of the control socket.
+//! The status of the service: one line for the service manager, and the document for the control socket.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! `reaper config`: what is in force, whether it is sound, and where it stands.
+//! `reaper config`: shows the settings in force, checks them, and lists their files.
 
 use super::args::Config;
 use super::exit::{CommandError, Exit};

@@ -1,4 +1,4 @@
-//! What every command starts from: the machine, the environment and where the settings are.
+//! The context of every command: the host, the environment and the sources of settings.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::exit::{CommandError, Exit};
 use super::output::Output;
 use crate::config::{ConfigError, Overrides, SYSTEM_FILE, Settings, Sources, paths};
 
-/// What every command starts from.
+/// The context of a command.
 pub(super) struct Invocation {
     pub(super) host: Arc<NativeHost>,
     pub(super) env: Vec<(OsString, OsString)>,
@@ -46,7 +46,7 @@ impl Invocation {
         Ok(settings)
     }
 
-    /// Whose processes: our own, or as root and on demand everybody's.
+    /// Which users' processes are covered: our own, or with `--all-users` those of all users.
     pub(super) fn scope(&self, all_users: bool) -> Result<Scope, CommandError> {
         let uid = self.host.info().uid;
         match (all_users, uid.0) {
@@ -68,7 +68,7 @@ impl Invocation {
         paths::Paths::from_env(&self.env, self.host.info().uid.0, paths::System::current())
     }
 
-    /// Sightings for a command that changes nothing.
+    /// Loads the sightings for a command that writes nothing. Errors are warnings.
     pub(super) fn sightings(&self, clock: &Clock, out: &Output) -> Sightings {
         let Ok(paths) = self.paths() else { return Sightings::default() };
         let state: &Path = &paths.state;

@@ -1,4 +1,4 @@
-//! The command line: arguments to a library call to a report. One file for each subcommand.
+//! The command line: parses arguments, calls the library, prints the report. One file for each subcommand.
 
 pub mod args;
 mod config;
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
     let app = match args::parse(std::env::args_os()) {
         Ok(app) => app,
         Err(e) => {
-            // Help and version are data, and no error; whether they could be printed changes nothing.
+            // Help and version are data, not errors; write errors are ignored.
             let _ = e.print();
             return if e.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }
@@ -81,7 +81,7 @@ fn run(app: &App) -> Result<Exit, CommandError> {
     out.finish().map(|()| exit)
 }
 
-/// A panic is our fault: say so, and use the exit code for it.
+/// Makes a panic end the program with a request to report it, and with the exit code for bugs.
 fn report_bugs() {
     std::panic::set_hook(Box::new(|info| {
         let hint = "this is a bug in reaper; nothing is signalled after it. Please report the line above";

@@ -62,7 +62,7 @@ fn describe(text: &mut String, profile: &Profile, on: bool, why: &str, verbose: 
     text.push('\n');
 }
 
-/// The evidence goes with each entry when it is asked for, else the entries share a line.
+/// With `-v` each entry has a line with its evidence, else the entries share a line.
 fn list<'a>(
     text: &mut String,
     key: &str,

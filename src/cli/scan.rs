@@ -1,4 +1,4 @@
-//! `reaper scan`: look, show, ask, wait, look again, end, report.
+//! `reaper scan`: survey, show, ask, wait, survey again, end, report.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -39,11 +39,11 @@ pub fn run(invocation: &Invocation, args: &Scan, out: &mut Output) -> Result<Exi
     let policy = invocation.settings(&overrides, out)?.policy();
     let scope = invocation.scope(args.all_users)?;
     let context = Context::new(Arc::clone(&invocation.host), policy, scope);
-    if args.dry_run { look(invocation, args, &context, out) } else { act(invocation, args, &context, out) }
+    if args.dry_run { dry_run(invocation, args, &context, out) } else { act(invocation, args, &context, out) }
 }
 
 /// A dry run: nothing is signalled, written or waited for.
-fn look(
+fn dry_run(
     invocation: &Invocation,
     args: &Scan,
     context: &Context<NativeHost>,
@@ -90,7 +90,7 @@ fn act(
     match remember(context, &survey, &mut sightings, &state) {
         Ok(()) => {}
         Err(e) if listed.is_empty() => out.warn(e),
-        // Where this cannot be written, no account can be either: better said now than after the grace.
+        // Where sightings cannot be written, accounts cannot either: fail now rather than after the grace.
         Err(e) => {
             print(&report(context, &survey, &[], &started, args), args, invocation.verbose, out)?;
             complain(&survey, context, out);
@@ -102,7 +102,7 @@ fn act(
         let table = || table::render(&listing.judgements, out.width()) + &left_alone(&listing);
         match args.format {
             Format::Table => out.data(table()),
-            // Nobody can agree to what was not shown.
+            // The table is shown before the question, also with JSON output.
             Format::Json if !args.yes => out.ask(table()),
             Format::Json => {}
         }
@@ -114,10 +114,10 @@ fn act(
             return Ok(exit(&survey, &[], &listing, args));
         }
         let has_waited = confirm::wait(context, &survey, out);
-        // Time has passed; where none has, that look will do: everybody is judged again before each signal.
+        // A wait or a question makes the survey outdated. Each process is judged again before each signal in any case.
         if has_waited || !args.yes {
             survey = Tracker::survey(context, &sightings, args.all, deadline::LIMIT)?;
-            // Only what was shown, and agreed to, is ended; whatever is new waits for the next run.
+            // Only what was shown and confirmed is ended; new orphans wait for the next run.
             survey.plan.targets.retain(|t| listed.contains(&t.root));
             for plan in [&mut survey.plan, &mut survey.later] {
                 plan.left_alone.retain(|l| listed.iter().any(|id| id.pid == l.root));
@@ -174,9 +174,9 @@ fn report(
 ) -> types::Scan {
     let (clock, start_clock) = (context.host.clock(), context.host.info().start_clock);
     let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| args.all || j.is_notable()).collect();
-    // Who still waits after a run that acted is of no concern any more.
-    let nobody = Plan::default();
-    let later = if ended.is_empty() { &survey.later } else { &nobody };
+    // After a run that ended processes, the plan for orphans in grace is not shown.
+    let empty = Plan::default();
+    let later = if ended.is_empty() { &survey.later } else { &empty };
     let targets = scan::targets_by_root([&survey.plan, later]);
     let judgements: Vec<JudgementReport> = listed
         .iter()
@@ -248,7 +248,7 @@ fn left_alone(report: &types::Scan) -> String {
     text
 }
 
-/// What was done: everything unusual by name, the rest as a count.
+/// What was done: unusual outcomes by name, the rest as a count.
 fn done(report: &types::Scan, verbose: bool) -> String {
     let mut text = String::new();
     for action in &report.actions {
@@ -267,7 +267,7 @@ fn done(report: &types::Scan, verbose: bool) -> String {
     text
 }
 
-/// Says what could not be seen, and what would help.
+/// Warns of what could not be seen, with hints.
 fn complain(survey: &Survey, context: &Context<NativeHost>, out: &Output) {
     let all_users = context.own.scope == Scope::Everyone;
     for trouble in survey.troubles() {
@@ -276,7 +276,7 @@ fn complain(survey: &Survey, context: &Context<NativeHost>, out: &Output) {
     if survey.blind {
         out.note(format_args!(
             "hint: {AS_THE_AGENTS}; a sandbox may be in the way, too (systemd's Protect… and Private… directives in a \
-             user unit): `reaper doctor` looks which"
+             user unit): `reaper doctor` finds which"
         ));
     }
     if let Some(visibility_problem) = &survey.visibility_problem {
@@ -286,8 +286,8 @@ fn complain(survey: &Survey, context: &Context<NativeHost>, out: &Output) {
         out.note("hint: run this again for the deferred ones, or raise `max-targets`");
     }
     if survey.judgements.iter().any(|j| j.verdict == Verdict::Unknown) {
-        out.note("hint: `reaper explain PID` says what could not be told about a process");
-        // What root lacks is known; of others it is said above.
+        out.note("hint: `reaper explain PID` shows what could not be determined about a process");
+        // For root, missing capabilities are the reason; for users, the hints above apply.
         let rights = rights::check(context.host.machine().capabilities, context.host.info().uid, all_users);
         if let Some(Check { what, hint: Some(hint), .. }) = rights {
             out.warn(format_args!("{what}\nhint: {hint}"));

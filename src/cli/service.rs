@@ -1,4 +1,4 @@
-//! `reaper service`: what is there, what is wished, and what is said of it.
+//! `reaper service`: installs, removes and shows the service of the user.
 
 use std::fs;
 use std::io;
@@ -32,7 +32,7 @@ pub fn run(invocation: &Invocation, what: &Service, out: &mut Output) -> Result<
     let wish = wish(invocation)?;
     match what {
         Service::Install(args) => {
-            // A service that will not start is better not installed.
+            // A service that could not start is not installed.
             config::load(&invocation.sources, &Overrides::default())?;
             warn_of_place(&wish.program, out);
             let steps = install::install(manager, &wish, &present(manager, &wish)?)?;
@@ -92,7 +92,7 @@ fn wish(invocation: &Invocation) -> Result<Wish, CommandError> {
     })
 }
 
-/// What is there already.
+/// Finds the files of an existing installation.
 fn present(manager: Manager, wish: &Wish) -> Result<Present, CommandError> {
     let path = install::place(manager, wish);
     let failed = |e: io::Error| {
@@ -110,15 +110,15 @@ fn present(manager: Manager, wish: &Wish) -> Result<Present, CommandError> {
         Err(e) => return Err(failed(e)),
     };
     let mut units = systemd::PACKAGES.iter().map(|folder| Path::new(folder).join(systemd::NAME));
-    // The strongest one hides the others, whatever it runs.
+    // The one with the highest precedence hides the others, also when it runs another program.
     let unit = units.find_map(|path| Some((fs::read_to_string(&path).ok()?, path)));
     let unit = unit.filter(|(text, _)| manager == Manager::Systemd && systemd::runs(text, &wish.program));
     Ok(Present { file, packaged: unit.map(|(_, path)| path) })
 }
 
-/// Whether somebody builds here: then it is gone after the next `cargo clean`.
+/// Warns when the program is in a build directory, where `cargo clean` would remove it.
 fn warn_of_place(program: &Path, out: &Output) {
-    // Cargo tags the directory only if it made it; its lock lies beside each program that it built.
+    // Cargo tags the directory only if it made it; its lock is beside each program that it built.
     let tags = ["CACHEDIR.TAG", ".cargo-lock"];
     if program.ancestors().any(|folder| tags.iter().any(|tag| folder.join(tag).exists())) {
         out.warn(format_args!(

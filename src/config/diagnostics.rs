@@ -1,7 +1,7 @@
 //! Errors and warnings about settings: what failed, on what, why, and what to do about it.
 //!
-//! An error in a file points at its line with a caret, so that the config of a service that refuses to start is quick to
-//! fix.
+//! An error in a file points at its line with a caret, so that the config of a service that does not start is quick
+//! to fix.
 
 use reaper_engine::failure::Failure;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! TOML values: reading with their position in the text, and writing.
 //!
-//! Errors of the TOML library reach the user only where a text is not TOML at all. Wrong types, unknown keys and missing
-//! keys are reported here.
+//! Errors of the TOML library reach the user only where a text is not TOML at all. Wrong types, unknown keys and
+//! missing keys are reported here.
 
 use std::fmt::Write as _;
 use std::ops::Range;

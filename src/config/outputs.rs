@@ -20,7 +20,7 @@ impl Default for LogLevel {
 }
 
 impl LogLevel {
-    /// In the syntax of `RUST_LOG`. A level alone applies to our own code only, since the logs of libraries are of no use.
+    /// In the syntax of `RUST_LOG`. A level alone applies to our own code only; libraries are not logged.
     #[must_use]
     pub fn filter(&self) -> String {
         if self.0.contains(['=', ',']) { self.0.clone() } else { format!("reaper={}", self.0) }

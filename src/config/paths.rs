@@ -81,7 +81,7 @@ impl Paths {
         }
     }
 
-    /// The directories of the service for all users, which has no home directory. They differ from those of root's logins.
+    /// The directories of the service for all users, which has no home. They differ from those of root's logins.
     #[must_use]
     pub fn of_all_users() -> Self {
         Self {

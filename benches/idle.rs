@@ -1,4 +1,4 @@
-//! What the service costs while nothing happens: see `idle/bench.rs`. Linux only: it plays in namespaces and reads `/proc`.
+//! The cost of the idle service: see `idle/bench.rs`. Linux only: it runs in namespaces and reads `/proc`.
 
 #[cfg(target_os = "linux")]
 #[path = "idle/bench.rs"]

@@ -1,4 +1,4 @@
-//! What a look at the machine costs, beside what users would pick instead: see `side_by_side/bench.rs`. Linux only: it plays in namespaces and reads `/proc`.
+//! The cost of a scan beside its alternatives: see `side_by_side/bench.rs`. Linux only: it runs in namespaces.
 
 #[cfg(target_os = "linux")]
 #[path = "side_by_side/bench.rs"]

@@ -1,4 +1,5 @@
-//! What it takes to end many orphans, beside the ways that are commonly written: see `termination/bench.rs`. Linux only: it plays in namespaces and reads `/proc`.
+//! The cost of ending many orphans beside common implementations: see `termination/bench.rs`. Linux only, in
+//! namespaces.
 
 #[cfg(target_os = "linux")]
 #[path = "termination/bench.rs"]

@@ -1,5 +1,5 @@
-//! What the benchmarks stand on: a stage where the programs to measure are at hand for an ordinary user, populations
-//! to run them in, and the reasons why this machine may not be able to.
+//! What the benchmarks share: a directory with the programs to measure that an ordinary user can run, populations
+//! to run them in, and checks whether this machine can run them.
 
 use std::ffi::OsString;
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -40,7 +40,7 @@ impl Args {
     }
 }
 
-/// Why nothing can be measured here, if so. Asked before anything is built.
+/// Why this machine cannot run the benchmark, if so. Checked before anything is built.
 pub fn obstacle(args: &Args) -> Option<&'static str> {
     if !cfg!(target_os = "linux") {
         return Some("populations are made of Linux namespaces");
@@ -68,8 +68,8 @@ pub fn too_big(processes: usize) -> Option<String> {
     (needed > available).then(|| format!("{} MiB of memory are needed", needed / 1024))
 }
 
-/// Copies of the programs where every user can reach them, and a home for the user who runs them. The target
-/// directory may be closed to that user.
+/// Copies of the programs in a directory that every user can read, and a home for the user who runs them. The target
+/// directory may not be readable for that user.
 pub struct Stage {
     dir: tempfile::TempDir,
 }
@@ -108,11 +108,11 @@ impl Stage {
         let mut command = Command::new(self.program("population"));
         command.args(options.split(' ')).args(["-U", &USER.to_string(), "--"]);
         command.arg(self.program("bench")).arg("--inside").args(inside).stderr(Stdio::inherit());
-        // No variable of whoever runs the benchmark reaches the programs that are measured.
+        // The measured programs get none of the environment that the benchmark was started with.
         let path = std::env::var_os("PATH").unwrap_or_else(|| OsString::from("/usr/bin:/bin"));
         command.env_clear().env("PATH", path).env("HOME", self.home()).env("LC_ALL", "C.UTF-8");
         command.env("XDG_RUNTIME_DIR", self.home()).current_dir(self.dir.path());
-        // For the termination; a look at the processes does not heed them.
+        // For the termination benchmark; a dry run ignores them.
         command.env("REAPER_TERM_TIMEOUT", "2s").env("REAPER_MAX_TARGETS", "2000");
         let output = doing("run the population", command.output())?;
         match output.status.success() {
@@ -138,23 +138,23 @@ fn build_population() -> Result<PathBuf, String> {
     messages.lines().find_map(executable).ok_or_else(|| "cannot build `population`".into())
 }
 
-/// A program of the stage, for the benchmark inside.
+/// The path of a program in the stage's directory, for the benchmark inside.
 pub fn beside(name: &str) -> Result<PathBuf, String> {
     Ok(doing("find this executable", std::env::current_exe())?.with_file_name(name))
 }
 
-/// Adds to an error what was being done.
+/// Adds to an error what was attempted.
 pub fn doing<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Result<T, String> {
     result.map_err(|e| format!("cannot {what}: {e}"))
 }
 
-/// The middle one.
+/// The median.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The machine, in a line.
+/// A one-line description of the machine.
 pub fn machine() -> String {
     let name = rustix::system::uname();
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);

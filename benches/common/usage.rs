@@ -1,15 +1,15 @@
-//! The stop-watch for whole commands.
+//! Measures whole commands.
 
 use super::common::{beside, doing};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What one command cost, as `population usage` tells it.
+/// What one command cost, as `population usage` prints it.
 pub struct Usage {
     pub cpu_us: u64,
     pub peak_kib: u64,
     pub status: u64,
-    /// On the monotonic clock: just before its start, and just after its collection.
+    /// On the monotonic clock: just before its start, and just after it was reaped.
     pub start_ns: u64,
     pub end_ns: u64,
 }
@@ -20,7 +20,7 @@ impl Usage {
     }
 }
 
-/// Runs one command under the stop-watch of the stage this process was started from.
+/// Measures one command with the `population usage` beside this executable.
 pub fn usage(program: &Path, args: &[&str]) -> Result<Usage, String> {
     let mut watch = Command::new(beside("population")?);
     watch.args(["usage", "--"]).arg(program).args(args).stderr(Stdio::inherit());

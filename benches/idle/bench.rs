@@ -1,5 +1,6 @@
-//! What the service costs while nothing happens, and how soon it notices when something does: `reaper run` in
-//! populations of several sizes, beside the bare reading of the adopters' lists at the same pace in the same run.
+//! The cost of the idle service, and the latency with which it notices a new orphan: `reaper run` in
+//! populations of several sizes, beside just reading the adopters' lists of children at the same interval in the same
+//! run.
 //!
 //! ```text
 //! cargo bench --bench idle -- [--sizes 1000,5000,20000] [--warm-up 32] [--ticks 24] [--interval 5]
@@ -20,9 +21,9 @@ use common::{Args, Stage, machine, obstacle, too_big};
 use figures::Figures;
 use std::process::ExitCode;
 
-/// The service's tick against the bare reading of the lists.
+/// The most CPU time of a tick, as a multiple of just reading the lists.
 const TICK_RATIO: f64 = 2.0;
-/// CPU seconds an hour, at 5 s between two looks.
+/// The most CPU seconds per hour, with a tick every 5 s.
 const CPU_S_PER_HOUR: f64 = 0.5;
 const RSS_KIB: f64 = 4096.0;
 const NOTICED_US: f64 = 1000.0;

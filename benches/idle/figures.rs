@@ -1,6 +1,6 @@
-//! What was measured of one population, and the table of all.
+//! The figures of one population, and the table of all.
 
-/// Walks are paced by the service such that they take no more than 1/36,000 of the time, once an hour at least.
+/// The service limits full lists to 1/36,000 of the time, but makes one an hour at least.
 const WALK_PARTS: f64 = 36_000.0;
 
 macro_rules! figures {
@@ -48,7 +48,7 @@ figures! {
 }
 
 impl Figures {
-    /// Looks, visits and walks together.
+    /// Of ticks, rechecks and full lists together.
     pub fn cpu_s_per_hour(&self) -> f64 {
         let walk_s = self.walk_ms / 1e3;
         let between_walks = (walk_s * WALK_PARTS).clamp(60.0, 3600.0);

@@ -1,4 +1,4 @@
-//! The measuring, as an ordinary user inside the population. One line of figures goes to the benchmark outside.
+//! The measurement, as an ordinary user inside the population. It prints one line of figures for the benchmark outside.
 
 use super::common::{Args, beside, doing, median};
 use super::figures::Figures;
@@ -25,15 +25,15 @@ pub fn run(args: &Args) -> Result<ExitCode, String> {
     let service = Service::start(interval)?;
     let start_ms = service.cpu()?.as_secs_f64() * 1e3;
 
-    // The young are looked at more often, after one interval, two, four and so on up to two minutes: let them come of
-    // age.
+    // New processes are rechecked more often, after one interval, two, four and so on up to two minutes: wait until
+    // that is over.
     let mut reader = Reader { lists: vec![1, manager] };
     for _ in 0..number("--warm-up")? {
         std::thread::sleep(interval);
         reader.read()?;
     }
     let looks = service.looks()?;
-    // In the middle between two looks, and long after the question.
+    // In the middle between two ticks, and long after the request.
     std::thread::sleep(interval / 2);
     let wakes = service.figure("status", "voluntary_ctxt_switches")?;
     let (mut theirs, mut own) = (vec![service.cpu()?], vec![cpu_time()]);
@@ -95,7 +95,7 @@ fn steps_us(times: &[Duration]) -> Vec<f64> {
         .collect()
 }
 
-/// The least that anybody must do to learn of new children: reads the adopters' lists and throws them away.
+/// The least work to learn of new children: reads the adopters' lists and discards them.
 struct Reader {
     lists: Vec<u32>,
 }
@@ -115,7 +115,7 @@ impl Reader {
     }
 }
 
-/// What the service's walk over all processes costs here; the first one is not measured.
+/// The CPU time of the service's full list of all processes, in ms; the first one is not measured.
 fn walk_ms() -> Result<f64, String> {
     let host = doing("open /proc", NativeHost::new())?;
     let scope = Scope::User(host.info().uid);
@@ -156,7 +156,7 @@ impl Launcher {
         Ok(Self { shell, agent: doing("learn an agent's number", line.trim().parse())? })
     }
 
-    /// Ends the shell; how many microseconds later the service has noticed that the agent is an orphan.
+    /// Ends the shell; returns how many microseconds later the service has noticed that the agent is an orphan.
     fn end(mut self, service: &Service) -> Result<f64, String> {
         let pid = Pid::from_child(&self.shell);
         let pidfd = doing("open a pidfd", pidfd_open(pid, PidfdFlags::empty()))?;

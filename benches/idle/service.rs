@@ -1,4 +1,4 @@
-//! The service that is measured: its start, its figures from `/proc`, its log.
+//! The measured service: its start, its figures from `/proc`, its log.
 
 use super::common::{beside, doing};
 use nix::time::ClockId;
@@ -18,7 +18,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it at home, with a grace that nothing outlives, and waits until it is ready.
+    /// Starts it in the home directory, with a grace longer than the benchmark, and waits until it is ready.
     pub fn start(interval: Duration) -> Result<Self, String> {
         let home = PathBuf::from(doing("find a home", std::env::var("HOME"))?);
         let log = home.join("log");
@@ -41,7 +41,7 @@ impl Service {
         Ok(service)
     }
 
-    /// How often it has looked around.
+    /// The number of ticks so far.
     pub fn looks(&self) -> Result<f64, String> {
         let mut stream = doing("connect to the service", UnixStream::connect(&self.socket))?;
         let request = "{\"schema\":\"reaper.control/1\",\"command\":\"status\"}\n";
@@ -84,7 +84,7 @@ impl Service {
         Some(time.as_microsecond())
     }
 
-    /// System calls of all its threads over so many looks; an error where they cannot be counted.
+    /// System calls of all its threads during this time; an error where they cannot be counted.
     pub fn syscalls(&self, time: Duration) -> Result<f64, String> {
         let mut strace = Command::new("strace");
         strace.args(["-c", "-f", "-p", &self.pid().to_string()]).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -1,11 +1,11 @@
-//! What a look at the machine costs: `reaper scan --dry-run` beside `ps` and `pgrep`, and its scan beside what a
+//! The cost of a scan: `reaper scan --dry-run` beside `ps` and `pgrep`, and its scan beside what a
 //! program could do with a library or by hand, in populations of several sizes, in one run.
 //!
 //! ```text
 //! cargo bench --bench side_by_side -- [--sizes 1000,5000,20000] [--rounds 7] [--markdown] [--check] [--reaper PATH]
 //! ```
 //!
-//! Absolute times are the machine's; the ratios are the product's. Needs root for the population's namespaces, and
+//! Absolute times depend on the machine; compare the ratios. Needs root for the population's namespaces, and
 //! `strace` for the column of system calls. With `--check` a missed target is an error.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark's output is what it is run for")]
 #![expect(clippy::cast_precision_loss, reason = "times in microseconds are far below 2^52")]

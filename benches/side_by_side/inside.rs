@@ -1,5 +1,5 @@
-//! The measuring, as an ordinary user inside the population. One line per row goes to the benchmark outside; see
-//! [`Row::to_line`](super::table::Row::to_line).
+//! The measurement, as an ordinary user inside the population. It prints one line per row for the benchmark outside;
+//! see [`Row::to_line`](super::table::Row::to_line).
 
 use super::common::{Args, beside, doing, median};
 use super::scanners::{Found, Scanner, all};
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The command that is measured. `--grace 0s`: an orphan is judged to the end, as it is when nobody waits.
+/// The measured command. With `--grace 0s` every orphan passes through all gates.
 const REAPER: [&str; 6] = ["scan", "--dry-run", "--grace", "0s", "--format", "json"];
 
 /// Measures everything; prints the rows.
@@ -18,7 +18,7 @@ pub fn run(args: &Args) -> Result<Vec<Row>, String> {
     let manager = variable("POPULATION_MANAGER")?;
     let mut scanners = all(manager)?;
     if let Some(name) = args.value("--once") {
-        // A fresh process that scans once, for its system calls and its memory; "nothing" is what starting it costs.
+        // A fresh process that scans once, for its system calls and its memory; "nothing" is the cost of starting it.
         if let Some(scanner) = scanners.iter_mut().find(|s| s.name == name) {
             (scanner.scan)()?;
         }
@@ -36,7 +36,7 @@ fn variable(name: &str) -> Result<u32, String> {
     doing(&format!("read {name}"), value.parse())
 }
 
-/// Nothing is timed before all have found the same processes, and as many as were made.
+/// Checks before any timing that all scanners find the same processes, and as many as there are.
 fn agree(scanners: &mut [Scanner], count: u32) -> Result<Found, String> {
     let mut expected: Option<Found> = None;
     for scanner in scanners.iter_mut().filter(|s| s.answers) {
@@ -53,7 +53,7 @@ fn agree(scanners: &mut [Scanner], count: u32) -> Result<Found, String> {
     expected.ok_or_else(|| "no scanner answers".into())
 }
 
-/// Whole commands, from before the fork to after the collection, one of each in turn.
+/// Whole commands, from before the fork until they are reaped, one of each in turn.
 fn commands(rounds: usize, expected: &Found) -> Result<Vec<Row>, String> {
     let reaper = beside("reaper")?;
     let uid = rustix::process::getuid().as_raw().to_string();
@@ -113,7 +113,7 @@ fn check_reaper(reaper: &Path, expected: &Found) -> Result<(), String> {
     }
 }
 
-/// Scans inside this process, again and again: the steady state, which favours libraries that keep something.
+/// Repeated scans inside this process: the steady state, which favours libraries that cache data.
 fn in_process(scanners: &mut [Scanner], rounds: usize) -> Result<Vec<Row>, String> {
     let mut samples: Vec<Vec<(f64, f64)>> = scanners.iter().map(|_| Vec::new()).collect();
     for _ in 0..rounds {

@@ -1,7 +1,7 @@
-//! The ways to find marked orphans that are compared, each one complete: they answer with the same set of pids.
+//! The compared ways to find marked orphans, each one complete: they return the same set of pids.
 //!
 //! All of them look for agents of the own user whose parent is PID 1 or the user manager and whose environment has
-//! the marker. The walks are told the manager's pid; only `ours` has to find it.
+//! the marker. The others get the manager's pid; only `ours` has to find it.
 
 use super::common::doing;
 use memchr::memmem;
@@ -31,11 +31,11 @@ const MARKER: &[u8] = b"SPROUT_MANAGED_AGENT=1";
 pub struct Scanner {
     pub name: &'static str,
     pub scan: Box<dyn FnMut() -> Result<Found, String>>,
-    /// Whether it answers the question; the floor only reads the lists that no way can do without.
+    /// Whether it finds orphans; the floor only reads the lists that every way has to read.
     pub answers: bool,
 }
 
-/// All of them, ours first and the floor last. What a library keeps between scans is kept: the measurement is of its
+/// All of them, ours first and the floor last. What a library caches between scans is kept: this measures its
 /// steady state.
 pub fn all(manager: u32) -> Result<Vec<Scanner>, String> {
     let uid = rustix::process::getuid().as_raw();
@@ -62,7 +62,7 @@ pub fn all(manager: u32) -> Result<Vec<Scanner>, String> {
     ])
 }
 
-/// Whose agents, and which parents make them orphans.
+/// The user of the agents, and the parents that make them orphans.
 #[derive(Clone, Copy)]
 pub struct Who {
     uid: u32,
@@ -76,7 +76,7 @@ fn survey(context: &Context<NativeHost>) -> Result<Found, String> {
     Ok(survey.orphans().filter_map(|j| u32::try_from(j.id.pid.get()).ok()).collect())
 }
 
-/// The same without the gates: which children of the adopters are marked. What the others do, and no more.
+/// The same without the gates: which children of the adopters are marked, as the others do it.
 fn census(context: &Context<NativeHost>) -> Result<Found, String> {
     let census = doing(
         "take a census",
@@ -98,7 +98,7 @@ fn context() -> Result<Context<NativeHost>, String> {
     Ok(Context::new(host, policy.policy(), scope))
 }
 
-/// What every reader of the lists pays: the children of PID 1 and of the manager, and no look at any of them.
+/// The floor: reads the lists of children of PID 1 and of the manager, and none of the children.
 fn list_read(manager: u32) -> Result<Found, String> {
     Ok(children_of(1)?.into_iter().chain(children_of(manager)?).collect())
 }
@@ -164,7 +164,7 @@ fn stat_walk(who: Who, buffer: &mut Buffer) -> Result<Found, String> {
     Ok(found)
 }
 
-/// The procfs crate, the cheap questions first.
+/// The procfs crate, cheap reads first.
 fn procfs(who: Who) -> Result<Found, String> {
     let mut found = Found::new();
     for process in doing("list /proc", procfs::process::all_processes())?.flatten() {
@@ -184,7 +184,7 @@ fn procfs(who: Who) -> Result<Found, String> {
     Ok(found)
 }
 
-/// The sysinfo crate, asked for as little as it can be asked for; environments of the last few by hand.
+/// The sysinfo crate with the least data that it can read; the environments of the last few are read by hand.
 fn sysinfo(who: Who, system: &mut sysinfo::System) -> Result<Found, String> {
     use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, UpdateKind};
     let kind = ProcessRefreshKind::nothing().without_tasks().with_user(UpdateKind::OnlyIfNotSet);
@@ -223,7 +223,7 @@ fn uid_of(proc: &impl AsFd, pid: u32) -> Option<u32> {
 struct Buffer(Vec<u8>);
 
 impl Buffer {
-    /// The whole of a file under /proc, by as few reads as it takes; `None` when the process is gone.
+    /// A whole file under /proc, by as few reads as possible; `None` when the process is gone.
     fn read(&mut self, proc: &impl AsFd, path: &str) -> Option<&[u8]> {
         self.0.resize(self.0.len().max(8 * 1024), 0);
         let file = openat(proc, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;

@@ -28,7 +28,7 @@ impl Row {
         Self { group, name: name.into(), cpu_ms, wall_ms, syscalls, peak_kib, note: String::new() }
     }
 
-    /// The row as the inside hands it out.
+    /// The row as the benchmark inside prints it.
     pub fn to_line(&self) -> String {
         let group = if self.group == Group::Command { "command" } else { "in-process" };
         let figures = format!("{}\t{}\t{}\t{}", self.cpu_ms, self.wall_ms, self.syscalls, self.peak_kib);
@@ -48,7 +48,7 @@ impl Row {
     }
 }
 
-/// How many times less CPU time than this the product must take, at 20,000 processes.
+/// By which factor the product must take less CPU time than each of these, at 20,000 processes.
 const TARGETS: [(Group, &str, f64); 4] = [
     (Group::Command, "pgrep", 300.0),
     (Group::Command, "ps", 400.0),
@@ -56,7 +56,7 @@ const TARGETS: [(Group, &str, f64); 4] = [
     (Group::InProcess, "sweep", 100.0),
 ];
 const TARGET_SIZE: usize = 20_000;
-/// How much more a scan may cost at 20,000 processes than at 1,000.
+/// The most CPU time of a scan at 20,000 processes, as a multiple of that at 1,000.
 const FLATNESS: f64 = 1.25;
 
 /// Rows of one population.
@@ -135,13 +135,13 @@ pub fn verdicts(tables: &[Table]) -> (String, bool) {
 }
 
 impl Row {
-    /// Whether the row is of a command that did not do its job.
+    /// Whether the row is of a command that returned a wrong result.
     fn refuted(&self) -> bool {
         self.note.starts_with("NOT COMPARABLE")
     }
 }
 
-/// Three digits that matter.
+/// Three significant digits.
 fn figure(value: f64) -> String {
     match value {
         v if v.is_nan() => "n/a".into(),

@@ -1,5 +1,5 @@
-//! The two ways to end processes that most programs have. They signal by pid, as those programs do; that is one of
-//! the things that is wrong with them, and done here only where every process is the benchmark's own.
+//! The two common ways to end processes. They signal by pid, as most programs do; that is one of
+//! their defects, and safe only where every process is the benchmark's own.
 
 use super::common::{USER, doing};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -12,7 +12,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// The marked orphans of the population; an error anywhere else than inside one.
 pub fn marked_orphans() -> Result<Vec<Pid>, String> {
-    // PID 1 of a population says so, and no real PID 1 has these arguments.
+    // PID 1 of a population is recognised by its arguments, which no real PID 1 has.
     let init = doing("read PID 1's arguments", fs::read("/proc/1/cmdline"))?;
     if !init.starts_with(b"/usr/lib/systemd/systemd\0--system\0--\0") {
         return Err("not inside a population".into());
@@ -38,7 +38,7 @@ pub fn marked_orphans() -> Result<Vec<Pid>, String> {
     }
 }
 
-/// SIGTERM to all, a look every 100 ms, SIGKILL to what is left at the deadline.
+/// SIGTERM to all, a poll every 100 ms, SIGKILL to those that are left at the deadline.
 pub fn polling(targets: &[Pid], term_timeout: Duration) {
     let deadline = Instant::now() + term_timeout;
     signal_all(targets, Signal::TERM);
@@ -47,7 +47,7 @@ pub fn polling(targets: &[Pid], term_timeout: Duration) {
     poll_until(&left, Instant::now() + Duration::from_secs(5));
 }
 
-/// The same for one after another.
+/// The same for one process after another.
 pub fn one_by_one(targets: &[Pid], term_timeout: Duration) {
     for target in targets {
         polling(std::slice::from_ref(target), term_timeout);
@@ -56,12 +56,12 @@ pub fn one_by_one(targets: &[Pid], term_timeout: Duration) {
 
 fn signal_all(targets: &[Pid], signal: Signal) {
     for &pid in targets {
-        // Gone already is as good.
+        // An error means that it is gone already.
         let _ = kill_process(pid, signal);
     }
 }
 
-/// Who is alive when all are gone or time is up.
+/// The processes that are alive at the deadline; returns early when there are none.
 fn poll_until(targets: &[Pid], deadline: Instant) -> Vec<Pid> {
     let mut left = targets.to_vec();
     loop {

@@ -1,4 +1,4 @@
-//! What it takes to end many orphans: `reaper scan --yes` beside the two ways that are commonly written, on 100 and
+//! The cost of ending many orphans: `reaper scan --yes` beside two common implementations, on 100 and
 //! 1,000 marked orphans of which none or a tenth ignore SIGTERM. The others exit 20 ms after it.
 //!
 //! ```text
@@ -7,9 +7,9 @@
 //! ```
 //!
 //! Every run has a population of its own, and only its processes are ever signalled. An observer beside the command
-//! sees when the first and the last one exit: `past deadline` is how much longer than term-timeout it took from the first
-//! SIGTERM to the last exit, `lag` how much later the command returns. With `--check` a missed target
-//! is an error.
+//! sees when the first and the last one exit: `past deadline` is how much longer than term-timeout it took from the
+//! first SIGTERM to the last exit, `lag` how much later the command returns. With `--check` a missed target is an
+//! error.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark's output is what it is run for")]
 
 mod baselines;

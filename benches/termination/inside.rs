@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// From SIGTERM to SIGKILL, for every way.
 pub const TERM_TIMEOUT: Duration = Duration::from_secs(2);
-/// From SIGTERM to the exit of those who do not ignore it: so the first exit tells when the first SIGTERM was sent.
+/// From SIGTERM to the exit of processes that do not ignore it: the first exit shows when the first SIGTERM was sent.
 pub const EXIT_AFTER: Duration = Duration::from_millis(20);
 
 /// How the orphans are ended.
@@ -46,7 +46,7 @@ pub struct Figures {
     pub wall_ms: f64,
     /// From the first SIGTERM to the last exit.
     pub ending_ms: f64,
-    /// Return of the command minus the last exit; negative when it returned while some lived.
+    /// Return of the command minus the last exit; negative when it returned while some still ran.
     pub lag_ms: f64,
     pub cpu_ms: f64,
     pub peak_kib: f64,
@@ -67,7 +67,7 @@ impl Figures {
     }
 }
 
-/// Plays a baseline (`--baseline`), or measures one way (`--way`) and prints its figures.
+/// Runs a baseline (`--baseline`), or measures one way (`--way`) and prints its figures.
 #[expect(clippy::print_stdout, reason = "the benchmark outside reads the figures from here")]
 pub fn run(args: &Args) -> Result<ExitCode, String> {
     let targets = baselines::marked_orphans()?;

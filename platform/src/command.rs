@@ -1,7 +1,7 @@
-//! Running a service manager's own command, within a bound of time.
+//! Running a service manager's own command with a time limit.
 //!
-//! The commands are the managers' documented, scriptable answers. One that hangs must not hold us: it is ended, and
-//! its answer is unknown.
+//! The commands are the managers' documented, scriptable interfaces. One that hangs must not block us: it is killed,
+//! and its answer is unknown.
 
 use std::io::Read as _;
 use std::process::{Command, ExitStatus, Stdio};
@@ -9,22 +9,22 @@ use std::time::{Duration, Instant};
 
 use crate::types::Why;
 
-/// No answer is longer; what goes on beyond it is not waited for.
+/// The most that is read of an answer, in bytes; no real answer is longer.
 const MAX_OUTPUT: u64 = 16 << 20;
 
-/// What a command answered.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Said {
-    /// How it ended.
+    /// Its exit status.
     pub status: ExitStatus,
     /// Its standard output.
     pub text: String,
 }
 
-/// Runs a command to its end. Its standard input is empty, its standard error goes nowhere.
+/// Runs a command to its end. Its standard input is empty, its standard error is discarded.
 ///
 /// # Errors
-/// When it cannot be started, does not end within `limit`, or prints what is no text.
+/// When it cannot be started, does not end within `limit`, or prints what is not UTF-8.
 pub fn run(command: &mut Command, limit: Duration) -> Result<Said, Why> {
     let name = command.get_program().to_string_lossy().into_owned();
     let failed = |e: std::io::Error| Why::Failed(format!("{name}: {e}"));
@@ -45,7 +45,7 @@ pub fn run(command: &mut Command, limit: Duration) -> Result<Said, Why> {
                 pause = (pause * 2).min(Duration::from_millis(20));
             }
             Ok(None) => {
-                // Our own child, which nobody else can have collected.
+                // Our own child, which only we can have reaped.
                 let _ = child.kill();
                 let _ = child.wait();
                 return Err(Why::Slow(limit));

@@ -1,4 +1,4 @@
-//! The streamed search of an environment block.
+//! The streaming search of an environment block.
 //!
 //! An environment holds secrets, can be two megabytes long, and may have been overwritten by its
 //! process. So it is never turned into a map: chunks of bytes go in, only the variables that were asked
@@ -8,7 +8,8 @@ use std::fmt;
 
 use crate::types::{Stat, Why};
 
-/// Longest value that is kept. A marker or an owner is far shorter; a longer value is kept cut and says so.
+/// Longest value that is kept, in bytes. A marker or an owner is far shorter; a longer value is truncated and marked
+/// so.
 const MAX_VALUE: usize = 4096;
 
 /// The names of the variables to look for.
@@ -16,7 +17,7 @@ const MAX_VALUE: usize = 4096;
 pub struct Wanted {
     names: Vec<Vec<u8>>,
     longest: usize,
-    /// One bit for each first byte, of 64 that share it: nearly every variable of a process is told apart by it.
+    /// A bit set of the names' first bytes modulo 64: it rules out nearly every variable of a process.
     starts: u64,
 }
 
@@ -43,7 +44,7 @@ impl Wanted {
         &self.names
     }
 
-    /// The name that this entry is of.
+    /// The name among ours that this entry defines.
     fn of(&self, entry: &[u8]) -> Option<&Vec<u8>> {
         if self.starts & bit(*entry.first()?) == 0 {
             return None;
@@ -56,11 +57,11 @@ const fn bit(byte: u8) -> u64 {
     1 << (byte & 63)
 }
 
-/// A value from somebody's environment. It can be compared, and it does not print itself.
+/// A value from a process's environment. It can be compared; `Debug` does not print it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret {
     bytes: Vec<u8>,
-    /// Whether the value went on beyond what was kept.
+    /// Whether the value was longer than what was kept.
     cut: bool,
 }
 
@@ -85,42 +86,42 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What the block says of one name.
+/// The values of one name in the block.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Found {
-    /// It is there, once or several times with one value.
+    /// Defined, once or several times with the same value.
     Value(Secret),
-    /// It is there several times with different values: nobody can say which one counts.
+    /// Defined several times with different values: which one counts is unknown.
     Contradictory,
 }
 
-/// Whether the block is still what `execve(2)` was given.
+/// Whether the block is still what was passed to `execve(2)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Condition {
     /// Every entry is terminated and none is empty.
     Intact,
-    /// It was overwritten or cut short, with the sign of it. Nothing in it proves anything.
+    /// It was overwritten or cut short, with the reason to think so. No variable of it is evidence.
     Garbled(&'static str),
 }
 
-/// The answer of a search.
+/// The result of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnvironScan {
     /// Whether the block can be trusted.
     pub condition: Condition,
-    /// How many bytes were seen.
+    /// The length of the block in bytes, as far as it was read.
     pub len: u64,
     found: Vec<(Vec<u8>, Found)>,
 }
 
 impl EnvironScan {
-    /// What the block says of `name`, if that was asked for and is there.
+    /// The values of `name`, if it was searched for and found.
     #[must_use]
     pub fn get(&self, name: &[u8]) -> Option<&Found> {
         self.found.iter().find(|(n, _)| n == name).map(|(_, found)| found)
     }
 
-    /// The one whole value of `name`.
+    /// The value of `name`, if there is exactly one and it was kept whole.
     #[must_use]
     pub fn value(&self, name: &[u8]) -> Option<&[u8]> {
         match self.get(name)? {
@@ -164,7 +165,7 @@ pub fn scan(block: &[u8], wanted: &Wanted) -> EnvironScan {
 #[derive(Debug)]
 pub struct Scanner<'a> {
     wanted: &'a Wanted,
-    /// The entry that the last chunk left unfinished, no longer than could matter.
+    /// The unfinished entry at the end of the last chunk, no longer than could matter.
     open: Vec<u8>,
     open_len: u64,
     len: u64,
@@ -203,7 +204,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Takes in that the block cannot be trusted, and why.
+    /// Records that the block cannot be trusted, and why.
     pub fn spoil(&mut self, how: &'static str) {
         self.damage.get_or_insert(how);
     }
@@ -231,13 +232,13 @@ impl<'a> Scanner<'a> {
     fn entry(&mut self, entry: &[u8], len: u64) {
         let first = std::mem::take(&mut self.first);
         if len == 0 {
-            // `execve` passes no empty strings in practice; zeroed memory is nothing but them.
+            // `execve` passes no empty strings in practice; zeroed memory consists of them.
             self.damage.get_or_insert("its environment was overwritten");
             return;
         }
         let Some(name) = self.wanted.of(entry) else {
             if first && !starts_with_a_name(entry) {
-                // A title that ran over the arguments into the environment.
+                // A process title that ran over the arguments into the environment.
                 self.damage.get_or_insert("its environment was overwritten");
             }
             return;
@@ -254,10 +255,10 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Whether an entry begins as variables do. A command line that a program wrote over its environment, as
+/// Whether an entry begins like a variable. A command line that a program wrote over its environment, as
 /// browsers do, has an equals sign as well; but it has a dash or a space before it.
 fn starts_with_a_name(entry: &[u8]) -> bool {
-    // A name may begin with an equals sign: Wine passes such ones on.
+    // A name may begin with an equals sign: Wine passes such names on.
     let end = entry.iter().position(|b| *b == b'=');
     end.and_then(|end| entry.get(..end))
         .is_some_and(|name| !name.starts_with(b"-") && !name.iter().any(u8::is_ascii_whitespace))

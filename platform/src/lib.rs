@@ -1,16 +1,16 @@
-//! Facts about processes and the verbs that act on them.
+//! Facts about processes, and the operations that act on them.
 //!
 //! This crate exists so that the rest of `reaper` cannot make a system call by accident: everything
-//! that touches the operating system passes through [`Host`] and [`ProcessHandle`]. It knows facts and verbs,
+//! that touches the operating system passes through [`Host`] and [`ProcessHandle`]. It has facts and operations,
 //! and no policy: which process is an agent, an orphan or worth ending is decided elsewhere.
 //!
 //! * [`types`]: newtypes and plain values.
 //! * [`started`]: new processes, by the order of pids.
 //! * [`sockets`]: what a process accepts connections on.
-//! * [`probe`]: what the machine allows us, for a check-up.
-//! * [`open_flags`]: flags for opening files that something else may have been put in place of.
-//! * [`environ`]: the streamed search of an environment block.
-//! * [`host`]: the seam, implemented by [`linux`], by [`macos`] and by the scripted [`fake`] host of the tests.
+//! * [`probe`]: what the machine allows us, for the diagnosis.
+//! * [`open_flags`]: flags for opening files that may have been replaced by something else.
+//! * [`environ`]: the streaming search of an environment block.
+//! * [`host`]: the traits, implemented by [`linux`], by [`macos`] and by the [`fake`] host of the tests.
 
 #![cfg_attr(target_os = "linux", forbid(unsafe_code))]
 

@@ -1,9 +1,9 @@
-//! Flags of `open(2)` that the standard library has no name for, to be handed to `OpenOptionsExt::custom_flags`. Their
-//! numbers differ from system to system and from processor to processor.
+//! Flags of `open(2)` that the standard library has no name for, to be passed to `OpenOptionsExt::custom_flags`. Their
+//! values differ between systems and architectures.
 
-/// Opening does not wait: that of a FIFO would wait for its other end.
+/// `O_NONBLOCK`: opening a FIFO does not wait for its other end.
 pub const NO_WAIT: i32 = system::NONBLOCK;
-/// A symbolic link is not followed but refused.
+/// `O_NOFOLLOW`: opening a symbolic link fails.
 pub const NO_FOLLOW: i32 = system::NOFOLLOW;
 
 #[cfg(target_os = "linux")]

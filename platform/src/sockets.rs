@@ -7,25 +7,25 @@ use crate::types::Uid;
 /// A place where a process accepts connections. Datagrams (UDP, `SOCK_DGRAM`) are no connections.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Listener {
-    /// A TCP port, over IPv4, IPv6 or both, on whichever address.
+    /// A TCP port, over IPv4, IPv6 or both, on any address.
     Tcp(u16),
     /// A Unix socket, by the path it was bound to: any bytes, relative when the process gave it so, and as the
     /// process's own root directory has it. Another process may have removed or replaced the file since.
     Path(Vec<u8>),
     /// A Unix socket in the abstract namespace, by its name without the leading NUL (unix(7)). Linux only.
     Abstract(Vec<u8>),
-    /// A Unix socket that listens and is bound to nothing that has a name.
+    /// A Unix socket that listens and is not bound to a name.
     Unnamed,
 }
 
-/// A folder, as a process sees it.
+/// A directory, as a process sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Folder {
-    /// Whose it is.
+    /// Its owner.
     pub owner: Uid,
     /// Its permission bits.
     pub mode: u32,
-    /// When it was made, as time since 1970; `None` where the file system does not keep that.
+    /// When it was created, as time since 1970; `None` where the file system does not record it.
     pub made: Option<Duration>,
 }
 

@@ -6,13 +6,13 @@
 //! one handed out now.
 //!
 //! The pid comes before the process: `copy_process` in kernel/fork.c takes it first and makes the process visible
-//! later (`attach_pid`), usually after microseconds, but without a limit: meanwhile its thread can lose the processor, be
-//! throttled by a cpu quota or wait for a cgroup that is being changed (`cgroup_can_fork`). A mark that simply moved to
-//! the last pid would miss a process that was in between at that moment. So a pid is listed again until a listing that
-//! began [`SETTLING`] or more after it was handed out: with calls at least that far apart, each process is listed by two
-//! of them, and the caller drops what it knows already.
+//! later (`attach_pid`), usually after microseconds, but without a limit: meanwhile its thread can lose the processor,
+//! be throttled by a CPU quota or wait for a cgroup that is being changed (`cgroup_can_fork`). A mark that simply moved
+//! to the last pid would miss a process that was in between at that moment. So a pid is listed again until a listing
+//! that began [`SETTLING`] or more after it was handed out: with calls at least that far apart, each process is listed
+//! by two of them, and the caller drops what it knows already.
 //!
-//! Not found, and therefore to be looked for by a full walk now and then:
+//! Not found, and therefore left to a full list now and then:
 //! * what was started in an earlier round, when there was more than one whole round of pids between two calls: the last
 //!   pid alone cannot tell that. A write to `/proc/sys/kernel/ns_last_pid` that sets it back can look the same;
 //! * a process whose starter chose a pid outside the numbers in question (`set_tid` of clone3(2), as CRIU does);
@@ -25,7 +25,7 @@ use std::time::Duration;
 use crate::types::{Pid, Uid};
 
 /// How long after its pid was handed out a process is listed again, because it may not have been visible before. The
-/// longest period of a cpu quota is a second (`max_cfs_quota_period`, kernel/sched/core.c).
+/// longest period of a CPU quota is a second (`max_cfs_quota_period`, kernel/sched/core.c).
 pub const SETTLING: Duration = Duration::from_secs(1);
 
 /// A position in the order of pids, made by [`crate::Host::pid_mark`] and moved on by [`crate::Host::started_since`].
@@ -33,11 +33,11 @@ pub const SETTLING: Duration = Duration::from_secs(1);
 /// [`crate::Host`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PidMark {
-    /// Processes up to this pid need not be listed any more; `None` when that is said of no process.
+    /// Processes up to this pid need not be listed any more; `None` when all have to be listed.
     settled: Option<Pid>,
     /// The last pid that had been handed out at `at`.
     last: Pid,
-    /// On the monotonic clock.
+    /// When `last` was read, on the monotonic clock.
     at: Duration,
 }
 
@@ -55,7 +55,7 @@ pub struct Listed {
 pub struct Started {
     /// The processes in scope, by pid: zombies too, and some that an earlier answer had.
     pub entries: Vec<Listed>,
-    /// How many pids were looked at, in scope or not.
+    /// How many processes were examined, in scope or not.
     pub examined: usize,
     /// How many exist but could not be read.
     pub unreadable: usize,
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(at(&[500, 400, 500]), [ALL]);
     }
 
-    /// The kernel on paper hands out one pid after another, and every process becomes visible a little later.
+    /// A simulated kernel hands out one pid after another, and every process becomes visible a little later.
     #[test]
     fn whatever_becomes_visible_in_time_is_listed() {
         use proptest::prelude::*;

@@ -8,7 +8,7 @@ use std::time::Duration;
 pub struct Pid(i32);
 
 impl Pid {
-    /// The namespace's first process.
+    /// The first process of a PID namespace.
     pub const INIT: Self = Self(1);
 
     /// `None` for zero and for negative numbers: `kill(2)` gives those another meaning, and 0 stands
@@ -27,7 +27,7 @@ impl Pid {
         std::str::from_utf8(digits).ok()?.parse().ok().and_then(Self::new)
     }
 
-    /// The number itself.
+    /// The number, always positive.
     #[must_use]
     pub const fn get(self) -> i32 {
         self.0
@@ -55,26 +55,26 @@ impl fmt::Display for Uid {
 pub struct Gid(pub u32);
 
 /// When a process started, in the kernel's own unit and never rounded: see [`StartClock`]. It stays the same
-/// for a process's whole life, `exec` included.
+/// until the process exits, also across `exec`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StartTime(pub u64);
 
-/// A number that the kernel never gives to two processes of one boot: the inode of a pidfd (pidfs,
+/// A number that the kernel never reuses within one boot: the inode of a pidfd (pidfs,
 /// Linux 6.9 and later), the unique id of macOS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Generation(pub u64);
 
-/// Which process this is, reused pids told apart.
+/// The identity of a process, by which processes that share a reused pid are told apart.
 ///
 /// Pid and start time alone are *not* an identity within one clock tick: a recycled pid usually has the
 /// same tick when it is reused at once. The generation closes that gap where the kernel offers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ProcId {
-    /// The number, which the kernel reuses.
+    /// The pid, which the kernel reuses.
     pub pid: Pid,
     /// When it started.
     pub start: StartTime,
-    /// The kernel's never-repeated number for it, where there is one.
+    /// The kernel's never-reused number for it, where there is one.
     pub generation: Option<Generation>,
 }
 
@@ -96,17 +96,17 @@ impl State {
     }
 }
 
-/// What one look at a process costs least to learn.
+/// The facts of a process that are cheapest to read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Stat {
-    /// Its own number.
+    /// Its pid.
     pub pid: Pid,
-    /// The kernel's name for it, at most 15 bytes, any bytes at all.
+    /// The kernel's short name of it: at most 15 bytes, of any value.
     pub comm: Vec<u8>,
-    /// Scheduler state, of its main thread.
+    /// Scheduler state of its main thread.
     pub state: State,
     /// How many threads are left, an exited main thread included (proc_pid_stat(5), field 20); 0 once the last one has
-    /// been collected. Where the system does not count an exited main thread: 1.
+    /// been reaped. Where the system does not count an exited main thread: 1.
     pub threads: u64,
     /// Its parent; `None` when that is outside our PID namespace.
     pub ppid: Option<Pid>,
@@ -123,12 +123,12 @@ pub struct Stat {
     /// How many bytes its environment block had when the process was started; `None` when withheld.
     pub environ_len: Option<u64>,
     /// Where its arguments and its environment begin in its memory (proc_pid_stat(5), fields 48 and 50): other places
-    /// after each execve(2). `None` when withheld, or where the system does not say.
+    /// after each execve(2). `None` when withheld, or where the system does not report it.
     pub layout: Option<(u64, u64)>,
 }
 
 impl Stat {
-    /// Nothing of it runs any more, and only its parent's `wait(2)` is missing. A main thread that has exited while
+    /// No thread of it runs any more, and only its parent's `wait(2)` is missing. A main thread that has exited while
     /// others run is a zombie by its state alone, and its process is alive.
     #[must_use]
     pub const fn is_dead(&self) -> bool {
@@ -146,14 +146,14 @@ impl Stat {
 /// (execve(2) moves the arguments and the environment, and opens the program file anew).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Image {
-    /// The program file: device and inode; zeros where it may not be seen. On macOS the number that the kernel gives
+    /// The program file: device and inode; zeros where it is hidden. On macOS the number that the kernel gives
     /// to each image, and zero.
     pub file: (u64, u64),
     /// [`Stat::layout`], or zeros.
     pub layout: (u64, u64),
 }
 
-/// Whose a process is and in which PID namespace it lives.
+/// The user ids of a process, and whether it is in our PID namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ids {
     /// Real user id.
@@ -162,21 +162,21 @@ pub struct Ids {
     pub effective: Uid,
     /// Saved user id.
     pub saved: Uid,
-    /// Whether it lives in the PID namespace that we live in.
+    /// Whether it is in our PID namespace.
     pub same_pid_namespace: bool,
 }
 
-/// Whose processes a listing is about.
+/// Which users' processes a listing contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// One user's.
+    /// Those of one user.
     User(Uid),
-    /// Everyone's.
+    /// Those of all users.
     Everyone,
 }
 
 impl Scope {
-    /// Whether a process of `uid` is meant.
+    /// Whether it contains the processes of `uid`.
     #[must_use]
     pub fn holds(self, uid: Uid) -> bool {
         match self {
@@ -186,7 +186,7 @@ impl Scope {
     }
 }
 
-/// Where and as whom we run; fixed for our lifetime.
+/// Our own pid and user, and the machine we run on. Fixed until we exit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostInfo {
     /// Our own pid.
@@ -204,7 +204,7 @@ pub struct HostInfo {
     /// two of them cannot be compared. Always the same where there are none.
     pub time_namespace: u64,
     /// By how much the clocks of our time namespace differ from the machine's (`/proc/self/timens_offsets`), in words;
-    /// empty where they cannot. The kernel gives the number of a namespace that is gone to the next one: clocks can be
+    /// empty where they cannot. The kernel reuses the number of a namespace that is gone: clocks can be
     /// compared over time only where these are the same.
     pub clock_offsets: String,
     /// What [`StartTime`] is counted in.
@@ -215,9 +215,9 @@ pub struct HostInfo {
     pub cannot_signal: Option<String>,
 }
 
-/// The PID namespace of a machine that is no container (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
+/// The number of the PID namespace outside containers (`PROC_PID_INIT_INO`, include/linux/proc_ns.h).
 const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
-/// The time namespace of every process, unless it was put in another (`PROC_TIME_INIT_INO`, the same file).
+/// The number of the time namespace of every process that was not put in another (`PROC_TIME_INIT_INO`, the same file).
 pub(crate) const INITIAL_TIME_NAMESPACE: u64 = 0xEFFF_FFFA;
 
 impl HostInfo {
@@ -227,7 +227,7 @@ impl HostInfo {
         matches!(self.pid_namespace, 0 | INITIAL_PID_NAMESPACE)
     }
 
-    /// Our time namespace where it is not the one that processes have unless they ask for another.
+    /// Our time namespace where it is not the initial one.
     #[must_use]
     pub const fn other_time_namespace(&self) -> Option<u64> {
         match self.time_namespace {
@@ -242,15 +242,15 @@ impl HostInfo {
 pub enum StartClock {
     /// Linux: clock ticks since boot, sleep included (proc_pid_stat(5), field 22).
     BootTicks {
-        /// How many make a second.
+        /// Ticks per second.
         per_second: u64,
     },
-    /// macOS: microseconds of the time of day. Whoever sets that clock also moves the age of what runs already.
+    /// macOS: microseconds of the time of day. Setting that clock also changes the age of running processes.
     DayMicros,
 }
 
 impl StartClock {
-    /// What a process that starts now would have.
+    /// The start time of a process that would start now.
     #[must_use]
     pub fn now(self, clock: &Clock) -> StartTime {
         let units = match self {
@@ -262,7 +262,7 @@ impl StartClock {
         StartTime(u64::try_from(units).unwrap_or(u64::MAX))
     }
 
-    /// The time that two processes with one start can be apart.
+    /// The resolution: two processes with equal start times started at most this far apart.
     #[must_use]
     pub const fn unit(self) -> Duration {
         match self {
@@ -273,7 +273,7 @@ impl StartClock {
         }
     }
 
-    /// How long ago that was.
+    /// How long ago a start time was; zero for one in the future.
     #[must_use]
     pub fn age(self, start: StartTime, clock: &Clock) -> Duration {
         let units = u128::from(start.0);
@@ -287,7 +287,7 @@ impl StartClock {
     }
 }
 
-/// One reading of the three clocks that matter.
+/// One reading of the three clocks that are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clock {
     /// Stands still while the machine sleeps and never jumps: `CLOCK_MONOTONIC`, on macOS
@@ -302,7 +302,7 @@ pub struct Clock {
 /// The signals that we ever send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Signal {
-    /// `SIGTERM`: please finish.
+    /// `SIGTERM`: a request to exit.
     Term,
     /// `SIGCONT`, after `SIGTERM`: a stopped process acts on no other signal but `SIGKILL` before it.
     Cont,
@@ -320,7 +320,7 @@ impl fmt::Display for Signal {
     }
 }
 
-/// Names a unit of the service manager, as the innermost unit of a cgroup path.
+/// A unit of the service manager: the innermost unit of a cgroup path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuntimeUnit {
     /// The unit's name, `foo.service`.
@@ -329,10 +329,10 @@ pub struct RuntimeUnit {
     pub user: Option<Uid>,
 }
 
-/// The processes that a service manager calls a unit's own.
+/// The main and control process of a unit, by its service manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitMain {
-    /// Which unit.
+    /// The unit.
     pub unit: RuntimeUnit,
     /// `MainPID=`, `None` when the unit has none.
     pub main: Option<Pid>,
@@ -340,32 +340,32 @@ pub struct UnitMain {
     pub control: Option<Pid>,
 }
 
-/// Why a fact could not be had. Never to be read as "no".
+/// Why a fact is unknown. Never to be read as "no".
 #[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Why {
-    /// The process no longer exists, or may not be seen.
+    /// The process no longer exists, or is hidden.
     #[error("it is gone")]
     Gone,
-    /// It is on its way out: its memory is released, its exit not finished.
+    /// It is exiting: its memory is released, its exit not finished.
     #[error("it is exiting")]
     Exiting,
     /// The kernel refused.
     #[error("permission denied")]
     Denied,
-    /// The system lets us read this process, and keeps this part of it to itself: on macOS, the environment of
+    /// The system lets us read this process, but withholds this part of it: on macOS, the environment of
     /// programs that are protected by the system.
     #[error("the system withholds it")]
     Withheld,
-    /// The read did not come back in time.
+    /// The read did not return in time.
     #[error("no answer within {} ms", .0.as_millis())]
     Slow(Duration),
     /// What was read cannot be trusted.
     #[error("{0}")]
     Garbled(&'static str),
-    /// The kernel lacks the means.
+    /// The kernel lacks the feature.
     #[error("this kernel has no {0}")]
     Unsupported(&'static str),
-    /// Anything else, in the system's words.
+    /// Any other error, with the system's message.
     #[error("{0}")]
     Failed(String),
 }

@@ -84,12 +84,7 @@ impl Status {
     /// Why it is not ready, in words for a probe.
     #[must_use]
     pub fn not_ready(&self) -> Option<&str> {
-        not_ready(
-            self.visibility.blind,
-            self.visibility.problem.as_deref(),
-            self.is_degraded(),
-            self.ready,
-        )
+        not_ready(self.visibility.blind, self.visibility.problem.as_deref(), self.is_degraded(), self.ready)
     }
 
     /// Whether a check at its start failed.

@@ -1,11 +1,11 @@
-//! The words of `STAND_IN`: what a stand-in does. Its arguments are not used for that: they belong to the test.
+//! The words of `STAND_IN`: what a stand-in does. Its arguments are not used for that: tests choose them freely.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
-/// The variable that tells a stand-in what to do.
+/// The variable that controls a stand-in.
 pub const VARIABLE: &str = "STAND_IN";
 
 /// What a stand-in does. Words are separated by `;`.
@@ -13,7 +13,7 @@ pub const VARIABLE: &str = "STAND_IN";
 pub struct Behaviour {
     /// `ignore-term`: SIGTERM is ignored.
     pub ignore_term: bool,
-    /// `exit-after=MS`: on SIGTERM, exits so much later.
+    /// `exit-after=MS`: exits so many milliseconds after SIGTERM.
     pub exit_after_ms: Option<u64>,
     /// `fork-on-term`: on SIGTERM, leaves a running copy of itself behind and exits.
     pub fork_on_term: bool,
@@ -23,7 +23,7 @@ pub struct Behaviour {
     pub exit_main_thread: bool,
     /// `stop`: stops itself once it is set up.
     pub stop: bool,
-    /// `comm=NAME`.
+    /// `comm=NAME`: sets the kernel's short name of the process.
     pub comm: Option<OsString>,
     /// `title=TEXT`: overwrites the argument area, as node does.
     pub title: Option<OsString>,
@@ -31,43 +31,43 @@ pub struct Behaviour {
     pub wipe_environ: bool,
     /// `garble-environ`: overwrites the environment with other text.
     pub garble_environ: bool,
-    /// `non-dumpable`.
+    /// `non-dumpable`: clears `PR_SET_DUMPABLE`.
     pub non_dumpable: bool,
     /// `hang-environ`: reading the environment (or the arguments) of this process blocks until it ends.
     pub hang_environ: bool,
-    /// `exec-on-usr1=PATH`.
+    /// `exec-on-usr1=PATH`: executes PATH on SIGUSR1.
     pub exec_on_usr1: Option<PathBuf>,
-    /// `env-on-usr2`: executes itself without any `SPROUT_`, `BUZZ_` or `REAPER_` variable.
+    /// `env-on-usr2`: on SIGUSR2, executes itself without any `SPROUT_`, `BUZZ_` or `REAPER_` variable.
     pub env_on_usr2: bool,
     /// `open=FILE`: opens FILE once it is set up (see [`HangingMount`](crate::hanging_reads::HangingMount)).
     pub open: Option<PathBuf>,
-    /// `subreaper`.
+    /// `subreaper`: becomes a child subreaper.
     pub subreaper: bool,
-    /// `threads=N`: has so many more threads.
+    /// `threads=N`: starts so many more threads.
     pub threads: usize,
-    /// `keep-zombies`: does not collect its children, but for that of `exit-with`.
+    /// `keep-zombies`: does not reap its children, except that of `exit-with`.
     pub keep_zombies: bool,
-    /// `exit-with=PID`: ends with the status of that child, as a container's init does.
+    /// `exit-with=PID`: exits with the status of that child, as a container's init does.
     pub exit_with: Option<i32>,
-    /// `ready=FILE`: takes the pid once set up; created, or written to when it is a FIFO.
+    /// `ready=FILE`: writes its pid to FILE once set up; FILE is created, unless it is a FIFO.
     pub ready: Option<PathBuf>,
-    /// `request-dir=DIR`: where others write their spawn requests.
+    /// `request-dir=DIR`: where it reads spawn requests.
     pub request_dir: Option<PathBuf>,
-    /// `alarm=MS`: exits by itself after so long.
+    /// `alarm=MS`: exits by itself after so many milliseconds.
     pub alarm_ms: Option<u64>,
-    /// `churn=RATE`: gives its own parent so many children a second, each of which ends by itself soon.
+    /// `churn=RATE`: adds so many children a second to its own parent, each of which exits soon.
     pub churn: Option<u32>,
-    /// `deaths=FILE`: writes `PID STATUS TIME` of each child that ends to the end of FILE: the status as `wait` has
+    /// `deaths=FILE`: appends `PID STATUS TIME` of each child that exits to FILE: the status as `wait` has
     /// it, the time in nanoseconds of the monotonic clock.
     pub deaths: Option<PathBuf>,
-    /// `record=FILE`: lives on when it gets SIGTERM, and writes the pid of the sender to the end of FILE, a line for
+    /// `record=FILE`: does not exit on SIGTERM, and appends the pid of the sender to FILE, a line for
     /// each; no file, no signal. That holds from the moment it is forked, before it executes anything. A second one
-    /// that comes before the first was taken is not told from it.
+    /// that arrives before the first was taken is merged with it.
     pub record: Option<PathBuf>,
 }
 
 impl Behaviour {
-    /// Understands `words`; an unknown word is an error.
+    /// Parses `words`; an unknown word is an error.
     pub fn parse(words: &OsStr) -> io::Result<Self> {
         let mut it = Self::default();
         for word in words.as_bytes().split(|&byte| byte == b';').filter(|word| !word.is_empty()) {

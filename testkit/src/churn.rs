@@ -1,19 +1,20 @@
-//! Processes that come and go by the thousand.
+//! Thousands of short-lived processes.
 
 use std::io;
 use std::time::{Duration, Instant};
 
 use crate::sys::check;
 
-/// Longest life of one, in microseconds.
+/// The longest time that one runs, in microseconds.
 const LIFE_US: u64 = 40_000;
 
-/// Gives this process's parent `rate` children a second, as long as it lives. Each sleeps for up to 40 ms and exits.
+/// Adds `rate` children a second to this process's parent, until this process ends. Each sleeps for up to 40 ms and
+/// exits.
 pub fn churn(rate: u32) -> io::Result<()> {
     let gap = Duration::from_secs(1) / rate.max(1);
     let mut next = Instant::now();
     for n in 0_u64.. {
-        // SAFETY: a plain fork, but for whose child it is; this process has one thread.
+        // SAFETY: a plain fork, except for the child's parent; this process has one thread.
         let forked =
             unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_PARENT | libc::SIGCHLD, 0, 0, 0, 0) };
         if check(forked as i32)? == 0 {

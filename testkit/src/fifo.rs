@@ -1,4 +1,4 @@
-//! The two FIFOs of a spawn: one says that the process is set up, the other lets its launcher exit.
+//! The two FIFOs of a spawn: one reports that the process is set up, the other lets its launcher exit.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -14,7 +14,7 @@ use crate::workspace::Workspace;
 /// How long a spawn may take on a busy machine.
 pub(crate) const SPAWN_LIMIT: Duration = Duration::from_secs(10);
 
-/// A FIFO that lives as long as one spawn.
+/// A FIFO for one spawn, removed when dropped.
 pub(crate) struct Fifo {
     pub(crate) path: PathBuf,
     file: File,
@@ -28,7 +28,7 @@ impl Fifo {
         sys::check(unsafe { libc::mkfifo(text.as_ptr(), 0o600) })?;
         fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
         let mut options = OpenOptions::new();
-        // The reading end of "go" must not count as open: its opener is what the launcher waits for.
+        // The reading end of "go" must not be open yet: the launcher waits for it to be opened.
         let file = if kind == "go" {
             File::open("/dev/null")?
         } else {
@@ -41,13 +41,13 @@ impl Fifo {
     pub(crate) fn number(&self) -> io::Result<i32> {
         let fd = OwnedFd::from(self.file.try_clone()?);
         if !sys::readable_within(&fd, SPAWN_LIMIT.as_millis() as i32)? {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "it never said that it is ready"));
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it did not report that it is ready"));
         }
         let text = self.lines();
         let number = text.lines().next().and_then(|line| line.trim().parse().ok());
         match failure_in(&text) {
             Some(error) => Err(error),
-            None => number.ok_or_else(|| io::Error::other("it says neither its pid nor an error")),
+            None => number.ok_or_else(|| io::Error::other("it reported neither its pid nor an error")),
         }
     }
 

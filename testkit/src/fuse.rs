@@ -1,4 +1,4 @@
-//! Just enough of a FUSE server to have one file, and to leave a request unanswered.
+//! A minimal FUSE server that has one file and leaves a request unanswered.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -11,7 +11,7 @@ use crate::sys::check;
 const FUSE_LOOKUP: u32 = 1;
 const FUSE_OPEN: u32 = 14;
 const FUSE_INIT: u32 = 26;
-/// A flush would never be answered.
+/// `FOPEN_NOFLUSH`: no flush on close, because it would never be answered.
 const FOPEN_NOFLUSH: u8 = 1 << 5;
 const PAGE: usize = 4096;
 
@@ -35,7 +35,7 @@ pub(crate) fn mount(device: &File, at: &Path) -> io::Result<()> {
     .map(drop)
 }
 
-/// Answers the kernel up to the open of the one file; that too when `answer_open`.
+/// Answers requests up to the open of the one file; that too if `answer_open`.
 pub(crate) fn serve_until_open(device: &mut File, answer_open: bool) -> io::Result<()> {
     let mut request = vec![0_u8; 1 << 20];
     loop {

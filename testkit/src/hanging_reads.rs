@@ -1,6 +1,6 @@
 //! A process whose memory cannot be read: every reader of its environment or arguments blocks.
 //!
-//! The kernel reads both under the lock of the target's memory map. One thread here holds that lock for ever, in a
+//! The kernel reads both under the lock of the target's memory map. One thread holds that lock for ever, in a
 //! page fault on a file whose read is never answered; another waits to change the map, and all later readers queue
 //! behind it. That is how real processes on a dead network or FUSE mount behave. The process serves the file
 //! itself, so that its own end releases all readers.
@@ -49,10 +49,10 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
     }
     let changer = CString::new(format!("/proc/self/task/{}/stat", rounds[2].load(Ordering::Acquire)))?;
     for round in 1..=8 {
-        // The first faults let go of the lock while they wait; the kernel's last resort does not.
+        // The first faults release the lock while they wait; the kernel's last retry does not.
         wait_for_request(&device)?;
         rounds[0].store(round, Ordering::Release);
-        // Whether the other thread waits for the lock is asked, since on a busy machine it may only be late.
+        // The other thread must be seen to wait for the lock; on a busy machine it may only be late.
         let mut waits = 0;
         while waits < 3 && rounds[1].load(Ordering::Acquire) != round {
             std::thread::sleep(Duration::from_millis(1));
@@ -64,7 +64,7 @@ pub fn hang_readers(mount_point: &Path) -> io::Result<[File; 2]> {
         let length = device.read(&mut request)?;
         reply(&mut device, request.get(..length).unwrap_or_default(), -libc::EIO, &[])?;
     }
-    Err(io::Error::other("the memory map would not stay locked"))
+    Err(io::Error::other("the memory map did not stay locked"))
 }
 
 /// Whether a thread waits in the kernel and cannot be woken by signals. Changes nothing in the memory map.
@@ -81,8 +81,8 @@ fn is_blocked(stat: &CStr) -> bool {
     line.windows(3).any(|part| part == b") D")
 }
 
-/// Changes the memory map once for every round asked for in `rounds[0]`, and says so in `rounds[1]`; says in
-/// `rounds[2]` which thread it is.
+/// Changes the memory map once for every round requested in `rounds[0]`, and counts it in `rounds[1]`; stores in
+/// `rounds[2]` its thread id.
 fn change_map_when_asked(rounds: &[AtomicU32; 3]) {
     // SAFETY: gettid has no preconditions.
     rounds[2].store(unsafe { libc::gettid() } as u32, Ordering::Release);

@@ -12,11 +12,11 @@ pub const DIRECTORY: &str = "TESTKIT_BINARIES";
 /// The testkit's own binaries.
 #[derive(Clone, Debug)]
 pub struct HelperBinaries {
-    /// Where they are.
+    /// Their directory.
     pub directory: PathBuf,
-    /// Stands for any process.
+    /// The path of `stand-in`, which stands for any process.
     pub stand_in: PathBuf,
-    /// Makes namespaces.
+    /// The path of `pid-namespace`, which creates namespaces.
     pub pid_namespace: PathBuf,
 }
 

@@ -1,11 +1,11 @@
-//! Runs the body of a test in a private PID namespace: the test function runs twice, once outside to make the namespace,
-//! once inside to do its work.
+//! Runs the body of a test in a private PID namespace: the test function runs twice, once outside to make the
+//! namespace, once inside to do its work.
 
 use std::process::Output;
 
 use crate::pid_namespace::PidNamespace;
 
-/// Set inside: the name of the test whose body is to run.
+/// The variable that is set inside to the name of the test whose body is to run.
 const INSIDE: &str = "TESTKIT_TEST";
 
 /// The name of the test function around it, as the test harness knows it.
@@ -40,7 +40,7 @@ pub fn in_namespace(namespace: &PidNamespace, name: &str, body: impl FnOnce()) {
     }
 }
 
-/// How lines begin that are shown even when the test passes.
+/// Prefixes of lines that are shown even when the test passes.
 const ALWAYS_SHOWN: [&str; 2] = ["skipped: ", "measured: "];
 
 /// Reports that a test was skipped, and why; the harness does not capture it.

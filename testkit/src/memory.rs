@@ -1,11 +1,11 @@
-//! Tampering with one's own argument and environment areas, the way real runtimes do.
+//! Overwriting one's own argument and environment areas, the way real runtimes do.
 
 use std::ffi::OsStr;
 use std::io;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt as _;
 
-/// Where the kernel looks for the arguments and the environment of a process.
+/// The memory that the kernel reports as the arguments and the environment of a process.
 struct Areas {
     args: Range<usize>,
     env: Range<usize>,
@@ -37,7 +37,7 @@ pub fn wipe_environ(title: &OsStr) -> io::Result<()> {
     Ok(())
 }
 
-/// Overwrites the environment with text that is no environment.
+/// Overwrites the environment with text that contains no variables.
 pub fn garble_environ() -> io::Result<()> {
     let env = Areas::own()?.env;
     let text: Vec<u8> = b"--type=renderer --shared-files ".iter().copied().cycle().take(env.len()).collect();

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use nix::mount::{MntFlags, MsFlags};
 
-/// A new file system in memory at this directory, with options such as `size=64k,mode=0700`.
+/// Mounts a tmpfs at this directory, with options such as `size=64k,mode=0700`.
 pub fn memory(at: &Path, options: &str) -> io::Result<()> {
     mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some(options))
 }
@@ -15,13 +15,13 @@ pub fn read_only(at: &Path) -> io::Result<()> {
     mount(None, at, None, MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY, None)
 }
 
-/// Shows `what` at the place of `at` as well.
+/// Bind-mounts `what` at `at`.
 pub fn bind(what: &Path, at: &Path) -> io::Result<()> {
     let what = what.to_str().ok_or(io::ErrorKind::InvalidInput)?;
     mount(Some(what), at, None, MsFlags::MS_BIND, None)
 }
 
-/// Takes the topmost mount at this place away.
+/// Unmounts the topmost mount at this place.
 pub fn take_away(at: &Path) -> io::Result<()> {
     nix::mount::umount2(at, MntFlags::MNT_DETACH).map_err(io::Error::from)
 }
@@ -33,6 +33,6 @@ fn mount(
     flags: MsFlags,
     data: Option<&str>,
 ) -> io::Result<()> {
-    assert!(Path::new("/run/testkit/init").is_dir(), "the machine's own mounts are not to be touched");
+    assert!(Path::new("/run/testkit/init").is_dir(), "only the mounts of a private namespace may be changed");
     nix::mount::mount(source, at, kind, flags, data).map_err(io::Error::from)
 }

@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use crate::helper_binaries;
 
-/// The exit code of `pid-namespace` when the machine does not allow what was asked.
+/// The exit code of `pid-namespace` when the machine does not allow what was requested.
 pub const UNAVAILABLE: i32 = 125;
-/// The file that PID 1 makes once it takes requests: it starts together with the command.
+/// The file that PID 1 creates once it takes requests; the command may start before that.
 pub const INIT_IS_READY: &str = "/run/testkit/init/is-ready";
 /// The exit code of `pid-namespace` when the command did not end in time.
 pub const TIMED_OUT: i32 = 124;
 
-/// Why there is no such namespace on this machine.
+/// Why this machine does not allow such a namespace.
 #[derive(Clone, Debug)]
 pub struct Unavailable(pub String);
 
@@ -31,15 +31,15 @@ impl std::error::Error for Unavailable {}
 /// The `hidepid` option of the namespace's `/proc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hidepid {
-    /// `1`: directories are there, contents are not.
+    /// `1`: directories are visible, their contents are not.
     NoAccess,
-    /// `2`: other users' processes are not there.
+    /// `2`: other users' processes are hidden.
     Invisible,
-    /// `4`: only what may be traced is there.
+    /// `4`: all processes are hidden that may not be traced.
     Ptraceable,
 }
 
-/// Which user this one is inside a user namespace.
+/// The id to which a user namespace maps our user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdMap {
     /// Root inside.
@@ -48,7 +48,7 @@ pub enum IdMap {
     Same,
 }
 
-/// A private PID namespace to be made.
+/// The description of a private PID namespace.
 #[derive(Clone, Debug, Default)]
 pub struct PidNamespace {
     options: Vec<OsString>,
@@ -74,7 +74,7 @@ impl PidNamespace {
         argv.iter().fold(self.option("--init", name), |namespace, arg| namespace.option("--init-arg", arg))
     }
 
-    /// PID 1 does not collect what it adopts, as happens where a program that is no init is PID 1.
+    /// PID 1 does not reap the orphans that it adopts, as with a PID 1 that is not an init program.
     #[must_use]
     pub fn keep_zombies(self) -> Self {
         self.option("--init-behaviour", "keep-zombies")
@@ -92,7 +92,7 @@ impl PidNamespace {
         self.option("--init-behaviour", words)
     }
 
-    /// Mounts `/proc` with this option. Its effect shows to an ordinary user only.
+    /// Mounts `/proc` with this option. It affects ordinary users only.
     #[must_use]
     pub fn hidepid(self, mode: Hidepid) -> Self {
         self.option(
@@ -111,13 +111,13 @@ impl PidNamespace {
         self.option("--user-ns", if map == IdMap::Root { "root" } else { "self" })
     }
 
-    /// Drops root's rights first: everything runs as this user, as on a machine without sudo.
+    /// Drops root's rights first: everything runs as this user.
     #[must_use]
     pub fn as_user(self, uid: u32) -> Self {
         self.option("--uid", uid.to_string())
     }
 
-    /// The test starts processes of several users, which only root can.
+    /// Requires root: the test starts processes of several users.
     #[must_use]
     pub fn several_users(mut self) -> Self {
         self.needs_users = true;
@@ -137,7 +137,7 @@ impl PidNamespace {
         self
     }
 
-    /// Runs `program` inside, to its end and that of everything it started.
+    /// Runs `program` inside, and waits until it and everything it started have ended.
     pub fn run<S: AsRef<OsStr>>(
         &self,
         program: impl AsRef<OsStr>,

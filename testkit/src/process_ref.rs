@@ -1,4 +1,4 @@
-//! A process, held by a pidfd: it can never come to mean another one with the same pid.
+//! A process, held by a pidfd, so that it cannot be confused with a later one that has the same pid.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::sys;
 
-/// A process that was started, and is or was alive.
+/// A process that was started, and may have ended since.
 #[derive(Clone, Debug)]
 pub struct ProcessRef {
     /// Its process id.
@@ -31,20 +31,20 @@ impl ProcessRef {
         !self.wait_exit(Duration::ZERO)
     }
 
-    /// Waits until it has ended (as a zombie or for good); says whether it has.
+    /// Waits until it has exited (a zombie or reaped); returns whether it has.
     #[must_use]
     pub fn wait_exit(&self, timeout: Duration) -> bool {
         let ms = timeout.as_millis().try_into().unwrap_or(i32::MAX);
         sys::readable_within(&self.pidfd, ms).unwrap_or(false)
     }
 
-    /// Waits until its number is free again: ended and collected. A child of the caller is collected here.
+    /// Waits until its pid is free again: exited and reaped. A child of the caller is reaped here.
     #[must_use]
     pub fn wait_reaped(&self, timeout: Duration) -> bool {
         self.wait_exit(timeout)
             && poll(timeout, || {
                 drop(sys::wait(self.pid, libc::WNOHANG));
-                // An error: the process is no more. (Its number may already mean another.)
+                // An error: the process is gone. (Its pid may already be in use again.)
                 sys::pidfd_signal(&self.pidfd, 0).is_err()
             })
     }
@@ -57,10 +57,10 @@ impl ProcessRef {
     /// Ends it with SIGKILL and waits for the end.
     pub fn kill(&self) {
         drop(self.signal(libc::SIGKILL));
-        assert!(self.wait_exit(Duration::from_secs(10)), "{} does not die", self.pid);
+        assert!(self.wait_exit(Duration::from_secs(10)), "{} does not exit", self.pid);
     }
 
-    /// Waits until `condition` holds for it, at most five seconds; says whether it does.
+    /// Waits until `condition` holds for it, at most five seconds; returns whether it does.
     #[must_use]
     pub fn wait_until(&self, condition: impl Fn(&Self) -> bool) -> bool {
         poll(Duration::from_secs(5), || condition(self))
@@ -116,7 +116,7 @@ impl ProcessRef {
         status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().next()?.parse().ok())
     }
 
-    /// The short name the kernel has for it.
+    /// The kernel's short name of it.
     #[must_use]
     pub fn comm(&self) -> OsString {
         let mut comm = self.read("comm").unwrap_or_default();
@@ -124,7 +124,7 @@ impl ProcessRef {
         OsString::from_vec(comm)
     }
 
-    /// What it executes.
+    /// The path of its program file.
     pub fn exe(&self) -> io::Result<PathBuf> {
         fs::read_link(format!("/proc/{}/exe", self.pid))
     }
@@ -145,7 +145,7 @@ impl ProcessRef {
     }
 }
 
-/// Asks every quarter of a millisecond.
+/// Polls `condition` every quarter of a millisecond; returns whether it held before the timeout.
 pub(crate) fn poll(timeout: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + timeout;
     loop {

@@ -50,7 +50,7 @@ impl ProcessSpec {
         }
     }
 
-    /// Puts the executable into this directory, so that its path says so.
+    /// Puts the executable into this directory.
     #[must_use]
     pub fn exe_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.exe_dir = Some(directory.into());
@@ -138,7 +138,7 @@ impl ProcessSpec {
         self
     }
 
-    /// Is spawned by this stand-in (not a foreign program) instead of by the test.
+    /// Has this stand-in (not a foreign program) spawn it, instead of the test.
     #[must_use]
     pub fn by(mut self, spawner: &ProcessRef) -> Self {
         self.spawner = Some(spawner.clone());
@@ -187,7 +187,7 @@ impl ProcessSpec {
             .unwrap_or_else(|error| panic!("{} could not be started: {error}", self.name.display()))
     }
 
-    /// Spawns it in this shape; returns once it executes and is set up, and its launchers are gone.
+    /// Spawns it in this shape; returns once it executes and is set up, and its launchers have exited.
     pub fn spawn(&self, shape: Shape) -> io::Result<ProcessRef> {
         let ready = Fifo::new(&self.workspace, "ready", 0o622)?;
         let go = Fifo::new(&self.workspace, "go", 0o644)?;
@@ -216,7 +216,7 @@ impl ProcessSpec {
             if let (Ok(alive), Ok(parent)) = (&outcome, parent)
                 && !alive.wait_until(|alive| alive.ppid() != parent)
             {
-                return Err(io::Error::other("the launcher does not leave"));
+                return Err(io::Error::other("the launcher does not exit"));
             }
         }
         let alive = outcome?;
@@ -231,7 +231,7 @@ impl ProcessSpec {
         self.words.as_bytes().split(|&byte| byte == b';').any(is_it)
     }
 
-    /// A stand-in says itself that it is ready; a foreign program is announced just before its exec.
+    /// Waits for the exec of a foreign program, which is reported just before it; a stand-in reports itself.
     fn wait_for_its_exec(&self, alive: &ProcessRef, ready: &Fifo) -> io::Result<()> {
         if self.foreign.is_none() {
             return Ok(());
@@ -244,7 +244,7 @@ impl ProcessSpec {
         let mut failure = None;
         let done = poll(SPAWN_LIMIT, || {
             failure = ready.failure();
-            // Unreadable: the new program is another user's.
+            // Unreadable: the process runs as another user now.
             failure.is_some() || alive.exe().map_or(true, |exe| exe != before)
         });
         match failure.or_else(|| ready.failure()) {

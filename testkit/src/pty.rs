@@ -1,4 +1,4 @@
-//! A terminal to run a program on: what it shows can be waited for, and keys can be pressed.
+//! A pseudo-terminal to run a program on: tests wait for its output and send keys.
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use crate::sys;
 
-/// How long a test waits for what must come.
+/// How long a test waits for output.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A pseudo-terminal, and the program that it is the controlling terminal of. Dropping it hangs up.
+/// A pseudo-terminal, and the program whose controlling terminal it is. Dropping it hangs up.
 #[derive(Debug)]
 pub struct Terminal {
     keys: File,
@@ -22,7 +22,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Runs the command on a terminal of so many columns.
+    /// Runs the command on a terminal with this many columns.
     pub fn run(mut command: Command, columns: u16) -> io::Result<Self> {
         let size = libc::winsize { ws_row: 40, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         let (mut ours, mut theirs) = (-1, -1);
@@ -33,7 +33,7 @@ impl Terminal {
         })?;
         // SAFETY: the kernel has just given us these descriptors; they are held nowhere else.
         let (ours, theirs) = unsafe { (OwnedFd::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs)) };
-        // The program must not keep our end open: it would never see us hang up.
+        // The program must not keep our end open: the terminal would never hang up.
         // SAFETY: a flag of a descriptor that is ours.
         sys::check(unsafe { libc::ioctl(ours.as_raw_fd(), libc::FIOCLEX) })?;
         command.stdin(theirs.try_clone()?).stdout(theirs.try_clone()?).stderr(theirs);
@@ -69,7 +69,7 @@ impl Terminal {
         self.keys.write_all(keys.as_bytes()).expect("the terminal takes keys");
     }
 
-    /// The program's number.
+    /// The program's pid.
     #[must_use]
     pub fn pid(&self) -> i32 {
         self.child.id() as i32
@@ -96,7 +96,7 @@ impl Terminal {
         String::from_utf8_lossy(&self.shown).into_owned()
     }
 
-    /// Reads what there is to read; `false` once the program has let go of the terminal or time is up.
+    /// Reads what is available; `false` once the program has closed the terminal or time is up.
     fn read_some(&mut self, end: Instant) -> bool {
         let left = end.saturating_duration_since(Instant::now()).as_millis() as i32;
         if !sys::readable_within(&self.screen, left).unwrap_or(false) {

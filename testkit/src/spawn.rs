@@ -1,4 +1,4 @@
-//! The forks: how a spawner (the test, or a stand-in that was asked) starts a process from its spec.
+//! The forks: how a spawner (the test, or a stand-in on request) starts a process from its spec.
 //!
 //! A test has threads, so between fork and exec only async-signal-safe calls are made, on strings prepared before.
 
@@ -23,12 +23,12 @@ struct Prepared {
     big: bool,
 }
 
-/// Forks what the spec asks for. Gives the pid of the caller's new child: the process itself for
+/// Forks what the spec describes. Returns the pid of the caller's new child: the process itself for
 /// [`Shape::Child`], else its launcher, which ends once its `go` FIFO has been opened and closed.
 pub fn spawn(spec: &SpawnSpec) -> io::Result<pid_t> {
     let prepared = Prepared::new(spec)?;
     let set_tid = if spec.shape == Shape::Child { spec.pid } else { None };
-    // Children inherit it, and grandchildren: there is no moment in which SIGTERM would end the new process unseen.
+    // Children and grandchildren inherit the mask: SIGTERM can at no time end the new process unrecorded.
     let _held = if spec.holds_term { Some(Held::new(&[libc::SIGTERM])?) } else { None };
     // SAFETY: the child only runs `Prepared::run`, which keeps to async-signal-safe calls and never returns.
     match unsafe { fork(set_tid) }? {
@@ -124,7 +124,7 @@ impl Prepared {
                 libc::setrlimit(libc::RLIMIT_STACK, &raw const limit);
             }
             if let Some(uid) = self.spec.uid.filter(|&uid| uid != libc::geteuid()) {
-                // The raw calls: libc's would try to change the threads that the fork left behind.
+                // The raw calls: libc's would try to change all threads, which do not exist after the fork.
                 let none = ptr::null::<libc::gid_t>();
                 let changed = libc::syscall(libc::SYS_setgroups, 0, none) == 0
                     && libc::syscall(libc::SYS_setresgid, uid, uid, uid) == 0
@@ -197,7 +197,7 @@ unsafe fn fork(pid: Option<pid_t>) -> io::Result<pid_t> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result as pid_t) }
 }
 
-/// Becomes `exe`, with default signals and just this environment. Returns only when that fails.
+/// Executes `exe`, with default signals and just this environment. Returns only when that fails.
 pub fn exec(exe: &OsStr, argv: &[OsString], env: &[OsString]) -> io::Error {
     let strings = |list: &[OsString]| list.iter().map(|text| c_string(text)).collect::<io::Result<Vec<_>>>();
     let (exe, argv, env) = match (c_string(exe), strings(argv), strings(env)) {
@@ -218,7 +218,7 @@ fn pointers(list: &[CString]) -> Vec<*const c_char> {
     list.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
 }
 
-/// Default dispositions and a mask of nothing, or of SIGTERM alone, whatever the spawner had.
+/// Resets all dispositions, and the mask to empty or to SIGTERM alone.
 ///
 /// # Safety
 /// Only in a process about to exec: it forgets the handlers of this one.

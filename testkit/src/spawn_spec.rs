@@ -1,10 +1,10 @@
-//! Everything about a new process, in a form that can be handed to another process to spawn.
+//! The complete description of a new process, in a form that can be passed to another process to spawn.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
-/// How the new process comes to its parent.
+/// How the new process gets its parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// A plain live child of its spawner.
@@ -19,7 +19,7 @@ pub enum Shape {
     OrphanDoubleFork,
 }
 
-/// Everything a spawner must know.
+/// Everything that a spawner needs.
 #[derive(Clone, Debug)]
 pub struct SpawnSpec {
     /// The file to execute.
@@ -28,7 +28,7 @@ pub struct SpawnSpec {
     pub argv: Vec<OsString>,
     /// The environment block, entry by entry.
     pub env: Vec<OsString>,
-    /// Real, effective and saved uid and gid, when they shall change.
+    /// The new real, effective and saved uid and gid, if they are to change.
     pub uid: Option<u32>,
     /// The parentage.
     pub shape: Shape,
@@ -38,11 +38,11 @@ pub struct SpawnSpec {
     pub own_group: bool,
     /// The pid it must get.
     pub pid: Option<i32>,
-    /// Whether SIGTERM waits for the program to take it, from the fork on: the program records each one.
+    /// Whether SIGTERM is blocked from the fork on, until the program takes it: the program records each one.
     pub holds_term: bool,
     /// A FIFO that takes the pid when the process is set up, or `!ERRNO`.
     pub ready: OsString,
-    /// Whether the spawner reports for it: the program is not a stand-in.
+    /// Whether the program is not a stand-in: the spawner then reports for it.
     pub foreign: bool,
     /// A FIFO the launcher reads before it exits.
     pub go: OsString,

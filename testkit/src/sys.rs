@@ -20,13 +20,13 @@ pub fn c_string(text: &OsStr) -> io::Result<CString> {
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "a NUL in a string"))
 }
 
-/// The signal that tells a stand-in that there is a spawn request for it.
+/// The signal that announces a spawn request to a stand-in.
 #[must_use]
 pub fn request_signal() -> c_int {
     libc::SIGRTMIN() + 5
 }
 
-/// Pins the process `pid`.
+/// Opens a pidfd of the process `pid`.
 pub fn pidfd_open(pid: pid_t) -> io::Result<OwnedFd> {
     // SAFETY: pidfd_open takes two integers and touches no memory of ours.
     let fd = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)?;
@@ -34,7 +34,7 @@ pub fn pidfd_open(pid: pid_t) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Sends `signal` to the pinned process.
+/// Sends `signal` to the process of a pidfd.
 pub fn pidfd_signal(pidfd: &OwnedFd, signal: c_int) -> io::Result<()> {
     // SAFETY: a null siginfo asks for the plain kill(2) semantics.
     let sent = unsafe {
@@ -49,7 +49,7 @@ pub fn pidfd_signal(pidfd: &OwnedFd, signal: c_int) -> io::Result<()> {
     check(sent as c_int).map(drop)
 }
 
-/// Waits until `fd` has something to read or `timeout_ms` have passed; says whether it has.
+/// Waits until `fd` is readable or `timeout_ms` have passed; returns whether it is.
 pub fn readable_within(fd: &OwnedFd, timeout_ms: c_int) -> io::Result<bool> {
     let mut poll = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
     loop {
@@ -76,8 +76,8 @@ pub fn wait(pid: pid_t, flags: c_int) -> io::Result<Option<(pid_t, c_int)>> {
     }
 }
 
-/// The child among `pid` (`-1`: any child) that has ended, with the status that [`wait`] will give, and leaves it to be
-/// collected; `None` when nothing has ended yet.
+/// The child among `pid` (`-1`: any child) that has exited, with the status that [`wait`] will return. It stays to be
+/// reaped; `None` when none has exited yet.
 pub fn ended(pid: pid_t) -> io::Result<Option<(pid_t, c_int)>> {
     let (kind, id) = if pid == -1 { (libc::P_ALL, 0) } else { (libc::P_PID, pid.cast_unsigned()) };
     // SAFETY: all zeroes are a siginfo, and one without a child.
@@ -122,7 +122,7 @@ pub fn mask(how: c_int, signals: &[c_int]) -> io::Result<()> {
     check(unsafe { libc::sigprocmask(how, &raw const set, std::ptr::null_mut()) }).map(drop)
 }
 
-/// Signals that are blocked in this thread, and in what it forks, as long as this lives.
+/// Blocks signals in this thread, and in its forks, until it is dropped.
 pub struct Held {
     before: libc::sigset_t,
 }
@@ -147,9 +147,9 @@ impl Drop for Held {
 /// A signal that was waited for.
 #[derive(Clone, Copy, Debug)]
 pub struct Caught {
-    /// Which.
+    /// The signal.
     pub signal: c_int,
-    /// Who sent it; for SIGCHLD the child.
+    /// The pid of the sender; for SIGCHLD of the child.
     pub sender: pid_t,
 }
 
@@ -174,7 +174,7 @@ pub fn wait_signal(signals: &[c_int], timeout_ms: Option<u64>) -> io::Result<Opt
     }
 }
 
-/// Lets a command have this many open files, and raise that number to `hard`.
+/// Sets the soft and the hard limit of open files of a command.
 pub fn limit_files(command: &mut Command, soft: u64, hard: u64) {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: the closure makes one async-signal-safe call on memory of its own.
@@ -183,14 +183,14 @@ pub fn limit_files(command: &mut Command, soft: u64, hard: u64) {
     }
 }
 
-/// Ends this thread alone, also where it is the main one: `exit` of libc would end all of them.
+/// Ends this thread alone, even the main one: libc's `exit` would end all threads.
 pub fn exit_thread() -> ! {
     // SAFETY: the call does not return, and the caller needs nothing of this thread any more.
     unsafe { libc::syscall(libc::SYS_exit, 0) };
     unreachable!("exit(2) does not return")
 }
 
-/// Gives `signal` its default disposition, or none at all.
+/// Sets `signal` to its default disposition, or ignores it.
 pub fn dispose(signal: c_int, ignore: bool) {
     // SAFETY: neither disposition runs code of ours.
     unsafe { libc::signal(signal, if ignore { libc::SIG_IGN } else { libc::SIG_DFL }) };

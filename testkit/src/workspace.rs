@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::helper_binaries;
 use crate::process_ref::ProcessRef;
 
-/// Where a private PID namespace has its files; not there outside of one.
+/// Where a private PID namespace has its files; it does not exist outside of one.
 const NAMESPACE_FILES: &str = "/run/testkit";
 
 /// Shared by a process set, the specs made from it and their FIFOs.
@@ -37,7 +37,7 @@ impl Workspace {
         let original = directory.join("original");
         make_directory(&directory)?;
         make_directory(&request_dir)?;
-        // The process that takes a request removes it, whichever user it runs as.
+        // The process that takes a request removes it, and may run as any user.
         fs::set_permissions(&request_dir, fs::Permissions::from_mode(0o777))?;
         fs::copy(&helper_binaries::locate()?.stand_in, &original)?;
         fs::set_permissions(&original, fs::Permissions::from_mode(0o755))?;
@@ -63,7 +63,7 @@ impl Workspace {
         }
     }
 
-    /// Ends what was started, and removes the directory.
+    /// Ends the processes that were started, and removes the directory.
     pub(crate) fn end(&self) {
         for process in self.started.lock().unwrap().iter() {
             drop(process.signal(libc::SIGKILL));

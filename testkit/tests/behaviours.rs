@@ -1,4 +1,4 @@
-//! The stand-ins do what `STAND_IN` says.
+//! Tests of each word of `STAND_IN`.
 
 use std::ffi::OsString;
 use std::fs;
@@ -59,7 +59,7 @@ fn sigterm_is_recorded_with_its_sender() {
             }
             assert!(alive.is_alive());
         }
-        // Before it executes anything, too: this one comes as soon as the number means a process.
+        // Also before it executes anything: this signal is sent as soon as the pid exists.
         let old = spec.orphan();
         let (pid, deadline) = (old.pid, Instant::now() + LONG);
         old.kill();
@@ -118,7 +118,7 @@ fn readers_of_a_stuck_process_hang() {
         assert!(cat.try_wait().unwrap().is_none(), "the reader waits");
         assert_eq!((stuck.ppid(), stuck.state()), (1, 'S'));
         stuck.signal(libc::SIGTERM).unwrap();
-        assert!(stuck.wait_exit(LONG), "it can be ended all the same");
+        assert!(stuck.wait_exit(LONG), "it can be ended nevertheless");
         cat.wait().unwrap();
     });
 }
@@ -229,6 +229,6 @@ fn a_churn_gives_children_to_its_parent_and_takes_them_away() {
         assert!(churn.wait_until(many));
         churn.kill();
         let children = || fs::read_to_string("/proc/1/task/1/children").unwrap().split_whitespace().count();
-        assert!(init.wait_until(|_| children() <= 2), "they end by themselves");
+        assert!(init.wait_until(|_| children() <= 2), "they exit by themselves");
     });
 }

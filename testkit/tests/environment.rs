@@ -1,4 +1,4 @@
-//! The environment of a test: a terminal, mounts, limits, a PID 1 that is no init.
+//! Tests of a test's environment: a terminal, mounts, limits, a PID 1 that is not an init program.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! The namespace itself: users, hidepid, time limits, and that nothing outlives it.
+//! Tests of the namespace itself: users, hidepid, time limits, and that no process outlives it.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ fn am_root() -> bool {
 #[test]
 fn an_ordinary_user_gets_a_namespace() {
     if !am_root() {
-        return skip(test_name!(), "every other test is this one for an ordinary user");
+        return skip(test_name!(), "all other tests cover this for an ordinary user");
     }
     in_namespace(&PidNamespace::new().as_user(1000), test_name!(), || {
         let processes = ProcessSet::new();
@@ -78,7 +78,7 @@ fn a_command_that_ends_at_once_is_collected() {
 #[test]
 fn time_limits_hold_and_nothing_is_left() {
     let start = Instant::now();
-    // What is left behind holds the output open, so the run would not return before it has ended.
+    // A process that is left behind holds the output open, so `run` would not return before it has ended.
     let script = "(trap '' TERM HUP; setsid sleep 3600) & sleep 3600";
     let Ok(output) = PidNamespace::new().timeout(Duration::from_millis(300)).run("/bin/sh", &["-c", script])
     else {

@@ -1,4 +1,4 @@
-//! The shapes are what they say: parent, session, group, names.
+//! Each spawn shape has the documented parent, session, group and names.
 
 use std::path::Path;
 use std::time::Duration;
@@ -45,7 +45,7 @@ fn orphans_have_the_session_and_group_of_their_shape() {
             assert_eq!(stray.ppid(), 1);
             assert!(![1, stray.pid, own_pid()].contains(&stray.sid()));
             assert_eq!(stray.sid(), stray.pgid());
-            // Init may need a moment to collect it.
+            // Init may need a moment to reap it.
             let is_collected = |stray: &ProcessRef| !Path::new(&format!("/proc/{}", stray.sid())).exists();
             assert!(stray.wait_until(is_collected), "the leader is dead");
         }
@@ -62,7 +62,7 @@ fn stand_ins_can_spawn_chains_and_trees() {
         assert_eq!((npm.ppid(), sh.ppid(), node.ppid()), (1, npm.pid, sh.pid));
         assert_eq!((sh.sid(), node.sid()), (npm.sid(), node.pid));
         sh.kill();
-        assert!(sh.wait_reaped(Duration::from_secs(5)), "its parent collects it");
+        assert!(sh.wait_reaped(Duration::from_secs(5)), "its parent reaps it");
         assert!(node.wait_until(|node| node.ppid() == 1));
     });
 }

@@ -1,4 +1,4 @@
-//! What every look stands on: the machine, the settings, who we are, and what to look for.
+//! The shared context of all inspections: the machine, the settings, reaper's own process, and the variables to read.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use reaper_policy::case::SelfProcess;
 use reaper_policy::policy::Policy;
 use reaper_policy::variables::{SYSTEMD_EXEC_PID, XPC_SERVICE_NAME};
 
-/// What every look stands on: the machine, the settings, and who we are.
+/// The shared context of all inspections.
 pub struct Context<H: Host> {
     /// The machine.
     pub host: Arc<H>,
     /// The settings.
     pub policy: Arc<Policy>,
-    /// Who asks.
+    /// Reaper's own process, its ancestors and its scope.
     pub own: Arc<SelfProcess>,
-    /// The variables to look for.
+    /// The environment variables to read of each process.
     pub wanted: Arc<Wanted>,
 }
 
@@ -34,7 +34,7 @@ impl<H: Host> Clone for Context<H> {
 }
 
 impl<H: Host> Context<H> {
-    /// Looks at ourselves and at the settings.
+    /// Reads reaper's own process, and derives the variables from the settings.
     #[must_use]
     pub fn new(host: Arc<H>, policy: Arc<Policy>, scope: Scope) -> Self {
         let (own, wanted) = (Arc::new(self_process(&*host, scope)), Arc::new(wanted(&policy)));
@@ -42,7 +42,7 @@ impl<H: Host> Context<H> {
     }
 }
 
-/// The variables that any gate asks about.
+/// The variables that any gate uses.
 #[must_use]
 pub fn wanted(policy: &Policy) -> Wanted {
     let mut names: Vec<String> = Vec::new();
@@ -57,7 +57,7 @@ pub fn wanted(policy: &Policy) -> Wanted {
     Wanted::new(names)
 }
 
-/// Follows our own line upwards.
+/// Reads our own ancestors.
 #[must_use]
 pub fn self_process<H: Host>(host: &H, scope: Scope) -> SelfProcess {
     let mut lineage = HashSet::new();

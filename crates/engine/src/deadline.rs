@@ -1,16 +1,16 @@
-//! Reads that may never come back.
+//! Reads that may never return.
 //!
-//! Reading a process's environment or arguments waits for its memory map, and a stuck process can hold
-//! that for ever. So such reads run on a thread of their own, one for a whole batch; when it makes no
-//! progress it is left behind, the process it is stuck at counts as unreadable, and another thread goes on
-//! with the rest. The abandoned thread ends when its read does, or with us.
+//! Reading a process's environment or arguments takes the lock of its memory map, which a stuck process can hold for
+//! ever. So such reads run on a thread of their own, one for a whole batch. When that makes no progress it is
+//! abandoned, the process it is stuck at counts as unreadable, and another thread continues with the rest. The
+//! abandoned thread ends when its read returns, or with reaper.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use reaper_platform::Why;
 
-/// How long one process may take to answer.
+/// Time limit for reading one process.
 pub const LIMIT: Duration = Duration::from_secs(1);
 
 struct Progress<R> {
@@ -56,7 +56,7 @@ where
     results
 }
 
-/// Waits until all are done, or until none was added for as long as the limit.
+/// Waits until all are done, or until there was no progress for the time limit.
 fn wait<R>(progress: &Progress<R>, wanted: usize, limit: Duration) -> (Vec<R>, bool) {
     let mut done = progress.done.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
@@ -78,14 +78,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_is_answered_in_order() {
+    fn results_are_in_order() {
         let results = map((0..1000).collect(), LIMIT, |n: &u32| n * 2);
         assert_eq!(results, (0..1000).map(|n| Ok(n * 2)).collect::<Vec<_>>());
         assert_eq!(map(Vec::<u32>::new(), LIMIT, |n| *n), Vec::new());
     }
 
     #[test]
-    fn r06_a_read_that_hangs_costs_only_itself() {
+    fn r06_a_hanging_read_costs_only_its_own_result() {
         let limit = Duration::from_millis(300);
         let results = map((0..6).collect(), limit, |n: &u32| {
             if *n == 2 || *n == 5 {

@@ -1,9 +1,9 @@
 //! The census: which processes may be orphans at all.
 //!
-//! Only an adopter's children can be. Adopters are few and the kernel keeps a list of each one's children,
-//! so the cost follows the number of init's children and not that of all processes. Where those lists
-//! cannot be read (`hidepid`, a kernel without them), or where the config names adopters that may be
-//! anywhere, the whole of `/proc` is walked instead. Both ways give the same candidates.
+//! Only children of an adopter can be. Adopters are few and the kernel keeps a list of each one's children, so the cost
+//! is proportional to the number of init's children, not of all processes. Where those lists cannot be read (`hidepid`,
+//! a kernel without them), or where the config names adopters, which may be anywhere, all of `/proc` is listed instead.
+//! Both methods give the same candidates.
 
 pub mod method;
 
@@ -19,38 +19,38 @@ use reaper_policy::gates::orphan;
 use reaper_policy::policy::Policy;
 use reaper_policy::program::Identity;
 
-/// One look at the processes.
+/// The result of one census.
 #[derive(Debug, Clone)]
 pub struct Census {
-    /// How it was taken.
+    /// The method.
     pub method: Method,
     /// Processes that adopt orphans, PID 1 first.
     pub adopters: Vec<Pid>,
-    /// Their children in scope; of a later look, only those that were not known before.
+    /// Their children in scope; in a later census only those that were not known before.
     pub candidates: Vec<Pid>,
-    /// Their children out of scope, as far as they were not known before.
+    /// Their children out of scope that were not known before.
     pub foreigners: Vec<Pid>,
-    /// All their children, known ones and those out of scope included, in order.
+    /// All their children, known ones and those out of scope included, sorted.
     pub children: Vec<Pid>,
-    /// How many processes were looked at.
+    /// The number of processes examined.
     pub examined: usize,
-    /// How many in scope are there but could not be read.
+    /// The number of processes in scope that exist but could not be read.
     pub unreadable: usize,
-    /// Whether every process that may be a candidate was seen to be one or not.
+    /// Whether every process could be classified as a candidate or not.
     pub complete: bool,
-    /// Who is whose child, where the whole of `/proc` was walked.
+    /// The children of each process, where all of `/proc` was listed.
     families: Option<HashMap<Pid, Vec<Pid>>>,
 }
 
 impl Census {
-    /// The children of a process, where the census listed those of all; `None` where it did not.
+    /// The children of a process, where all of `/proc` was listed; otherwise `None`.
     #[must_use]
     pub fn listed_children(&self, pid: Pid) -> Option<Vec<Pid>> {
         self.families.as_ref().map(|families| families.get(&pid).cloned().unwrap_or_default())
     }
 
-    /// The children of a process, by the same means as the census. Read once: who is missed here is found
-    /// when the tree is looked at again.
+    /// The children of a process, by the same means as the census. Read once: a child that is missed here is found when
+    /// the tree is read again.
     ///
     /// # Errors
     /// When its list cannot be read.
@@ -63,30 +63,29 @@ impl Census {
 
     /// The adopters' children in a listing of all processes: what their own lists should have held.
     #[must_use]
-    pub fn adopted_in(&self, walk: &ProcessList) -> Vec<Pid> {
+    pub fn adopted_in(&self, listing: &ProcessList) -> Vec<Pid> {
         let is_adopted = |parent: Option<Pid>| parent.is_some_and(|p| self.adopters.contains(&p));
-        walk.entries.iter().filter(|e| is_adopted(e.stat.ppid)).map(|e| e.stat.pid).collect()
+        listing.entries.iter().filter(|e| is_adopted(e.stat.ppid)).map(|e| e.stat.pid).collect()
     }
 }
 
 /// Takes a census.
 ///
 /// # Errors
-/// When neither the lists nor `/proc` can be read: then nothing can be said about any process.
+/// When neither the lists nor `/proc` can be read.
 pub fn take<H: Host>(host: &Arc<H>, policy: &Policy, scope: Scope) -> Result<Census, HostError> {
     look(host, policy, scope, &Known { adopters: &[], is_known: &|_| false })
 }
 
-/// What an earlier census found, so that a later one need not ask about it again.
+/// What an earlier census found, so that a later one need not read it again.
 pub struct Known<'a> {
     /// Its adopters.
     pub adopters: &'a [Pid],
-    /// Whether a child was looked at already.
+    /// Whether a child was inspected already.
     pub is_known: &'a dyn Fn(Pid) -> bool,
 }
 
-/// Takes a census that asks only about children who are not known yet. Costs little more than reading the
-/// adopters' lists.
+/// Takes a census that reads only children that are not known yet. Costs little more than reading the adopters' lists.
 ///
 /// # Errors
 /// As [`take`].
@@ -112,11 +111,11 @@ fn look<H: Host>(
             Err(why) => return Err(HostError { what: "list init's children", why }),
         }
     }
-    by_walk(host, policy, scope, known)
+    by_listing(host, policy, scope, known)
 }
 
-/// The longest list that one reading can be trusted with: about what the kernel hands out in one piece.
-/// Beyond it, children are missed whenever siblings exit meanwhile.
+/// The longest list that a single reading is reliable for: about what the kernel returns in one read. In a longer one,
+/// children are missed when siblings exit meanwhile.
 const SHORT: usize = 500;
 
 /// Two readings and their union: one reading can miss a child when a sibling exits meanwhile, which
@@ -165,7 +164,7 @@ fn by_children<H: Host>(host: &H, scope: Scope, known: &Known<'_>) -> Fact<Censu
     let mut next = 0;
     while let Some(adopter) = census.adopters.get(next).copied() {
         let list = match read_list(host, adopter, is_later) {
-            // Adopters can end too; whom they had is PID 1's now.
+            // An adopter that has exited; its children are PID 1's now.
             Err(Why::Gone) if is_later && adopter != Pid::INIT => {
                 census.adopters.remove(next);
                 continue;
@@ -211,9 +210,10 @@ fn by_children<H: Host>(host: &H, scope: Scope, known: &Known<'_>) -> Fact<Censu
     Ok(census)
 }
 
-/// A user's service manager, by its looks: one too many only means more children to look at, and the gate `orphan`
-/// asks closely. A service of the system's manager leads its own session, which is cheapest to ask. Its arguments
-/// are not read here, because such a read can wait for ever, and anybody may look like this.
+/// Whether a process looks like a user's service manager. A false positive only means more children to inspect; the
+/// gate `orphan` checks precisely. The manager is a service of the system's manager and so leads its own session, which
+/// is the cheapest check. Its arguments are not read here, because such a read can block for ever, and any process may
+/// look like this.
 fn is_manager<H: Host>(host: &H, pid: Pid, uid: Uid) -> bool {
     if host.session(pid).is_ok_and(|session| session != Some(pid)) {
         return false;
@@ -222,13 +222,13 @@ fn is_manager<H: Host>(host: &H, pid: Pid, uid: Uid) -> bool {
     is_systemd && host.owner(pid) == Ok(uid)
 }
 
-/// Relays run as root. To ask others could mean to wait for ever, as their arguments may not be readable.
+/// Relays run as root. The arguments of other users' processes are not read, as that could block for ever.
 const fn is_roots(uid: Uid) -> bool {
     uid.0 == 0
 }
 
 /// Whether PID 1 is that of WSL. Its arguments are read only if its name fits: any other PID 1 may be stuck, as a
-/// container's one command can be, and must not hold us.
+/// container's one command can be, and must not block us.
 fn has_relays<H: Host>(host: &H) -> bool {
     host.stat_of(Pid::INIT).is_ok_and(|init| init.comm.starts_with(b"init")) && is_relay(host, Pid::INIT)
 }
@@ -238,7 +238,7 @@ fn is_relay<H: Host>(host: &H, pid: Pid) -> bool {
     host.argv_of(pid).is_ok_and(|argv| argv.first().is_some_and(|a| a == b"/init"))
 }
 
-fn by_walk<H: Host>(
+fn by_listing<H: Host>(
     host: &Arc<H>,
     policy: &Policy,
     scope: Scope,
@@ -247,17 +247,17 @@ fn by_walk<H: Host>(
     // Adopters that the config names, and the relays of WSL, may belong to another user.
     let relays = has_relays(&**host);
     let wide = if policy.adopters.is_empty() && !relays { scope } else { Scope::Everyone };
-    let walk = host.list(wide)?;
+    let listing = host.list(wide)?;
     let mut families: HashMap<Pid, Vec<Pid>> = HashMap::new();
-    for entry in &walk.entries {
+    for entry in &listing.entries {
         if let Some(parent) = entry.stat.ppid {
             families.entry(parent).or_default().push(entry.stat.pid);
         }
     }
     let in_scope: HashSet<Pid> =
-        walk.entries.iter().filter(|e| scope.holds(e.uid)).map(|e| e.stat.pid).collect();
-    let mut adopters = adopters_in(&**host, &walk, relays);
-    let (named, unread) = named_adopters(host, policy, &walk, &families, &in_scope);
+        listing.entries.iter().filter(|e| scope.holds(e.uid)).map(|e| e.stat.pid).collect();
+    let mut adopters = adopters_in(&**host, &listing, relays);
+    let (named, unread) = named_adopters(host, policy, &listing, &families, &in_scope);
     adopters.extend(named.into_iter().filter(|pid| !adopters.contains(pid)).collect::<Vec<_>>());
     let mut children: Vec<Pid> = adopters.iter().filter_map(|a| families.get(a)).flatten().copied().collect();
     children.sort_unstable();
@@ -269,16 +269,16 @@ fn by_walk<H: Host>(
         candidates: children.iter().copied().filter(is_new).collect(),
         foreigners: Vec::new(),
         children,
-        examined: walk.examined,
-        unreadable: walk.unreadable + unread,
-        complete: walk.unreadable + unread == 0,
+        examined: listing.examined,
+        unreadable: listing.unreadable + unread,
+        complete: listing.unreadable + unread == 0,
         families: Some(families),
     })
 }
 
-fn adopters_in<H: Host>(host: &H, walk: &ProcessList, relays: bool) -> Vec<Pid> {
+fn adopters_in<H: Host>(host: &H, listing: &ProcessList, relays: bool) -> Vec<Pid> {
     let mut adopters = vec![Pid::INIT];
-    for entry in &walk.entries {
+    for entry in &listing.entries {
         let pid = entry.stat.pid;
         let manager = entry.stat.comm == b"systemd" && is_manager(host, pid, entry.uid);
         if pid != Pid::INIT && (manager || (relays && is_roots(entry.uid) && is_relay(host, pid))) {
@@ -288,12 +288,12 @@ fn adopters_in<H: Host>(host: &H, walk: &ProcessList, relays: bool) -> Vec<Pid> 
     adopters
 }
 
-/// The adopters that the config names, by the very names that the gate `orphan` knows them by, and how many processes could
-/// not be asked. Only those that have children in scope are read: the others have adopted nothing that matters.
+/// The adopters that the config names, matched as in the gate `orphan`, and the number of processes that could not be
+/// read. Only processes with children in scope are read: the others have adopted nothing relevant.
 fn named_adopters<H: Host>(
     host: &Arc<H>,
     policy: &Policy,
-    walk: &ProcessList,
+    listing: &ProcessList,
     families: &HashMap<Pid, Vec<Pid>>,
     in_scope: &HashSet<Pid>,
 ) -> (Vec<Pid>, usize) {
@@ -302,10 +302,11 @@ fn named_adopters<H: Host>(
     }
     let is_parent =
         |pid: Pid| families.get(&pid).is_some_and(|list| list.iter().any(|c| in_scope.contains(c)));
-    let parents: Vec<Pid> = walk.entries.iter().map(|e| e.stat.pid).filter(|pid| is_parent(*pid)).collect();
+    let parents: Vec<Pid> =
+        listing.entries.iter().map(|e| e.stat.pid).filter(|pid| is_parent(*pid)).collect();
     let asked = {
         let host = Arc::clone(host);
-        // The arguments of a stuck process may never come.
+        // Reading the arguments of a stuck process may never return.
         deadline::map(parents.clone(), deadline::LIMIT, move |pid| {
             let process = host.open(*pid)?;
             Ok((process.exe().ok(), process.argv().ok(), process.stat()?.comm))

@@ -1,4 +1,4 @@
-//! What could not be done: the attempt, on what, why not, and what to do about it.
+//! An error for users: what failed, on which path, why, and what to do about it.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -10,23 +10,23 @@ use reaper_platform::HostError;
 /// Shown as ``{what} `{path}`: {source}``, with a last line `hint: {hint}`; each part but the first may be missing.
 #[derive(Debug)]
 pub struct Failure {
-    /// The attempt, as in `cannot write`.
+    /// What failed, as in `cannot write`.
     pub what: Cow<'static, str>,
-    /// The file or directory that it was about.
+    /// The file or directory concerned.
     pub path: Option<PathBuf>,
-    /// The system's answer, or what is wrong with the file.
+    /// The cause: the system's error, or what is wrong with the file.
     pub source: Option<Box<dyn Error + Send + Sync>>,
     /// What the user can do about it.
     pub hint: Option<Cow<'static, str>>,
 }
 
 impl Failure {
-    /// A failure of which no more than this is known.
+    /// A failure without path, cause and hint.
     pub fn new(what: impl Into<Cow<'static, str>>) -> Self {
         Self { what: what.into(), path: None, source: None, hint: None }
     }
 
-    /// Adds the path that it was about.
+    /// Adds the path.
     #[must_use]
     pub fn at(self, path: impl Into<PathBuf>) -> Self {
         Self { path: Some(path.into()), ..self }
@@ -38,7 +38,7 @@ impl Failure {
         Self { source: Some(source.into()), ..self }
     }
 
-    /// Adds the remedy.
+    /// Adds the hint.
     #[must_use]
     pub fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
         Self { hint: Some(hint.into()), ..self }
@@ -49,7 +49,7 @@ impl Failure {
     pub fn message(&self) -> String {
         let mut text = self.what.clone().into_owned();
         if let Some(path) = &self.path {
-            // A path may hold control characters, and this text reaches terminals.
+            // A path may contain control characters, and this text is printed to terminals.
             let safe = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
             let path: String = path.to_string_lossy().chars().map(safe).collect();
             text += &format!(" `{path}`");

@@ -1,10 +1,10 @@
-//! Numbers as people read them.
+//! Human-readable numbers, sizes, durations and times.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// `812 B`, `18.5 MB`: powers of ten, as disks and clouds count.
+/// `812 B`, `18.5 MB`: decimal units.
 #[must_use]
 pub fn bytes(n: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
@@ -34,7 +34,7 @@ pub fn span(time: Duration) -> String {
     }
 }
 
-/// `870 µs`, `12.3 ms`, `1.2 s`: for what takes no time that people count.
+/// `870 µs`, `12.3 ms`, `1.2 s`: for short durations.
 #[must_use]
 pub fn fine(time: Duration) -> String {
     let us = time.as_micros();
@@ -52,7 +52,7 @@ pub fn time(since_1970: Duration) -> String {
     Timestamp::from_millisecond(ms).map_or_else(|_| "unknown".to_owned(), |t| format!("{t:.3}"))
 }
 
-/// The time of day as the system's clock has it, for reports that have no other clock.
+/// The system's time of day, for reports without a [`Host`](reaper_platform::Host).
 #[must_use]
 pub fn now() -> String {
     format!("{:.3}", Timestamp::now())
@@ -69,7 +69,7 @@ pub fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{end}")
 }
 
-/// `2 orphans`, and how many processes those are with what belongs to them: `1 orphan (3 processes)`.
+/// `2 orphans`, with the number of processes of their trees where that is larger: `1 orphan (3 processes)`.
 #[must_use]
 pub fn orphans(n: usize, processes: usize) -> String {
     let orphans = count(n, "orphan");

@@ -7,18 +7,18 @@ use reaper_policy::program::{Identity, Names};
 use crate::context::Context;
 use crate::visibility::VisibilityProblem;
 
-/// Most children of the adopters that are looked at for an agent of another user.
+/// Most children of the adopters that are examined for an agent of another user.
 const MAX_ADOPTED: usize = 256;
 
-/// Tells whether reaper is isolated from the agents. `adopted` are the children of the adopters; where some of them are
-/// ours, as `has_own` says, no list of all processes is needed.
+/// Whether reaper is isolated from the agents, and how. `adopted` are the children of the adopters; where some of them
+/// are ours, as `has_own` says, no list of all processes is needed.
 pub fn problem<H: Host>(context: &Context<H>, adopted: &[Pid], has_own: bool) -> Option<VisibilityProblem> {
     let here = context.host.info();
     if here.sees_the_whole_machine() {
         return None;
     }
-    // PID 1 is reaper, or an init that runs nothing but reaper. Below a pod's pause the others may just not be there
-    // yet: a sidecar is started first.
+    // PID 1 is reaper, or an init that runs nothing but reaper. Below a pod's pause container the others may not have
+    // started yet: a sidecar is started first.
     let is_at_the_top = || {
         let us = context.host.stat_of(here.pid).ok()?;
         let is_reaper = |init: Stat| init.comm == us.comm;
@@ -28,7 +28,7 @@ pub fn problem<H: Host>(context: &Context<H>, adopted: &[Pid], has_own: bool) ->
         let all = context.host.list(Scope::Everyone).ok()?;
         return (others(&all, here.pid) == 0).then_some(VisibilityProblem::Alone);
     }
-    // On a machine in a container (LXC, nspawn) users come and go, and each has a reaper of its own.
+    // In a system container (LXC, nspawn) users log in and out, and each has a reaper of its own.
     let Scope::User(own) = context.own.scope else { return None };
     if has_own || here.systemd_booted {
         return None;
@@ -38,12 +38,12 @@ pub fn problem<H: Host>(context: &Context<H>, adopted: &[Pid], has_own: bool) ->
         .then_some(VisibilityProblem::Strangers(who))
 }
 
-/// How many there are besides us, PID 1 and whoever came to ask us (a probe).
-fn others(walk: &ProcessList, own: Pid) -> usize {
-    let comm = walk.entries.iter().find(|e| e.stat.pid == own).map(|e| &e.stat.comm);
+/// The number of processes besides reaper, PID 1 and a health probe.
+fn others(listing: &ProcessList, own: Pid) -> usize {
+    let comm = listing.entries.iter().find(|e| e.stat.pid == own).map(|e| &e.stat.comm);
     let is_one_of_us =
         |e: &ProcessEntry| [own, Pid::INIT].contains(&e.stat.pid) || Some(&e.stat.comm) == comm;
-    walk.unreadable + walk.entries.iter().filter(|e| !is_one_of_us(e)).count()
+    listing.unreadable + listing.entries.iter().filter(|e| !is_one_of_us(e)).count()
 }
 
 /// An agent of another user, in words.

@@ -1,11 +1,11 @@
 //! Finds orphaned agent processes, keeps track of them and ends them.
 //!
-//! The way of a process through this crate: [`discover`] lists those whose parent may have exited, [`inspect`] reads what
-//! is known of each and has it judged by the policy crate, [`sightings`] keeps since when it has been an orphan,
-//! [`tree`] reads what hangs below it, and [`terminate`], the only place that sends a signal, ends what was planned.
-//! [`tracker`] finds and judges, tick by tick for the service and with its first tick alone for a scan; [`sweep`] remembers
-//! what a scan found and ends what was planned. Every signal is recorded by [`audit`]
-//! before it is sent. Nothing here logs, parses arguments or runs an event loop: callers get values and events.
+//! The route of a process through this crate: [`discover`] lists the processes whose parent may have exited,
+//! [`inspect`] reads the facts of each and has the policy crate judge it, [`sightings`] records since when it has been
+//! an orphan, [`tree`] reads its descendants, and [`terminate`], the only module that sends signals, ends the planned
+//! targets. [`tracker`] combines the first steps, tick by tick for the service and with its first tick alone for a
+//! scan; [`sweep`] records and ends what a scan found. Every signal is recorded by [`audit`] before it is sent. Nothing
+//! here logs, parses arguments or runs an event loop: callers get values and events.
 
 #![forbid(unsafe_code)]
 

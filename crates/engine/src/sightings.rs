@@ -1,10 +1,9 @@
-//! What earlier looks saw of a process: since when it is an orphan, and whose it was before.
+//! Sightings: since when a process has been an orphan, and which parent and agent it had before.
 //!
-//! The first is the clock of the grace period. The second is what a single look cannot see any more: that a
-//! parent was watched dying, and which agent a background helper belongs to. Both are kept across runs, under
-//! a process's whole identity, the boot, the PID namespace and the time namespace, so that neither a reused pid nor a
-//! reboot nor another clock can inherit another's; and in `CLOCK_MONOTONIC`, which neither a sleeping laptop nor a set
-//! clock moves forward.
+//! The first starts the grace period. The second cannot be read from a single snapshot: that a parent's exit was
+//! observed, and which agent a background helper belongs to. Both are kept across runs, keyed by a process's whole
+//! identity, the boot, the PID namespace and the time namespace, so that they never apply to a reused pid, another boot
+//! or another clock. Times are in `CLOCK_MONOTONIC`, which neither suspend nor setting the clock moves forward.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -22,18 +21,18 @@ use crate::state_dir::StateDir;
 pub const FILE: &str = "sightings.json";
 const SCHEMA: &str = "reaper.sightings/1";
 
-/// What is remembered of the processes of this boot, PID namespace and time namespace.
+/// The recorded processes of this boot, PID namespace and time namespace.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sightings {
     seen: HashMap<ProcId, Sighting>,
 }
 
-/// What is remembered of one process.
+/// The record of one process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Sighting {
     since: Option<Duration>,
     ties: Ties,
-    /// When it was last seen not to be an orphan: no earlier time counts, whoever remembers it.
+    /// When it was last seen not to be an orphan: earlier times, also those saved by other runs, do not count.
     not_before: Option<Duration>,
     /// Whether it was seen to run several marked programs at once.
     was_host: bool,
@@ -51,10 +50,10 @@ struct File {
     schema: String,
     boot_id: String,
     pid_namespace: u64,
-    /// Without it the file says nothing of which clock its times are on.
+    /// Without it, the clock that the file's times are on is unknown.
     #[serde(default)]
     time_namespace: Option<u64>,
-    /// The number of a time namespace is used again when it is gone; another one may have other clocks.
+    /// The inode of a time namespace is reused; the new namespace may have other clock offsets.
     #[serde(default)]
     clock_offsets: Option<String>,
     sightings: Vec<Entry>,
@@ -102,7 +101,7 @@ impl Id {
 }
 
 impl Sightings {
-    /// What is remembered of a process.
+    /// What is recorded of a process, as of `now`.
     #[must_use]
     pub fn past(&self, id: &ProcId, clock: &Clock) -> Past {
         let seen = self.seen.get(id).copied().unwrap_or_default();
@@ -116,18 +115,18 @@ impl Sightings {
         self.past(id, clock).seen_for
     }
 
-    /// Remembers a process as seen orphaned now, unless it is remembered already.
+    /// Records a process as orphaned now, unless it is recorded already.
     ///
-    /// A process is not remembered in the moment in which it started: so no process that reuses its
-    /// pid can have the same start time as a remembered one, even where the kernel has no generations.
+    /// A process is not recorded within the clock tick in which it started, so that no process that reuses its pid can
+    /// have the same start time as a recorded one, even where the kernel has no generations.
     pub fn note(&mut self, id: ProcId, clock: &Clock, here: &HostInfo) {
         if !is_newborn(&id, clock, here) {
             self.seen.entry(id).or_default().since.get_or_insert(clock.monotonic);
         }
     }
 
-    /// Remembers what a judgement says: an orphan is seen as one, what is in its place is seen not to be one, and wrappers
-    /// that run several marked programs stay hosts.
+    /// Records a judgement: whether the process is an orphan, and which wrappers run several marked programs and so
+    /// stay hosts.
     pub fn take_in(&mut self, judgement: &Judgement, clock: &Clock, here: &HostInfo) {
         for host in &judgement.hosts {
             self.note_host(*host, clock, here);
@@ -139,19 +138,19 @@ impl Sightings {
         }
     }
 
-    /// A process was seen not to be an orphan: its grace begins anew when it becomes one.
+    /// Records that a process is not an orphan: its grace starts afresh when it becomes one.
     pub fn clear(&mut self, id: &ProcId, clock: &Clock) {
         self.change(id, |seen| (seen.since, seen.not_before) = (None, Some(clock.monotonic)));
     }
 
-    /// Remembers whose a process is or was, by the same rule as [`Sightings::note`].
+    /// Records the earlier parent and the agent of a process, by the same rule as [`Sightings::note`].
     pub fn tie(&mut self, id: ProcId, ties: Ties, clock: &Clock, here: &HostInfo) {
         if !is_newborn(&id, clock, here) {
             self.change(&id, |seen| seen.ties = ties);
         }
     }
 
-    /// Remembers a process as a wrapper that runs several marked programs, by the same rule.
+    /// Records a process as a wrapper that runs several marked programs, by the same rule.
     pub fn note_host(&mut self, id: ProcId, clock: &Clock, here: &HostInfo) {
         if !is_newborn(&id, clock, here) {
             self.change(&id, |seen| seen.was_host = true);
@@ -168,12 +167,12 @@ impl Sightings {
         }
     }
 
-    /// Forgets processes that are no more.
+    /// Drops processes that no longer exist.
     pub fn retain(&mut self, is_there: impl Fn(Pid) -> bool) {
         self.seen.retain(|id, _| is_there(id.pid));
     }
 
-    /// Takes over what another run remembered; of two times the earlier one counts.
+    /// Merges the records of another run; of two times the earlier one counts.
     pub fn merge(&mut self, other: Self) {
         for (id, theirs) in other.seen {
             let ours = self.seen.entry(id).or_default();
@@ -188,29 +187,29 @@ impl Sightings {
         }
     }
 
-    /// Whether anything is remembered here that is not remembered there, or otherwise.
+    /// Whether anything recorded here is missing or different there.
     #[must_use]
     pub fn has_more_than(&self, other: &Self) -> bool {
         self.seen.iter().any(|(id, seen)| other.seen.get(id) != Some(seen))
     }
 
-    /// How many are remembered.
+    /// The number of recorded processes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.seen.len()
     }
 
-    /// Whether none is remembered.
+    /// Whether no process is recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()
     }
 
-    /// Reads the file's content. Sightings of another boot or namespace mean nothing here; times ahead of
-    /// our clock come from a clock that we do not share.
+    /// Parses the file's content. Sightings of another boot or namespace are ignored, and so are times ahead of our
+    /// clock: they come from another clock.
     ///
     /// # Errors
-    /// When it is not what we write, in words.
+    /// When it is not in the format that reaper writes, in words.
     pub fn parse(bytes: &[u8], here: &HostInfo, clock: &Clock) -> Result<Self, String> {
         let file: File = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         if file.schema != SCHEMA {
@@ -266,8 +265,8 @@ impl Sightings {
         serde_json::to_vec(&file).unwrap_or_default()
     }
 
-    /// Loads what earlier runs saw. A file that cannot be trusted counts as none, with a warning: then
-    /// every orphan is seen for the first time, which only delays.
+    /// Loads the sightings of earlier runs. A file that cannot be trusted counts as missing, with a warning: every
+    /// orphan is then seen for the first time, which only delays its end.
     #[must_use]
     pub fn load(state: &StateDir, here: &HostInfo, clock: &Clock, may_write: bool) -> (Self, Option<String>) {
         let why = match state.read(FILE) {
@@ -283,7 +282,7 @@ impl Sightings {
         (Self::default(), Some(format!("{why}{moved}: every orphan counts as seen for the first time")))
     }
 
-    /// Saves, together with what another run may have saved meanwhile.
+    /// Saves, merged with what another run may have saved meanwhile.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -294,7 +293,7 @@ impl Sightings {
             Ok(Some(bytes)) => {
                 if let Ok(theirs) = Self::parse(&bytes, here, clock) {
                     let mut shared = theirs.clone();
-                    // Whom we know to be no orphan stays one, whatever an earlier run saw.
+                    // A process known not to be an orphan stays so, whatever an earlier run recorded.
                     let is_seen = |id: &ProcId| self.seen.get(id).is_some_and(|ours| ours.since.is_some());
                     shared.seen.retain(|id, _| is_seen(id));
                     all.merge(shared);
@@ -309,8 +308,8 @@ impl Sightings {
     }
 }
 
-/// Whether a process started in the moment in which we are, so that whoever reuses its pid could be mistaken for it.
-/// Where start times are the time of day, which can be set back, its generation tells it apart.
+/// Whether a process started in the current clock tick, so that a process that reuses its pid could be mistaken for it.
+/// Where start times are the time of day, which can be set back, the generation tells the two apart.
 #[must_use]
 pub fn is_newborn(id: &ProcId, clock: &Clock, here: &HostInfo) -> bool {
     let can_tell = here.start_clock == StartClock::DayMicros && id.generation.is_some();

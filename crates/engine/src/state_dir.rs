@@ -1,7 +1,7 @@
-//! The state directory: what must outlive one run, writable by its user alone.
+//! The state directory: data that outlives one run, writable by its user alone.
 //!
-//! Sightings decide when a process may be ended and the history says why one was, so neither is taken from,
-//! or entrusted to, a place that others can write.
+//! Sightings decide when a process may be ended and the history records why one was, so neither is read from nor
+//! written to a place that others can write.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -14,11 +14,11 @@ use reaper_platform::Uid;
 use crate::failure::Failure;
 use crate::trusted_file::{self, Distrust, Lasting, NotOpened, Writers};
 
-/// More than the sightings of a million processes take.
+/// Size limit of a file, in bytes: more than the sightings of a million processes take.
 const LARGEST: u64 = 256 << 20;
 const ACT_LOCK: &str = "act.lock";
 
-/// An open state directory of our own.
+/// An open state directory that only our user can write.
 #[derive(Debug, Clone)]
 pub struct StateDir {
     path: PathBuf,
@@ -57,7 +57,7 @@ impl StateDir {
     /// Opens the directory for reading; `None` when it is not there.
     ///
     /// # Errors
-    /// When it cannot be looked at, belongs to another user, or others can write it.
+    /// When it cannot be examined, belongs to another user, or others can write it.
     pub fn open(path: &Path, uid: Uid) -> Result<Option<Self>, Failure> {
         let meta = match fs::metadata(path) {
             Ok(meta) => meta,
@@ -86,13 +86,13 @@ impl StateDir {
         }
     }
 
-    /// Where a file in it is.
+    /// The path of a file in it.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
 
-    /// Reads a file that only we could have written; `None` when it is not there.
+    /// Reads a file that only our user could have written; `None` when it does not exist.
     ///
     /// # Errors
     /// When it cannot be read, or others could have written it.
@@ -174,7 +174,7 @@ impl StateDir {
         }
     }
 
-    /// Moves a file that cannot be used out of the way, and tells where to.
+    /// Moves an unusable file out of the way; returns its new path.
     pub fn set_aside(&self, name: &str) -> Option<PathBuf> {
         let aside = self.file(&format!("{name}.bad"));
         fs::rename(self.file(name), &aside).ok().map(|()| aside)
@@ -192,7 +192,7 @@ impl StateDir {
         Ok(trusted_file::lock(&file, patience).map_err(failed)?.then_some(ActLock(file)))
     }
 
-    /// The failure to take that lock because another has it.
+    /// The failure for that lock being held by another process.
     #[must_use]
     pub fn busy(&self) -> Failure {
         let holder = format!("(it holds `{}`)", self.file(ACT_LOCK).display());
@@ -201,9 +201,9 @@ impl StateDir {
     }
 }
 
-/// What to do about a file that is made from what we know.
+/// Hint for a file that can be recreated.
 const ANEW: &str = "remove it; it will be made anew";
-/// What to do about a file whose content exists nowhere else.
+/// Hint for a file whose content exists nowhere else.
 const ASIDE: &str = "move it away; a new one will be begun";
 
 fn refusal(path: &Path, why: impl Into<String>) -> Failure {

@@ -1,4 +1,5 @@
-//! What follows a survey: remembering what it saw, ending what was planned, and another look at what is left.
+//! The steps after a survey: recording sightings, ending the planned targets, and a follow-up for what they left
+//! behind.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,15 +21,15 @@ use reaper_policy::escalation::Outcome;
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::{LeftAlone, Plan};
 
-/// Rounds of "look again and end what is new": a process can fork while it is being ended.
+/// Rounds of ending followed by a search for new processes: a process can fork while it is being ended.
 const MAX_ROUNDS: usize = 3;
 
-/// Remembers the orphans that a survey saw, and forgets processes that are no more.
+/// Records the orphans of a survey as sightings, and drops processes that no longer exist.
 pub fn remember<H: Host>(context: &Context<H>, survey: &Survey, sightings: &mut Sightings) {
     let here = context.host.info();
     let mut clock = context.host.clock();
     if survey.orphans().any(|orphan| sightings::is_newborn(&orphan.id, &clock, here)) {
-        // It could not be remembered yet, and its grace would begin with the next look only.
+        // Too young to be recorded yet; without the wait its grace would only begin with the next sweep.
         context.host.sleep(here.start_clock.unit() + Duration::from_millis(1));
         clock = context.host.clock();
     }
@@ -38,9 +39,9 @@ pub fn remember<H: Host>(context: &Context<H>, survey: &Survey, sightings: &mut 
     sightings.retain(|pid| context.host.exists(pid) != Ok(false));
 }
 
-/// Ends what was planned, then looks again for what was forked or orphaned meanwhile. `judged` is what the look
-/// before the plan made of every process by itself. Beside what became of the targets, it returns what kept the work
-/// from being done to its end, if anything did.
+/// Ends the planned targets, then searches for processes that were forked or orphaned meanwhile and ends those.
+/// `judged` holds the judgements that the plan was made from. Returns the outcome of each target, and the error that
+/// stopped the work early, if any.
 pub fn end<H: Host>(
     context: &Context<H>,
     plan: &Plan,
@@ -75,8 +76,8 @@ pub fn end<H: Host>(
     (ended, trouble)
 }
 
-/// After a sweep, what was left alone is there, or the report says what became of it: what was taken down after all is not
-/// said to be left alone, and what has ended by itself is said to have.
+/// Updates the processes that were left alone after a sweep: removes those that were ended after all, and marks those
+/// that have exited by themselves.
 pub fn still_left_alone<H: Host>(host: &H, left: &mut Vec<LeftAlone>, ended: &[Ended]) {
     let took_down = |id: &ProcId| {
         ended.iter().any(|e| e.target.id == *id && matches!(e.outcome, Outcome::Exited | Outcome::Killed))
@@ -90,7 +91,7 @@ pub fn still_left_alone<H: Host>(host: &H, left: &mut Vec<LeftAlone>, ended: &[E
     }
 }
 
-/// Gives init a moment to collect what has ended: only what is still a zombie then is worth a word.
+/// Waits up to 500 ms for init to collect the ended processes, so that only lasting zombies are reported.
 fn settle<H: Host>(host: &H, ended: &mut [Ended]) {
     const LIMIT: Duration = Duration::from_millis(500);
     const LONGEST: Duration = Duration::from_millis(20);
@@ -108,12 +109,12 @@ fn settle<H: Host>(host: &H, ended: &mut [Ended]) {
     }
 }
 
-/// Whether the process that started then has ended and was not collected.
+/// Whether the process with this pid and start time is an uncollected zombie.
 fn is_zombie<H: Host>(host: &H, pid: Pid, start: StartTime) -> bool {
     host.stat_of(pid).is_ok_and(|stat| stat.start == start && stat.is_dead())
 }
 
-/// Joins the records of one sweep: when, and by whom.
+/// The id that the records of one sweep share: its time in milliseconds since 1970, and our pid.
 fn sweep_id<H: Host>(context: &Context<H>) -> String {
     format!("{}-{}", context.host.clock().realtime.as_millis(), context.host.info().pid)
 }

@@ -1,7 +1,7 @@
-//! The tree of an orphan: what hangs below it, wraps it or shares its process group.
+//! The tree of an orphan: its descendants, its wrappers and the members of its process group.
 //!
-//! Agents give each tool a session of its own, so neither group nor session bounds a tree; descent does. It
-//! is read before the first signal, because the end of a parent hides its children, and again after it.
+//! Agents give each tool a session of its own, so neither group nor session bounds a tree; descent does. The tree is
+//! read before the first signal, because the exit of a parent hides its children, and again afterwards.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -24,11 +24,10 @@ use reaper_policy::past::Past;
 use reaper_policy::plan::{Member, Role, Standing, Target, Tree, plan};
 use reaper_policy::verdict::{Answer, Finding, Gate, Verdict};
 
-/// Descendants beyond this many are not looked at: no agent has so many, and a fork bomb must not hold us.
+/// Descendants beyond this many are not examined: no agent has so many, and a fork bomb must not block us.
 const MAX_MEMBERS: usize = 10_000;
 
-/// Reads the trees of all orphans that are to be ended. `judged` is what the same look made of every process
-/// by itself.
+/// Reads the trees of all orphans that are to be ended. `judged` holds the judgements of the same sweep.
 pub fn read<H: Host>(
     context: &Context<H>,
     census: &Census,
@@ -39,8 +38,8 @@ pub fn read<H: Host>(
     if roots.is_empty() {
         return Vec::new();
     }
-    // Many orphans can share a group. Those that are to be ended for their own sake are nobody's members, and
-    // whoever is in one's tree need not be read again for the others.
+    // Many orphans can share a group. Those that are to be ended themselves are not members of other trees, and a
+    // member of one tree need not be read again for the others.
     let due = judged.iter().filter(|j| j.verdict == Verdict::Reap).map(|j| j.id.pid);
     let mut taken: HashSet<Pid> = due.chain(roots.iter().map(|root| root.id.pid)).collect();
     let reader = Reader::new(context, census.clone(), judged, limit);
@@ -82,10 +81,9 @@ pub fn read<H: Host>(
         .collect()
 }
 
-/// What the ended trees left behind: a process can fork while it is being ended, and its end hands its
-/// children to an adopter. They are known by the process group of a target, or by a session that a target
-/// led, and each must pass the gates of a group member. `judged` is what was made of every process before
-/// the first signal, at `since`.
+/// What the ended trees left behind: a process can fork while it is being ended, and its children are then reparented
+/// to an adopter. They are known by the process group of a target, or by a session that a target led, and each must
+/// pass the gates of a group member. `judged` holds the judgements before the first signal, at `since`.
 pub fn leftovers<H: Host>(
     context: &Context<H>,
     ended: &[Ended],
@@ -105,13 +103,13 @@ pub fn leftovers<H: Host>(
             owners.entry(group).or_insert(target);
         }
     }
-    // Only a delay when it fails: the next sweep takes a census of its own.
+    // A failure only delays: the next sweep takes its own census.
     let Ok(census) = discover::take(&context.host, &context.policy, context.own.scope) else {
         return Vec::new();
     };
     let done: HashSet<ProcId> = ended.iter().map(|e| e.target.id).collect();
     let reader = Reader::new(context, census, judged, limit);
-    // A number that somebody has who started meanwhile leads another group or session than it did.
+    // If the leader's pid was reused meanwhile, the group or session is another one.
     let is_same = |leader: Option<Pid>| {
         leader.is_some_and(|pid| match context.host.stat_of(pid) {
             Ok(stat) => stat.start < since,
@@ -154,8 +152,8 @@ fn itself(root: &Judgement) -> Member {
     }
 }
 
-/// The adopters' children by process group, for the groups of the roots. Known ones count, too: a later census
-/// has only new ones among its candidates.
+/// The adopters' children by process group, for the groups of the roots. Includes known ones: the candidates of a later
+/// census are only the new ones.
 ///
 /// A member of an orphan's group whose own parent lives outside the tree is left out: it is no orphan.
 fn groups<H: Host>(context: &Context<H>, census: &Census, roots: &[&Judgement]) -> HashMap<Pid, Vec<Pid>> {
@@ -171,16 +169,16 @@ fn groups<H: Host>(context: &Context<H>, census: &Census, roots: &[&Judgement]) 
     groups
 }
 
-/// Reads members of trees by one look around.
+/// Reads members of trees with one inspector.
 struct Reader<H: Host> {
     inspector: Arc<Inspector<H>>,
     census: Census,
-    /// Who stays, whatever tree it is in, and why.
+    /// Processes that stay, whatever tree they are in, with the reason.
     held: HashMap<ProcId, String>,
     limit: Duration,
 }
 
-/// A member, and whether what hangs below it may belong to the tree.
+/// A member, and whether its descendants may belong to the tree.
 struct Seen {
     member: Member,
     is_open: bool,
@@ -194,16 +192,16 @@ impl<H: Host> Reader<H> {
 
     /// Follows the children down.
     ///
-    /// Lists of children hold numbers, and a number can come to mean another process at any moment. So a
-    /// child belongs to the tree only if its own `stat`, read through its handle, names the parent, and the
-    /// parent is still the very process that it was *after* that: then it was so in between, too.
+    /// Child lists contain pids, and a pid can be reused at any time. So a child belongs to the tree only if its own
+    /// `stat`, read through its handle, names the parent, and the parent is still the same process *after* that: then
+    /// it was so in between, too.
     fn descend(&self, tree: &mut Tree, known: &mut HashSet<Pid>, mut parents: Vec<(ProcId, i32)>) {
         let host = &*self.inspector.context.host;
         while let Some((parent, depth)) = parents.pop() {
             let listed = self.census.listed_children(parent.pid);
             let children = match listed.map_or_else(|| self.inspector.children_of(parent.pid), Ok) {
                 Ok(children) => children,
-                // It ended meanwhile; its children are found among the orphans when the tree is read again.
+                // It exited meanwhile; its children are found among the orphans when the tree is read again.
                 Err(_) => continue,
             };
             let fresh: Vec<Pid> = children.into_iter().filter(|pid| known.insert(*pid)).collect();
@@ -215,7 +213,7 @@ impl<H: Host> Reader<H> {
             if !is_still(host, &parent) {
                 continue;
             }
-            // What hangs below a protected process belongs to it.
+            // The descendants of a protected process belong to it.
             parents.extend(seen.iter().filter(|s| s.is_open).map(|s| (s.member.id, depth + 1)));
             tree.members.extend(seen.into_iter().map(|s| s.member));
         }
@@ -247,8 +245,8 @@ impl<H: Host> Reader<H> {
     }
 }
 
-/// Whether a verdict about a process by itself holds whoever it belongs to: somebody wants it, or it could
-/// not be told.
+/// Whether a process's own verdict keeps it in any tree: it is owned, protected or supervised, or its verdict is
+/// unknown.
 fn stays(judgement: &Judgement) -> bool {
     let wanted = [Gate::User, Gate::Unsupervised, Gate::Unclaimed, Gate::Unprotected];
     match judgement.verdict {
@@ -258,7 +256,7 @@ fn stays(judgement: &Judgement) -> bool {
     }
 }
 
-/// Whether a process is there, and is the one that it was. One that could not be read has no generation.
+/// Whether a process still exists and is the same one. One that could not be read has no generation.
 fn is_still<H: Host>(host: &H, id: &ProcId) -> bool {
     host.open(id.pid).is_ok_and(|now| {
         let now = now.id();
@@ -266,7 +264,7 @@ fn is_still<H: Host>(host: &H, id: &ProcId) -> bool {
     })
 }
 
-/// A member that could not be read stays, and is named.
+/// A member that could not be read: it stays and is reported.
 fn unread<H: Host>(inspector: &Inspector<H>, pid: Pid, role: Role, depth: i32, why: &Why) -> Member {
     let stat = inspector.context.host.stat_of(pid).ok();
     let start = stat.as_ref().map_or(reaper_platform::StartTime(0), |s| s.start);
@@ -324,7 +322,7 @@ fn member<H: Host>(
         rss_bytes: stat.rss_bytes,
         group: stat.pgrp,
     };
-    // Whatever else is said of it: only what is known to be unprotected has nothing of its own below it.
+    // Whatever the other answers: only below a process known to be unprotected is the tree followed.
     let is_open = findings.iter().any(|f| f.gate == Gate::Unprotected && f.answer == Answer::Yes);
     Ok(Seen { member, is_open })
 }

@@ -1,10 +1,10 @@
-//! Files that decide about signals, or account for them: other users must not be able to write them, nor to stop reaper
-//! through them.
+//! Files that influence or record signals: other users must not be able to write them, nor to block reaper through
+//! them.
 //!
-//! A file is judged by its open descriptor, so that what was judged is what is read, and it is opened without waiting, so
-//! that a FIFO in its place cannot hang us. It is replaced whole, by a draft and a rename, and a lock on it is waited for
-//! within a bound: a lock that a stopped process holds never comes free. Where others could put another file in its
-//! place, its directory is looked at as well.
+//! A file is checked through its open descriptor, so that the file checked is the file read, and it is opened without
+//! blocking, so that a FIFO in its place cannot hang reaper. It is replaced as a whole, by a draft and a rename.
+//! Waiting for a lock on it is bounded, as a stopped process never releases its lock. Where others could replace the
+//! file, its directory is checked as well.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -19,12 +19,12 @@ use reaper_platform::open_flags::{NO_FOLLOW, NO_WAIT};
 use reaper_platform::{Gid, Uid};
 
 const STICKY: u32 = 0o1000;
-/// A draft is written within milliseconds; one that is older was left by a process that was killed meanwhile.
+/// A draft is written within milliseconds; an older one was left by a process that was killed.
 const DRAFT_LASTS: Duration = Duration::from_secs(3600);
-/// Between two attempts to take a lock, at most.
+/// Longest pause between two attempts to take a lock.
 const LOCK_POLL: Duration = Duration::from_millis(20);
 
-/// Who may have written a file or directory.
+/// The users that may be able to write a file or directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writers {
     /// This user alone.
@@ -38,24 +38,24 @@ pub enum Writers {
 pub enum Distrust {
     /// It is a directory, a FIFO, a socket or a device.
     NotAFile,
-    /// It is a symbolic link: what lies behind it may be any file of ours.
+    /// It is a symbolic link, whose target may be any file of ours.
     Link,
-    /// It has other names, too: what is written to it is written to a file that is used for something else.
+    /// It has further hard links: writing to it may change a file that is used for something else.
     Names,
     /// Another user owns it.
     Owner {
-        /// That user.
+        /// The owner.
         owner: Uid,
-        /// The user who should own it.
+        /// The expected owner.
         wanted: Uid,
     },
     /// Every user may write it; its mode.
     Anyone(u32),
     /// A group that is not the user's own may write it.
     Group(Gid, u32),
-    /// Others may put another file in its place: the directory, and what is wrong with that.
+    /// Others may replace it: the directory, and what is wrong with that.
     Directory(PathBuf, Box<Self>),
-    /// It has more than so many bytes.
+    /// It is larger than this limit, in bytes.
     LargerThan(u64),
 }
 
@@ -105,7 +105,7 @@ impl From<Distrust> for NotOpened {
 }
 
 impl Writers {
-    /// What is wrong with the owner and the mode of a file or directory.
+    /// Checks the owner and the mode of a file or directory.
     ///
     /// # Errors
     /// When others may write it.
@@ -130,7 +130,8 @@ impl Writers {
         }
     }
 
-    /// A directory that many users can write may hold our file if it is sticky: then only its owner can replace it.
+    /// A directory that many users can write may hold our file if it is sticky: then only the file's owner can replace
+    /// it.
     fn check_directory(self, path: &Path) -> Result<(), NotOpened> {
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
         let meta = fs::metadata(path)?;
@@ -140,13 +141,13 @@ impl Writers {
     }
 }
 
-/// Reads a file of settings that `writers` alone could have written; `None` when there is none. It may lie behind a
-/// symbolic link: then both its own directory and that of the link are looked at.
+/// Reads a file of settings that `writers` alone could have written; `None` when there is none. It may be reached
+/// through a symbolic link: both its own directory and that of the link are then checked.
 ///
 /// # Errors
 /// When it cannot be read, others could have written it, or it has more than `most` bytes.
 pub fn read_settings(path: &Path, writers: Writers, most: u64) -> Result<Option<Vec<u8>>, NotOpened> {
-    // Asked before it is opened, because opening a device may already change something.
+    // Checked before it is opened, because opening a device can have side effects.
     match fs::metadata(path) {
         Ok(meta) if !meta.is_file() => return Err(Distrust::NotAFile.into()),
         Ok(_) => {}
@@ -225,17 +226,17 @@ fn read_all(file: &File, most: u64) -> Result<Vec<u8>, NotOpened> {
     Ok(bytes)
 }
 
-/// Whether the content of a replaced file must outlast a failing power supply.
+/// Whether the content of a replaced file must survive a power failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lasting {
-    /// It is on the disk before it takes its place.
+    /// Synced to the disk before the rename.
     Synced,
-    /// It is renewed before long; writing it to the disk each time would cost more than it is worth.
+    /// Not synced: it is rewritten soon anyway.
     NotSynced,
 }
 
-/// Replaces a file as a whole: readers see the old one or the new one. The draft is made anew: in a directory that others
-/// can write, what already bears its name may be a link to anywhere.
+/// Replaces a file as a whole: readers see the old one or the new one. The draft must not exist yet: in a directory
+/// that others can write, an existing file of that name may be a link to anywhere.
 ///
 /// # Errors
 /// When the disk is full, read-only, or otherwise refuses.
@@ -252,7 +253,7 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32, lasting: Lasting) -> io::Re
     };
     let written = (|| {
         file.write_all(bytes)?;
-        // Whatever the umask says: others may have to read it.
+        // Independent of the umask: others may have to read it.
         file.set_permissions(Permissions::from_mode(mode))?;
         if lasting == Lasting::Synced {
             file.sync_data()?;
@@ -260,14 +261,14 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32, lasting: Lasting) -> io::Re
         fs::rename(&draft, path)
     })();
     if written.is_err() {
-        // The draft is of no use; that it could not be removed changes nothing.
+        // A draft that cannot be removed does no harm.
         let _ = fs::remove_file(&draft);
     }
     written
 }
 
-/// Removes the drafts that killed processes have left in a directory: those of the file `name`, or of all files. What
-/// cannot be removed is left: it takes a little space, and nothing reads it.
+/// Removes the drafts that killed processes have left in a directory: those of the file `name`, or of all files. Drafts
+/// that cannot be removed are ignored.
 pub fn sweep_drafts(directory: &Path, name: Option<&OsStr>) {
     let is_draft = |entry: &DirEntry| {
         let of = entry.file_name().to_str().and_then(draft_of).map(str::to_owned)?;
@@ -289,11 +290,11 @@ fn draft_of(name: &str) -> Option<&str> {
     pid.parse::<u32>().ok().map(|_| of)
 }
 
-/// Takes the lock on a file, which ends with the descriptor, and so with the process, however that ends. Tried again
-/// until `patience` is over, at least once; says whether it was taken.
+/// Takes the lock on a file; it is released with the descriptor, so at the latest when the process ends. Retries until
+/// `patience` is over, at least once; returns whether the lock was taken.
 ///
 /// # Errors
-/// When files cannot be locked there.
+/// When the file system does not support locks.
 pub fn lock(file: &File, patience: Duration) -> io::Result<bool> {
     let end = Instant::now() + patience;
     let mut pause = Duration::from_millis(1);

@@ -1,4 +1,4 @@
-//! For launchers: marks what they start, so that reaper can tell whose it is once the launcher has exited.
+//! For launchers: marks the processes they start, so that reaper can identify them once the launcher has exited.
 //!
 //! ```no_run
 //! use std::process::Command;
@@ -20,11 +20,11 @@ use std::process::Command;
 use reaper_lease::{Lease, MANAGED, OWNER};
 use reaper_platform::{Host, Why};
 
-/// The lease by which the calling process owns what it starts: its pid, start and boot, and the namespaces in which
-/// these mean something.
+/// The lease that names the calling process as owner: its pid, start time and boot id, and the namespaces in which
+/// these are valid.
 ///
 /// # Errors
-/// When our own start cannot be read, which happens where `/proc` is not mounted.
+/// When our own start time cannot be read, for example because `/proc` is not mounted.
 pub fn lease<H: Host>(host: &H) -> Result<Lease, Why> {
     let here = host.info();
     Ok(Lease {
@@ -48,7 +48,7 @@ mod tests {
     use reaper_platform::NativeHost;
 
     #[test]
-    fn a_child_is_born_with_a_lease_that_names_us() {
+    fn a_child_starts_with_a_lease_that_names_us() {
         let host = NativeHost::new().unwrap();
         let ours = lease(&host).unwrap();
         let mut command = Command::new("/usr/bin/env");

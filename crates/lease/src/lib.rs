@@ -1,8 +1,8 @@
 //! The contract between a launcher and reaper: the variables that a launcher sets on everything it starts, and the text
 //! of a lease, which names the process that owns it.
 //!
-//! `vectors.json` beside this crate's manifest holds leases and what is to be made of each, for implementations in other
-//! languages.
+//! `vectors.json` beside this crate's manifest holds test vectors: texts and the lease that each must parse to, for
+//! implementations in other languages.
 
 #![forbid(unsafe_code)]
 
@@ -14,7 +14,7 @@ pub const MANAGED: &str = "REAPER_MANAGED";
 pub const OWNER: &str = "REAPER_OWNER";
 /// How a lease is written. [`TEXT`] says what each part is; [`Lease::parse`] takes nothing else.
 pub const FORM: &str = "PID:START:BOOT:NAMESPACE[:time=NAMESPACE][:keeper]";
-/// What the variable says, for people: the man page and the README have it from here.
+/// What the variable means, for users. The man page and the README take their text from here.
 pub const TEXT: &str = "Names the process that owns the marked one, as PID:START:BOOT:NAMESPACE: its number, its start in \
     clock ticks since boot (field 22 of /proc/PID/stat; on macOS microseconds since 1970), \
     /proc/sys/kernel/random/boot_id (kern.bootsessionuuid), and the number in /proc/PID/ns/pid (on macOS 0). \
@@ -22,7 +22,7 @@ pub const TEXT: &str = "Names the process that owns the marked one, as PID:START
     `:keeper` says that the owner is one of reaper's own. A lease with any other part is not understood. NAMESPACE may \
     be left out, but then the owner's death can only be proven outside containers. While the owner lives, nothing that \
     names it is ended.";
-/// The variable by which a process asks to be kept, whatever else speaks against it.
+/// The variable that keeps a process alive whatever the other gates answer.
 pub const KEEP: &str = "REAPER_KEEP";
 
 /// A parsed lease.
@@ -30,9 +30,10 @@ pub const KEEP: &str = "REAPER_KEEP";
 pub struct Lease {
     /// The owner's pid in its own PID namespace; positive.
     pub pid: i32,
-    /// When the owner started, so that a reused number is not taken for it; as seen from its own time namespace.
+    /// The owner's start time in its own time namespace, in the unit of [`TEXT`]; tells it from a later process with
+    /// the same pid.
     pub start: u64,
-    /// The boot in which it was written.
+    /// The id of the boot in which the lease was written.
     pub boot_id: String,
     /// The owner's PID namespace (the inode of `/proc/PID/ns/pid`); `None` when the lease does not say.
     pub pid_namespace: Option<u64>,
@@ -43,8 +44,8 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Parses a value; `None` when it is not exactly of the form. What a later version may add is refused, not skipped:
-    /// it could say that the owner is somewhere else.
+    /// Parses a value; `None` unless it has exactly this form. Unknown parts, such as a later version may add, are
+    /// refused rather than skipped: they could change which process is meant.
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(value).ok()?;
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn every_vector_is_read_as_it_says() {
+    fn every_test_vector_parses_as_stated() {
         let (mut taken, mut refused) = (0, 0);
         for vector in vectors() {
             let text = vector["text"].as_str().unwrap();
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_is_written_as_it_is_read() {
+    fn a_lease_round_trips() {
         for vector in vectors() {
             let text = vector["text"].as_str().unwrap();
             let Some(lease) = Lease::parse(text.as_bytes()) else { continue };
@@ -136,8 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn people_are_told_the_form_that_is_read() {
+    fn the_documented_form_is_the_parsed_form() {
         assert!(TEXT.contains(FORM.split('[').next().unwrap()));
-        assert_eq!(Lease::parse(b"1:2:\xff"), None, "what is no text is no lease");
+        assert_eq!(Lease::parse(b"1:2:\xff"), None, "a lease must be UTF-8");
     }
 }

@@ -1,9 +1,9 @@
-//! Browsers that show nothing to a person: headless ones, and those whose profile is made anew each time.
+//! Browsers that no person is using: headless ones, and those with a temporary profile.
 
 use crate::program::{self, Identity, Names};
 use crate::protected as rules;
 
-/// Whether a process is a browser that shows nothing to anybody, or whose profile is made anew each time.
+/// Whether a process is a headless browser or one with a temporary profile.
 #[must_use]
 pub fn is_throw_away_browser(identity: &Identity<'_>, argv: &[Vec<u8>]) -> bool {
     let names = Names::of(identity);
@@ -18,13 +18,13 @@ pub fn is_throw_away_browser(identity: &Identity<'_>, argv: &[Vec<u8>]) -> bool 
     args.iter().any(is_headless) || profile_folders(args).any(is_thrown_away)
 }
 
-/// What stands behind `=` in an argument that is this option; empty where it stands alone.
+/// The value after `=` if the argument is this option; empty where it has none.
 fn option_of<'a>(arg: &'a [u8], option: &str) -> Option<&'a [u8]> {
     let rest = arg.strip_prefix(option.as_bytes())?;
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"=") }
 }
 
-/// The folders that a browser is told to keep its profile in. Other arguments are pages, whatever they look like.
+/// The profile folders given by options. All other arguments are pages, whatever they look like.
 fn profile_folders(args: &[Vec<u8>]) -> impl Iterator<Item = &[u8]> {
     args.iter().enumerate().filter_map(|(at, arg)| {
         let value = rules::PROFILE_OPTIONS.iter().find_map(|option| option_of(arg, option))?;

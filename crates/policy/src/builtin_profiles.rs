@@ -145,7 +145,7 @@ pub static BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         default: false,
-        why: "the marker proves which agent started it, not that nobody wants it any more: people also start servers through agents",
+        why: "the marker proves which agent started it, not that it is no longer in use: people also start servers through agents",
         profile: Profile {
             name: Borrowed("claude-children"),
             about: Borrowed("helpers left behind by Claude Code"),
@@ -173,7 +173,7 @@ pub static BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         default: false,
-        why: "the marker proves which agent started it, not that nobody wants it any more: people also start servers through agents",
+        why: "the marker proves which agent started it, not that it is no longer in use: people also start servers through agents",
         profile: Profile {
             name: Borrowed("codex-children"),
             about: Borrowed("helpers left behind by Codex"),
@@ -199,7 +199,7 @@ pub static BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         default: false,
-        why: "the marker proves which agent started it, not that nobody wants it any more: people also start servers through agents",
+        why: "the marker proves which agent started it, not that it is no longer in use: people also start servers through agents",
         profile: Profile {
             name: Borrowed("gemini-children"),
             about: Borrowed("helpers left behind by Gemini CLI"),
@@ -222,7 +222,7 @@ pub static BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         default: false,
-        why: "the marker proves which agent started it, not that nobody wants it any more: people also start servers through agents",
+        why: "the marker proves which agent started it, not that it is no longer in use: people also start servers through agents",
         profile: Profile {
             name: Borrowed("qwen-children"),
             about: Borrowed("helpers left behind by Qwen Code"),
@@ -245,7 +245,7 @@ pub static BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         default: false,
-        why: "the marker proves which agent started it, not that nobody wants it any more: people also start servers through agents",
+        why: "the marker proves which agent started it, not that it is no longer in use: people also start servers through agents",
         profile: Profile {
             name: Borrowed("copilot-children"),
             about: Borrowed("helpers left behind by Copilot CLI"),
@@ -268,7 +268,7 @@ pub static BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         default: false,
-        why: "the marker proves which agent started it, not that nobody wants it any more: people also start servers through agents",
+        why: "the marker proves which agent started it, not that it is no longer in use: people also start servers through agents",
         profile: Profile {
             name: Borrowed("pi-children"),
             about: Borrowed("helpers left behind by pi"),
@@ -344,7 +344,7 @@ pub static BUILT_IN: &[BuiltIn] = &[
     },
     BuiltIn {
         default: false,
-        why: "a browser may hold a page somebody still looks at, even with a throw-away profile",
+        why: "a browser may show a page that a person is still reading, even with a throw-away profile",
         profile: Profile {
             name: Borrowed("browsers"),
             about: Borrowed("headless browsers with a throw-away profile, started by agents of a known launcher"),

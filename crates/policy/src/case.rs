@@ -1,4 +1,4 @@
-//! Everything that the gates know of one process: what was read of it, and of the processes around it.
+//! The input of the gates for one process: what was read of it and of the processes around it.
 //!
 //! Facts come in stages, cheap ones first; a stage that was not read is `None`.
 
@@ -11,39 +11,41 @@ use crate::facts::{Fact, Facts};
 use crate::past::Past;
 use crate::policy::Policy;
 
-/// Who asks: never among the targets, and the measure of "ours".
+/// Reaper's own process and scope: never among the targets, and what "ours" is measured by.
 #[derive(Debug, Clone)]
 pub struct SelfProcess {
-    /// Whose processes may be ended.
+    /// The users whose processes may be ended.
     pub scope: Scope,
-    /// We and all our ancestors, as far as they can be seen.
+    /// Reaper and all its ancestors, as far as they are visible.
     pub lineage: HashSet<Pid>,
-    /// Whether that line was followed to its end. With `hidepid` it can break at another user's process.
+    /// Whether the line of ancestors was followed to its end. With `hidepid` it can end early at another user's
+    /// process.
     pub lineage_complete: bool,
-    /// Whether the machine was booted with systemd: then PID 1 is known even where it cannot be seen.
+    /// Whether the machine was booted with systemd: PID 1 is then known even where it cannot be read.
     pub systemd_booted: bool,
 }
 
 /// One process above the candidate.
 #[derive(Debug, Clone)]
 pub struct Ancestor {
-    /// Its number.
+    /// The process.
     pub pid: Pid,
-    /// What could be read of it.
+    /// What could be read of the process.
     pub facts: Fact<Facts>,
-    /// For an init that runs one command: the child that is that command.
+    /// For a container init that runs a single command: the pid of that command.
     pub main_child: Option<Fact<Pid>>,
-    /// For a marked wrapper: whether it runs, or once ran, several marked children at once. Then it is no wrapper of one
-    /// program but the host of several.
+    /// For a marked wrapper: whether it runs, or once ran, several marked children at once. It is then the host of
+    /// several programs rather than the wrapper of one.
     pub is_host: Fact<bool>,
 }
 
-/// The line from the candidate's parent upwards, through marked wrappers, to the first other process.
+/// The candidate's ancestors: its parent and on upwards through marked wrappers, up to the first process that is not
+/// one.
 #[derive(Debug, Clone, Default)]
 pub struct Chain {
     /// The parent first. Empty when the parent is outside our PID namespace.
     pub ancestors: Vec<Ancestor>,
-    /// Whether the candidate has a child that cannot be seen; asked only when our own line is incomplete.
+    /// Whether the candidate has a child that cannot be seen; read only when our own line of ancestors is incomplete.
     pub hidden_child: bool,
 }
 
@@ -66,69 +68,69 @@ impl Chain {
     }
 }
 
-/// Whether a process that a lease or an owner's pid names is there.
+/// Whether the process named by a lease or by an owner pid is alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Liveness {
-    /// It is there.
+    /// It is alive.
     Alive,
-    /// It is not: no process has its number, or another one, or no thread of it is left.
+    /// No process has its pid, another process has it, or none of its threads is left.
     Dead,
 }
 
-/// What a session or group leader says about the candidate.
+/// What is known of the leader of the candidate's session or process group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Leader {
-    /// There is none any more.
+    /// The leader has exited.
     Gone,
-    /// It lives and has none of the candidate's markers.
+    /// Alive, without any of the candidate's markers.
     Unmarked,
-    /// It lives and is marked, and would go as the candidate would.
+    /// Alive and marked, but would not stay either.
     Goes,
-    /// It lives, is marked, and would stay, for this reason: the candidate is its.
+    /// Alive, marked and staying, for this reason: it owns the candidate.
     Stays(String),
 }
 
-/// One sign that somebody may own the candidate, with what was found.
+/// One indication of an owner, with what was found.
 #[derive(Debug, Clone)]
 pub enum Claim {
     /// The lease in `REAPER_OWNER`.
     Lease(Pid, Fact<Liveness>),
     /// The pid in the profile's `owner-pid-env`.
     OwnerPid(String, Pid, Fact<Liveness>),
-    /// An owner variable that is there and cannot be understood.
+    /// An owner variable that is set but cannot be parsed.
     Unreadable(String),
-    /// The leader of its session or of its process group.
+    /// The leader of the candidate's session or process group.
     Leader(&'static str, Pid, Fact<Leader>),
-    /// PID 1, which adopted it and may be an agent of its profile.
+    /// PID 1 as the adopter, which may itself be an agent of the candidate's profile.
     Init(Fact<Leader>),
-    /// The agent that it was last seen below, when it still was in its place.
+    /// The agent that was its nearest ancestor before it was orphaned.
     Agent(Pid, Fact<Leader>),
 }
 
-/// What takes longest to ask, and is asked only when nothing else spares the candidate.
+/// Facts that are expensive to read; read only when nothing else spares the candidate.
 #[derive(Debug, Clone)]
 pub struct SlowFacts {
-    /// For each service that it or a wrapper above it is in: the processes that the service calls its own.
+    /// For each service of the candidate or a wrapper above it: the service's main processes.
     pub units: Vec<Fact<UnitMain>>,
-    /// The jobs of a service manager that knows them by their pids alone.
+    /// The jobs of a service manager that identifies them by pid alone.
     pub jobs: Fact<Arc<Vec<UnitMain>>>,
-    /// A live process that holds the same `owner-env` value and would stay, with the reason; the outer `None` when its
-    /// profile names no such variable or it has none.
+    /// A live process that has the same `owner-env` value and would stay, with the reason. The outer `None`: the
+    /// profile names no such variable, or the candidate does not have it.
     pub holder: Option<Fact<Option<(Pid, String)>>>,
 }
 
-/// What protects a process beside its own name and environment. It takes longest to read, and so is read last.
+/// What protects a process beside its own name and environment. It is the most expensive stage, so it is read last.
 #[derive(Debug, Clone, Default)]
 pub struct Guards {
-    /// The desktop scope that was made for it, if it is in one.
+    /// The systemd scope that the desktop made for this process, if there is one.
     pub own_scope: Option<String>,
-    /// What it accepts connections on that others can know, in words; the outer `None` where that protects nothing.
+    /// An address that others can connect to, in words; the outer `None` where listening does not protect.
     pub listens: Option<Fact<Option<String>>>,
-    /// What spares it from below, in words; the outer `None` where nothing below it can.
+    /// A descendant that protects it, in words; the outer `None` where descendants do not protect.
     pub below: Option<Fact<Option<String>>>,
 }
 
-/// Everything known about one process.
+/// Everything that the gates may use to judge one process.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
     /// The settings.
@@ -137,17 +139,17 @@ pub struct Case<'a> {
     pub own: &'a SelfProcess,
     /// The process.
     pub facts: &'a Facts,
-    /// Second stage.
+    /// Second stage: the ancestors.
     pub chain: Option<&'a Chain>,
-    /// Third stage.
+    /// Third stage: possible owners.
     pub claims: Option<&'a [Claim]>,
-    /// Fourth stage.
+    /// Fourth stage: services and holders of the owner value.
     pub slow_facts: Option<&'a SlowFacts>,
-    /// Last stage.
+    /// Last stage: desktop scope, listening sockets, descendants.
     pub guards: Option<&'a Guards>,
-    /// What earlier looks saw of it.
+    /// What earlier sweeps recorded about it.
     pub past: Past,
-    /// In which capacity it is judged.
+    /// The capacity in which it is judged.
     pub how: Capacity<'a>,
 }
 
@@ -163,9 +165,9 @@ pub struct TreeContext<'a> {
 /// In which capacity a process is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capacity<'a> {
-    /// By itself, and only as far as it takes to decide.
+    /// By itself, stopping as soon as the verdict is known.
     Candidate,
-    /// By itself, with as many gates answered as can be.
+    /// By itself, with as many gates answered as possible.
     Explained,
     /// As an orphan in the process group of another, whatever its program.
     GroupMember(TreeContext<'a>),
@@ -174,7 +176,7 @@ pub enum Capacity<'a> {
 }
 
 impl<'a> Capacity<'a> {
-    /// Whom a member of a tree is judged with.
+    /// The orphan's context, for a member of its tree.
     #[must_use]
     pub const fn tree_context(self) -> Option<TreeContext<'a>> {
         match self {
@@ -197,7 +199,7 @@ pub enum Needs {
     Guards,
 }
 
-/// A reading of somebody else's facts, in words.
+/// Words for a fact that could not be read.
 pub(crate) fn could_not(what: &str, why: &Why) -> String {
     format!("{what} cannot be read: {why}")
 }

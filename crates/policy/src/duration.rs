@@ -1,22 +1,22 @@
-//! Durations as people write them: `30s`, `5m`, `1h30m`, `250ms`.
+//! Durations as users write them: `30s`, `5m`, `1h30m`, `250ms`.
 //!
-//! A bare number is refused, because nobody can tell what unit it was meant in, and a mistake of a thousand here
-//! ends work in progress. Written by hand: twenty lines do less than any library, and refuse more.
+//! A bare number is refused because its unit is ambiguous, and a value that is off by a factor of a thousand ends work
+//! in progress. Written by hand because the accepted grammar is stricter than that of the usual libraries.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 use thiserror::Error;
 
-/// Nothing here is meant to last longer.
+/// Upper bound of any duration.
 const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-/// Why a text is no duration, and what to write instead.
+/// Why a text is not a duration, with a hint.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{why}")]
 pub struct DurationError {
     why: String,
-    /// What to write instead.
+    /// What to write instead, for the user.
     pub hint: String,
 }
 
@@ -112,7 +112,7 @@ mod tests {
     use std::time::Duration;
 
     #[test]
-    fn what_people_write_is_read() {
+    fn valid_durations_are_parsed() {
         for (text, millis) in [
             ("30s", 30_000),
             ("5m", 300_000),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_misread_is_refused() {
+    fn ambiguous_durations_are_refused() {
         for (text, why) in [
             ("30", "a duration needs a unit"),
             ("1h30", "a duration needs a unit"),
@@ -158,7 +158,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_answered(text in ".{0,12}") {
+        fn parsing_never_panics(text in ".{0,12}") {
             let _ = parse(&text);
         }
     }

@@ -1,7 +1,7 @@
-//! One target's way from SIGTERM to its end, as a pure state machine.
+//! The escalation of one target from SIGTERM to SIGKILL, as a pure state machine.
 //!
-//! The machine says what to do next, and is told what came of it. It never asks for a signal that was not
-//! cleared by a judgement made just before, and it always ends: every wait has a deadline.
+//! The machine returns the next action and takes the resulting event. It never asks for a signal without a judgement
+//! made just before, and it always terminates: every wait has a deadline.
 
 use std::time::Duration;
 
@@ -25,13 +25,13 @@ pub enum Outcome {
     Killed,
     /// It had ended before any signal.
     Gone,
-    /// The judgement before a signal spared it.
+    /// The judgement before a signal spared the process.
     Spared,
-    /// We may not signal it.
+    /// The kernel refused the signal.
     Denied,
-    /// It is still there.
+    /// It did not exit within the timeouts.
     Survived,
-    /// We were told to stop before it ended. Whoever looks next finds it again.
+    /// Reaper was stopped before it ended. The next sweep finds it again.
     Interrupted,
 }
 
@@ -65,32 +65,32 @@ impl Outcome {
 /// What to do next for a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// Judge it again, with this signal in mind.
+    /// Judge it again, before this signal.
     Judge(Signal),
     /// Send this signal, now.
     Send(Signal),
     /// Wait for its end until this moment of the monotonic clock.
     WaitUntil(Duration),
-    /// Nothing more.
+    /// Nothing; the outcome is final.
     Done(Outcome),
 }
 
-/// What came of an action.
+/// The result of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
     /// The judgement is still `reap`.
     Cleared,
-    /// The judgement is something else now, or no account of the signal could be written.
+    /// The verdict is no longer `reap`, or the signal could not be recorded.
     Spared,
     /// The signal was sent.
     Sent,
     /// The signal was refused.
     Denied,
-    /// It does not exist any more, or is a zombie.
+    /// It has exited or is a zombie.
     Ended,
-    /// It is on its way out: its memory is gone, and no signal can hasten it.
+    /// It is exiting: its memory is released, and a signal has no further effect.
     Exiting,
-    /// We are to stop, and leave it to whoever looks next.
+    /// Reaper is stopping and leaves the process to the next sweep.
     Interrupted,
     /// Time has passed.
     Tick,
@@ -119,8 +119,8 @@ impl Escalation {
         Self { state: State::Judging(Signal::Term), sent: Vec::new(), timeouts }
     }
 
-    /// Begins with a wait: it was asked to end already, as the process that it was before. It gets no SIGTERM, and
-    /// SIGKILL not before this moment.
+    /// Begins with a wait, for a successor whose predecessor got SIGTERM. It gets no SIGTERM, and SIGKILL not before
+    /// `until`.
     #[must_use]
     pub const fn asked_already(timeouts: Timeouts, until: Duration) -> Self {
         let state = State::Waiting { after: Signal::Term, until, last: false };
@@ -144,7 +144,7 @@ impl Escalation {
         &self.sent
     }
 
-    /// Takes in what happened at `now`. Events that do not belong to the state change nothing.
+    /// Applies an event that happened at `now`. Events that do not apply to the current state are ignored.
     pub fn on(&mut self, event: Event, now: Duration) {
         self.state = match (self.state, event) {
             (State::Done(outcome), _) => State::Done(outcome),
@@ -160,7 +160,7 @@ impl Escalation {
                 let (time, last) = match signal {
                     Signal::Term => (self.timeouts.term, false),
                     Signal::Kill => (self.timeouts.kill, true),
-                    // Goes along with SIGTERM, and begins no wait of its own.
+                    // Sent together with SIGTERM; starts no wait of its own.
                     Signal::Cont => (self.timeouts.term, false),
                 };
                 State::Waiting { after: signal, until: now.saturating_add(time), last }
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ways_to_end() {
+    fn every_path_ends_with_its_outcome() {
         use Event::{Cleared, Denied, Ended, Exiting, Interrupted, Sent, Spared, Tick};
         type Way<'a> = (&'a [(Event, u64)], Outcome, &'a [Signal]);
         let ways: [Way<'_>; 10] = [
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_asked_already_gets_no_sigterm() {
+    fn a_successor_gets_no_sigterm() {
         let mut escalation = Escalation::asked_already(TIMEOUTS, Duration::from_secs(7));
         escalation.on(Event::Tick, Duration::from_secs(6));
         assert_eq!(escalation.action(), Action::WaitUntil(Duration::from_secs(7)));

@@ -1,14 +1,14 @@
-//! Other programs' strings, made safe to show.
+//! Escaping of other programs' strings for terminals and logs.
 //!
-//! Names, paths and arguments belong to strangers: they may hold escape codes that repaint a terminal,
-//! newlines that forge a log line, or characters that reverse the text after them.
+//! Names, paths and arguments are untrusted: they may contain terminal escape codes, newlines that forge a log line, or
+//! characters that reverse the direction of the text.
 
 use std::fmt::Write as _;
 
-/// Longest text that is shown of one string.
+/// Most characters shown of one string.
 const MAX_CHARS: usize = 256;
 
-/// Escapes everything that is not plainly visible, and cuts what is too long.
+/// Escapes every character that is not plainly visible, and truncates long strings.
 ///
 /// ```
 /// assert_eq!(reaper_policy::escape::escape(b"goose\x1b[2J\n\xff"), r"goose\x1b[2J\n\xff");
@@ -38,7 +38,7 @@ pub fn escape(bytes: &[u8]) -> String {
     out
 }
 
-/// Escapes what is hidden in a text that was escaped once already: what is visible in it stays as it is.
+/// Escapes invisible characters in a text that was escaped already; visible text, including escapes, stays as it is.
 ///
 /// ```
 /// assert_eq!(reaper_policy::escape::again("goose\\n \u{1b}[2J"), r"goose\n \x1b[2J");
@@ -82,7 +82,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn hostile_strings_lie_still() {
+    fn hostile_strings_are_escaped() {
         for (raw, shown) in [
             (&b"goose"[..], "goose"),
             (b"a\x1b]0;owned\x07", r"a\x1b]0;owned\x07"),

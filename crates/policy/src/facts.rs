@@ -5,15 +5,15 @@ use reaper_platform::{EnvironScan, Ids, Pid, ProcId, RuntimeUnit, Stat, Why};
 use crate::escape::escape;
 use crate::program::Identity;
 
-/// A fact, or why it could not be had.
+/// A fact, or why it could not be read.
 pub type Fact<T> = Result<T, Why>;
 
-/// What one process says of itself. Values are what the kernel gave, unescaped.
+/// The facts of one process. Values are as the kernel gave them, unescaped.
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Which process.
     pub id: ProcId,
-    /// Parent, session, start, size.
+    /// Parent, session, start time, memory size.
     pub stat: Stat,
     /// Its user ids and namespace.
     pub ids: Fact<Ids>,
@@ -21,7 +21,7 @@ pub struct Facts {
     pub exe: Fact<Vec<u8>>,
     /// Its arguments.
     pub argv: Fact<Vec<Vec<u8>>>,
-    /// What its environment says of the variables that were asked for.
+    /// The values in its environment of the variables that were asked for.
     pub environ: Fact<EnvironScan>,
     /// The service manager's unit it runs in.
     pub unit: Fact<Option<RuntimeUnit>>,
@@ -30,13 +30,13 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// What its program's names are taken from.
+    /// The strings that its program names are derived from.
     #[must_use]
     pub fn identity(&self) -> Identity<'_> {
         Identity { exe: self.exe.as_deref().ok(), argv: self.argv.as_deref().ok(), comm: &self.stat.comm }
     }
 
-    /// Its number.
+    /// Its pid.
     #[must_use]
     pub const fn pid(&self) -> Pid {
         self.id.pid

@@ -1,4 +1,4 @@
-//! What became of one process under the gates.
+//! The result of judging one process.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use reaper_platform::{Pid, ProcId, Stat, Uid};
 use crate::facts::Facts;
 use crate::verdict::{Answer, Finding, Gate, Verdict};
 
-/// What became of one process under the gates; owned, so that it can outlive the look.
+/// The result of judging one process. Owns its data, so that it can outlive the inspection.
 #[derive(Debug, Clone)]
 pub struct Judgement {
     /// Which process.
     pub id: ProcId,
-    /// Its cheap facts when it was judged.
+    /// Its `stat` when it was judged.
     pub stat: Stat,
     /// Its real user.
     pub uid: Option<Uid>,
@@ -30,15 +30,15 @@ pub struct Judgement {
     pub decided_by: Gate,
     /// Every gate's finding.
     pub findings: Vec<Finding>,
-    /// The wrappers above it that go with it, innermost first.
+    /// The wrappers above it that are ended with it, innermost first.
     pub wrappers: Vec<Wrapper>,
-    /// Wrappers above it that were seen to run several marked programs: they stay hosts for their life.
+    /// Wrappers above it that were seen running several marked programs: they count as hosts until they exit.
     pub hosts: Vec<ProcId>,
-    /// The first process above it that is no wrapper: its adopter, if it is an orphan.
+    /// The first process above it that is not a wrapper: its adopter, if it is an orphan.
     pub held_by: Option<Pid>,
     /// How long it has been seen orphaned.
     pub seen_for: Duration,
-    /// Whether it is a marked wrapper, or may be one, so that what it wraps must be looked at too.
+    /// Whether it is or may be a marked wrapper, so that its children must be inspected too.
     pub is_wrapper: bool,
 }
 
@@ -68,15 +68,14 @@ impl Judgement {
         self.findings.iter().find(|f| f.gate == gate).map_or(Answer::NotAsked, |f| f.answer)
     }
 
-    /// Whether people want to know about it: orphans, doubts, and marked agents that something deliberate
-    /// spares.
+    /// Whether it belongs in the default report: orphans, unknown verdicts, and marked agents that a rule spares.
     #[must_use]
     pub fn is_notable(&self) -> bool {
         let deliberate = matches!(self.decided_by, Gate::Unsupervised | Gate::Unclaimed | Gate::Unprotected);
         self.verdict != Verdict::Spare || (deliberate && self.answer(Gate::Marker) == Answer::Yes)
     }
 
-    /// Whether everything but time and doubt says orphan: these are the ones whose sightings count.
+    /// Whether it is an orphan apart from grace and unknown answers: the sightings of these are kept.
     #[must_use]
     pub const fn is_orphan(&self) -> bool {
         matches!(self.verdict, Verdict::Reap | Verdict::Wait(_))

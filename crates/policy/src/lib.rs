@@ -1,9 +1,10 @@
 //! What reaper decides, as pure functions: facts about processes in, verdicts and plans out.
 //!
-//! [`facts`] is what was read of one process, [`case`] adds what was read of the processes around it. [`gates`] asks the
-//! eight questions of a case, [`verdict`] adds the answers up, [`plan`] chooses the targets among the orphans that are
-//! due, and [`escalation`] is one target's way from SIGTERM to its end. [`policy`] holds the settings that have a say.
-//! Nothing here reads a file, a clock or an environment variable; `clippy.toml` beside this crate's manifest forbids it.
+//! [`facts`] is what was read of one process, [`case`] adds what was read of the processes around it. [`gates`]
+//! evaluates the eight gates for a case, [`verdict`] combines the answers, [`plan`] chooses the targets among the
+//! orphans that are due, and [`escalation`] is one target's state machine from SIGTERM to SIGKILL. [`policy`] holds the
+//! settings that decisions depend on. Nothing here reads a file, a clock or an environment variable; `clippy.toml`
+//! beside this crate's manifest forbids it.
 
 #![forbid(unsafe_code)]
 

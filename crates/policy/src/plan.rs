@@ -1,8 +1,7 @@
 //! The plan: which processes to end, in which order, and which to leave.
 //!
-//! Pure. A tree that was found under an orphan comes in, with what was decided about each of its members;
-//! an ordered list of targets comes out. Leaves come first: ending a root first would hand its children to
-//! init in the middle of the work.
+//! Pure: the input is the tree of each orphan with a decision about every member, the output an ordered list of
+//! targets. Leaves come first: ending a root first would reparent its children to init halfway through.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -23,7 +22,7 @@ pub enum Role {
     Descendant,
     /// It is an orphan in the root's process group.
     GroupMember,
-    /// It is what a target became: started by it while it was being ended, and an orphan of its own.
+    /// A successor: started by a target while that was being ended, and now an orphan itself.
     Successor,
 }
 
@@ -32,7 +31,7 @@ pub enum Role {
 pub enum Standing {
     /// It passes the gates for its role.
     Passes,
-    /// It stays, for this reason.
+    /// It is left alone, for this reason.
     LeftAlone(String),
 }
 
@@ -41,15 +40,15 @@ pub enum Standing {
 pub struct Member {
     /// Which process.
     pub id: ProcId,
-    /// Why it is here.
+    /// Its role in the tree.
     pub role: Role,
-    /// Its distance below the root; wrappers are above it.
+    /// Its distance below the root; negative for wrappers.
     pub depth: i32,
     /// What was decided.
     pub standing: Standing,
     /// The name it is reported under, as the kernel gave it.
     pub program: Vec<u8>,
-    /// Its parent when it was read; `None` where that does not matter.
+    /// Its parent when it was read; `None` where that is irrelevant.
     pub parent: Option<Pid>,
     /// Its resident memory.
     pub rss_bytes: u64,
@@ -57,7 +56,7 @@ pub struct Member {
     pub group: Option<Pid>,
 }
 
-/// An orphan and everything that belongs to it.
+/// An orphan with its wrappers, descendants and group members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     /// The orphan.
@@ -75,7 +74,7 @@ pub struct Tree {
 pub struct Target {
     /// Which process.
     pub id: ProcId,
-    /// Why.
+    /// Its role in the tree.
     pub role: Role,
     /// The orphan that it belongs to.
     pub root: ProcId,
@@ -87,25 +86,25 @@ pub struct Target {
     pub program: Vec<u8>,
     /// Its resident memory when it was planned.
     pub rss_bytes: u64,
-    /// Its process group: what it forks while it is being ended stays in it.
+    /// Its process group: children that it forks while it is being ended are in it.
     pub group: Option<Pid>,
-    /// For a successor: how it is ended.
+    /// For a successor: when it may be killed.
     pub comeback: Option<Comeback>,
 }
 
-/// How a successor is ended: it was asked to end already, as what it was before.
+/// How a successor is ended: its predecessor already got SIGTERM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Comeback {
-    /// Which process it was before.
+    /// The predecessor.
     pub of: Pid,
-    /// How often it has come back by now.
+    /// How many times the target has respawned.
     pub times: u32,
-    /// Not before this moment of the monotonic clock does it get SIGKILL.
+    /// Earliest time for SIGKILL, on the monotonic clock.
     pub due: Duration,
 }
 
 impl Tree {
-    /// What its members are judged by.
+    /// The context in which its members are judged.
     #[must_use]
     pub fn tree_context(&self) -> TreeContext<'_> {
         TreeContext { profiles: &self.profiles, uid: self.uid }
@@ -113,7 +112,7 @@ impl Tree {
 }
 
 impl Target {
-    /// What it is judged by as a member of the orphan's tree.
+    /// The context in which it is judged as a member of the orphan's tree.
     #[must_use]
     pub fn tree_context(&self) -> TreeContext<'_> {
         TreeContext { profiles: &self.profiles, uid: self.uid }
@@ -123,7 +122,7 @@ impl Target {
 /// A process that belongs to a tree and stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftAlone {
-    /// Which one.
+    /// The process.
     pub id: ProcId,
     /// The orphan whose tree it is in.
     pub root: Pid,
@@ -131,31 +130,31 @@ pub struct LeftAlone {
     pub program: Vec<u8>,
     /// Why it stays.
     pub reason: String,
-    /// Whether it has ended since, by itself: set by [`reaper_engine::sweep::still_left_alone`].
+    /// Whether it has exited by itself since; set by [`reaper_engine::sweep::still_left_alone`].
     pub has_ended: bool,
 }
 
-/// What one sweep is going to do.
+/// What one sweep will do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Whom to end, in this order.
+    /// The processes to end, in this order.
     pub targets: Vec<Target>,
-    /// Whom not.
+    /// Members that are left alone.
     pub left_alone: Vec<LeftAlone>,
-    /// Orphans whose turn comes in a later sweep, because the cap was reached.
+    /// Orphans deferred to a later sweep because the cap was reached.
     pub deferred: Vec<ProcId>,
 }
 
 /// Makes a plan of at most `max_targets` processes.
 ///
-/// Trees stay whole: one that does not fit any more is deferred, unless it alone is larger than the cap;
-/// then it is begun from its leaves.
+/// Trees are kept whole: one that does not fit is deferred, unless it alone exceeds the cap; then it is started from
+/// its leaves.
 #[must_use]
 pub fn plan(trees: &[Tree], reach: Reach, max_targets: usize) -> Plan {
     plan_beside(trees, reach, max_targets, &HashSet::new())
 }
 
-/// The same while others are still being ended: they count against the cap, and are nobody's targets.
+/// As [`plan`], while the processes in `busy` are being ended: they count against the cap and are not planned again.
 #[must_use]
 pub fn plan_beside(trees: &[Tree], reach: Reach, max_targets: usize, busy: &HashSet<ProcId>) -> Plan {
     let mut plan = Plan::default();
@@ -210,8 +209,8 @@ pub fn plan_beside(trees: &[Tree], reach: Reach, max_targets: usize, busy: &Hash
     plan
 }
 
-/// Each tree is in order by itself. But a wrapper can have several orphans below it, and a member of one tree can
-/// hang below a member of another: whoever is above somebody moves behind him.
+/// Each tree is ordered already. But a wrapper can have several orphans below it, and a member of one tree can be below
+/// a member of another: an ancestor is moved behind its descendants.
 fn leaves_first(targets: &mut [Target], trees: &[Tree]) {
     let members = trees.iter().flat_map(|t| &t.members);
     let parents: HashMap<Pid, Pid> = members.filter_map(|m| Some((m.id.pid, m.parent?))).collect();
@@ -221,7 +220,7 @@ fn leaves_first(targets: &mut [Target], trees: &[Tree]) {
         let mut at = target.id.pid;
         let mut height = 0;
         while above.insert(at) {
-            // The later of two below it counts, and of two in one place the higher comes last.
+            // The latest descendant counts; of two moved to the same place, the ancestor comes last.
             let seen = places.entry(at).or_default();
             *seen = (seen.0.max(place), seen.1.max(height));
             height += 1;
@@ -314,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_are_being_ended_count_and_are_nobodys_targets() {
+    fn processes_being_ended_count_against_the_cap_and_are_not_planned_again() {
         let trees = [
             tree(vec![member(1, 0, true), member(2, 1, true)]),
             tree(vec![member(3, 0, true)]),

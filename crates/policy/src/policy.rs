@@ -1,4 +1,4 @@
-//! The settings that have a say in a decision: merged and checked by the config, and never changed afterwards.
+//! The settings that decisions depend on: merged and validated by the config, immutable afterwards.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -28,7 +28,7 @@ impl fmt::Display for Reach {
     }
 }
 
-/// The settings that have a say in a decision.
+/// The settings that decisions depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Time between two sweeps of the service.
@@ -66,7 +66,7 @@ const MAX_TARGETS: NonZeroUsize = match NonZeroUsize::new(256) {
     None => NonZeroUsize::MIN,
 };
 
-/// What holds when no file, variable or flag says otherwise.
+/// The defaults, without any file, variable or flag.
 impl Default for Policy {
     fn default() -> Self {
         let on = BUILT_IN.iter().filter(|built_in| built_in.default);
@@ -97,7 +97,7 @@ impl Policy {
     }
 
     /// The program that is protected under a profile for any program, if a process is one. Never an agent, nor an MCP
-    /// server that is named after what it speaks to (`postgres-mcp`), nor a browser that no person can be looking at.
+    /// server that is named after what it speaks to (`postgres-mcp`), nor a browser that no person can be using.
     #[must_use]
     pub fn protected_in_any<'a>(
         &self,
@@ -114,8 +114,7 @@ impl Policy {
         (!is_ended_for_its_own_sake).then_some(found)
     }
 
-    /// Whether a process is a program that a profile means to end for its own sake: an agent, its adapter or its
-    /// harness, not one of their helpers.
+    /// Whether a process is an agent, its adapter or its harness, not one of their helpers.
     #[must_use]
     pub fn is_agent(&self, names: &Names<'_>, argv: &[Vec<u8>]) -> bool {
         let named = self.agents.iter().chain(self.profiles.iter().flat_map(|p| p.programs.rules()));

@@ -1,7 +1,7 @@
-//! One family of agents: how provenance is proven, which programs it is, and what about it is left alone.
+//! Profiles: one family of agents each, with its markers, its programs, and what of it is left alone.
 //!
-//! Texts and lists are borrowed from the program for a built-in profile ([`crate::builtin_profiles`]), so that choosing one
-//! copies pointers only, and owned for a profile of a file.
+//! Texts and lists are borrowed from the program for a built-in profile ([`crate::builtin_profiles`]), so that
+//! selecting one copies only pointers, and owned for a profile from a file.
 
 use crate::program;
 use crate::program::{Match, Names};
@@ -14,23 +14,23 @@ pub type Text = Cow<'static, str>;
 /// A list of a profile.
 pub type List<T> = Cow<'static, [T]>;
 
-/// Who wrote a profile.
+/// Where a profile comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProfileOrigin {
-    /// It came with the program.
+    /// Built in.
     BuiltIn,
-    /// It stands in this file.
+    /// Defined in this file.
     File(PathBuf),
 }
 
-/// One family of agents: how their provenance is proven, and which programs they are.
+/// One family of agents: the markers that prove provenance, and the programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Its name.
     pub name: Text,
     /// One sentence about it.
     pub about: Text,
-    /// Who wrote it.
+    /// Where it comes from.
     pub origin: ProfileOrigin,
     /// Variables of which any one proves provenance.
     pub markers: List<Marker>,
@@ -42,14 +42,14 @@ pub struct Profile {
     pub owner_env: Option<Text>,
     /// A variable that holds the owner's pid.
     pub owner_pid_env: Option<Text>,
-    /// Whether its helpers that accept connections are kept; `None` for what holds for all profiles.
+    /// Whether its helpers that accept connections are kept; `None`: as the general setting says.
     pub keep_listeners: Option<bool>,
-    /// Arguments that say: started to outlive its launcher.
+    /// Arguments that mark a process as started to outlive its launcher.
     pub keep_args: List<KeepArgs>,
 }
 
 impl Profile {
-    /// A profile that says nothing yet.
+    /// An empty profile.
     pub const EMPTY: Self = Self {
         name: Cow::Borrowed(""),
         about: Cow::Borrowed(""),
@@ -64,7 +64,7 @@ impl Profile {
     };
 }
 
-/// A profile that came with the program, with what `reaper profiles` says about it.
+/// A built-in profile, with what `reaper profiles` shows about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuiltIn {
     /// The profile.
@@ -78,9 +78,9 @@ pub struct BuiltIn {
 /// Which programs a profile is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Programs {
-    /// Whatever carries the marker; the owner must be provably dead.
+    /// Any program that carries the marker; the owner must be provably dead.
     Any,
-    /// These.
+    /// The programs that these rules match.
     Named(List<ProgramRule>),
 }
 
@@ -113,14 +113,14 @@ pub struct ProgramRule {
     pub with_arg: Option<Text>,
     /// No argument may start with this.
     pub without_arg: Option<Text>,
-    /// Whether it is a program that agents start beneath themselves, and no agent, adapter or harness.
+    /// Whether it is a helper that agents start, not an agent, adapter or harness.
     pub is_helper: bool,
-    /// Why the line is there.
+    /// The evidence for the rule.
     pub evidence: Option<Text>,
 }
 
 impl ProgramRule {
-    /// Whether the arguments are as the rule asks; the first argument, a name, is not looked at.
+    /// Whether the arguments match the rule; the first argument, a name, is ignored.
     #[must_use]
     pub fn accepts_args(&self, argv: &[Vec<u8>]) -> bool {
         let mut args = argv.iter().skip(1);
@@ -137,14 +137,14 @@ fn contains(arg: &[u8], part: &[u8]) -> bool {
     !part.is_empty() && arg.windows(part.len()).any(|window| window == part)
 }
 
-/// Consecutive arguments that say: started to outlive its launcher.
+/// Consecutive arguments that mark a process as started to outlive its launcher.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeepArgs {
     /// Only for this program.
     pub program: Option<Text>,
     /// The arguments, in a row; one that ends in `*` stands for any with that beginning.
     pub args: List<Text>,
-    /// Why the line is there.
+    /// The evidence for the rule.
     pub evidence: Option<Text>,
 }
 
@@ -177,9 +177,9 @@ impl fmt::Display for KeepArgs {
 pub struct Marker {
     /// The variable.
     pub name: Text,
-    /// The one value it must have; `None` for any that is not a way to say no.
+    /// The required value; `None` for any value that does not mean "no".
     pub value: Option<List<u8>>,
-    /// Why the line is there.
+    /// The evidence for the rule.
     pub evidence: Option<Text>,
 }
 
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_takes_any_value_but_a_no() {
+    fn a_marker_accepts_any_value_that_does_not_mean_no() {
         let any = Marker { name: "M".into(), value: None, evidence: None };
         for yes in ["1", "true", "xyz.block.sprout.app", "00", " 0", "nope", "\u{7f}"] {
             assert!(any.accepts(yes.as_bytes()), "{yes:?}");
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_with_a_value_takes_that_value_only() {
+    fn a_marker_with_a_value_accepts_only_that_value() {
         let exact = Marker { name: "M".into(), value: Some(b"0".into()), evidence: None };
         assert!(exact.accepts(b"0"));
         for other in ["", "1", "00", "0 ", "M=0"] {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_may_look_at_the_arguments() {
+    fn a_rule_may_require_or_exclude_arguments() {
         let rule = ProgramRule {
             name: "chrome".into(),
             with_arg: Some("puppeteer_dev_chrome_profile-".into()),

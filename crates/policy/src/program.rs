@@ -5,11 +5,11 @@
 //! source contributes a name, and a rule is compared with each of them, never as a substring, in one of three ways:
 //!
 //! * [`names_closely`] chooses what may be ended: the name itself, or with a version, a target or a packaging behind it.
-//! * [`names_widely`] protects: the name itself, or followed by `-`, `_` or `.` and anything. A protection that is
-//!   wider than it need be costs an orphan that stays; a narrow one would cost somebody's work.
-//! * [`find_word`] knows wrappers and adopters: the name itself and nothing behind it.
+//! * [`names_widely`] protects: the name itself, or followed by `-`, `_` or `.` and anything. A protection that is too
+//!   wide leaves an orphan alive; one that is too narrow would end work in progress.
+//! * [`find_word`] recognises wrappers and adopters: the name itself and nothing behind it.
 //!
-//! Bytes in, names out: this module reads no files and trusts nothing it is given.
+//! Pure: this module reads no files, and its input is untrusted.
 
 mod identity;
 mod script;
@@ -197,7 +197,7 @@ where
 }
 
 /// The exact match of any rule with any name or first word of a title, for wrappers and adopters. `bun` and `deno` are
-/// matched only where their arguments name no script: one that runs a script is that script.
+/// matched only where their arguments name no script; otherwise the script's name counts.
 #[must_use]
 pub fn find_word<'r, 'a, I>(identity: &Identity<'a>, rules: I) -> Option<Match<'r, 'a>>
 where
@@ -243,14 +243,14 @@ fn first_word(title: &[u8]) -> &[u8] {
     }
 }
 
-/// Whether one of the words of a name is `mcp`: so MCP servers are named, as `mcp-server-git` or `postgres-mcp`.
+/// Whether one of the words of a name is `mcp`, as in names of MCP servers: `mcp-server-git`, `postgres-mcp`.
 #[must_use]
 pub fn has_word_mcp(name: &[u8]) -> bool {
     name.split(|byte| matches!(byte, b'-' | b'_' | b'.' | b'@' | b'/')).any(|word| word == b"mcp")
 }
 
-/// Whether a name is only an interpreter's, or what an interpreter calls its main thread. It says nothing about
-/// what runs, so it matches nothing.
+/// Whether a name is only an interpreter's, or what an interpreter calls its main thread. Such a name does not identify
+/// the program, so it matches nothing.
 #[must_use]
 pub fn is_interpreter(name: &[u8]) -> bool {
     matches!(name, b"MainThread" | b"node-MainThread") || script::Interpreter::named(name).is_some()

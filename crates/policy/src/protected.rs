@@ -1,4 +1,4 @@
-//! What no setting may undo: programs that are never touched, and variables that prove nothing.
+//! Built-in rules that no setting may remove: protected programs, and variables that prove nothing.
 
 /// Programs that are never touched, each with its reason.
 pub const PROTECTED: &[(&str, &str)] = &[
@@ -66,8 +66,8 @@ pub const PROTECTED: &[(&str, &str)] = &[
     ("reaper", "is this program"),
 ];
 
-/// Programs that are never touched under a profile for any program: what agents start or open for the person, which
-/// stays when they have gone. An agent is none of these, whatever its name begins with.
+/// Programs that are protected under a profile for any program: what agents start or open for the user and what stays
+/// when they exit. An agent is none of these, whatever its name begins with.
 pub const PROTECTED_IN_ANY: &[(&str, &str)] = &[
     ("postgres", DATABASE),
     ("postmaster", DATABASE),
@@ -149,7 +149,8 @@ const MODELS: &str = "serves models to every program of the user";
 const BUILDS: &str = "outlives builds on purpose";
 const EDITOR: &str = "may hold work that is not saved";
 
-/// Browsers, protected in the same way unless they are headless or have a throw-away profile: a person may look at them.
+/// Browsers, protected in the same way unless they are headless or have a temporary profile: a person may be using
+/// them.
 pub const BROWSERS: [&str; 22] = [
     "firefox",
     "firefox-esr",
@@ -174,14 +175,14 @@ pub const BROWSERS: [&str; 22] = [
     "Safari",
     "Google Chrome",
 ];
-/// Arguments by which a browser says that it shows nothing to anybody.
+/// Arguments that make a browser headless.
 pub const HEADLESS: [&str; 2] = ["--headless", "-headless"];
 /// Options of browsers whose value is the folder of the profile.
 pub const PROFILE_OPTIONS: [&str; 3] = ["--user-data-dir", "--profile", "-profile"];
-/// Executables of browsers that cannot show anything.
+/// Executables of browsers that are always headless.
 pub const HEADLESS_PROGRAMS: [&str; 4] =
     ["headless_shell", "headless-shell", "chrome-headless-shell", "chromium-headless-shell"];
-/// Beginnings of the profile folders that tools make anew for each browser that they start.
+/// Prefixes of the temporary profile folders that tools create for each browser that they start.
 pub const THROW_AWAY_PROFILES: [&str; 5] = [
     "puppeteer_dev_chrome_profile-",
     "puppeteer_dev_firefox_profile-",
@@ -190,11 +191,11 @@ pub const THROW_AWAY_PROFILES: [&str; 5] = [
     "agent-browser-chrome-",
 ];
 
-/// Arguments that say of any program: started to outlive its launcher. Asked under a profile for any program only; the
-/// others name their agents, whose own words stand in `keep.toml`.
+/// Arguments that mark any program as started to outlive its launcher. Used under a profile for any program only; the
+/// other profiles name their agents, whose own arguments are in `keep.toml`.
 pub const DAEMON_ARGS: [&str; 5] = ["--daemon", "--daemonize", "--detach", "--detached", "--background"];
 
-/// Scripts of daemons that a name does not tell from other scripts, by the end of their path. Asked in the same way.
+/// Daemon scripts with a generic name, recognised by the end of their path. Used in the same way.
 pub const DAEMON_SCRIPTS: [&str; 2] =
     ["/nx/src/daemon/server/start.js", "/nx/dist/src/daemon/server/start.js"];
 

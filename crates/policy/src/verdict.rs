@@ -1,9 +1,9 @@
-//! The words of a decision: gates, answers, findings and the verdict they add up to.
+//! The types of a decision: gates, answers, findings and the verdict they add up to.
 
 use std::fmt;
 use std::time::Duration;
 
-/// The questions, in the order in which they are asked: cheap ones first.
+/// The gates, in the order in which they are evaluated: cheap ones first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Gate {
     /// Is it ours, in every one of its user ids, and in our PID namespace?
@@ -14,11 +14,11 @@ pub enum Gate {
     Orphan,
     /// Does its own environment carry the profile's marker?
     Marker,
-    /// Is it nobody's service?
+    /// Is it neither a service nor a daemon that was started on purpose?
     Unsupervised,
-    /// Is nobody alive who owns it?
+    /// Does it have no live owner?
     Unclaimed,
-    /// Is it none of those that are never touched?
+    /// Is it not a protected process?
     Unprotected,
     /// Has it been seen orphaned for long enough?
     Grace,
@@ -66,21 +66,21 @@ pub enum Answer {
     Yes,
     /// It does not pass: the process is spared, or waits when the gate is [`Gate::Grace`].
     No,
-    /// It could not be told. Never leads to a signal.
+    /// Unknown. Never leads to a signal.
     Unknown,
-    /// An earlier answer made the question idle.
+    /// Not evaluated, because an earlier gate decided.
     NotAsked,
 }
 
-/// One gate's answer and what it rests on.
+/// One gate's answer and its evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub struct Finding {
-    /// Which question.
+    /// The gate.
     pub gate: Gate,
     /// The answer.
     pub answer: Answer,
-    /// The evidence in plain words; other programs' strings in it are escaped.
+    /// The evidence in words; strings of other programs are escaped.
     pub evidence: String,
 }
 
@@ -95,27 +95,27 @@ impl Finding {
         Self { gate, answer: Answer::No, evidence: evidence.into() }
     }
 
-    /// The gate cannot tell.
+    /// The answer is unknown.
     pub fn unknown(gate: Gate, evidence: impl Into<String>) -> Self {
         Self { gate, answer: Answer::Unknown, evidence: evidence.into() }
     }
 
-    /// The gate was not needed.
+    /// The gate was not evaluated.
     pub fn not_asked(gate: Gate) -> Self {
         Self { gate, answer: Answer::NotAsked, evidence: String::new() }
     }
 }
 
-/// What is to happen to a process.
+/// What to do with a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// End it. The only verdict that can lead to a signal.
     Reap,
-    /// Everything speaks for ending it but the time.
+    /// An orphan whose grace period is not over; the time that is left.
     Wait(Duration),
     /// Leave it alone.
     Spare,
-    /// Something that matters could not be told: leave it alone, and say so.
+    /// A fact that matters is unknown: leave it alone and report that.
     Unknown,
 }
 
@@ -132,8 +132,8 @@ impl Verdict {
     }
 }
 
-/// Adds findings up. One `no` spares, whatever else could not be told; then one `unknown` forbids; and a
-/// question that was never asked counts as unknown, so that a forgotten gate cannot let anything through.
+/// Combines findings into a verdict. One `no` spares, whatever is unknown; otherwise one `unknown` forbids; a gate that
+/// is missing or not asked counts as unknown, so that a forgotten gate cannot let anything through.
 #[must_use]
 pub fn add_up(findings: &[Finding], grace_left: Duration) -> (Verdict, Gate) {
     let first =

@@ -1,10 +1,11 @@
-//! The calls that a test host answers.
+//! The methods that a test host answers, and the record of one call.
 
 use crate::types::Pid;
 
-/// The methods of the seam.
+/// The methods of [`Host`](crate::Host), [`ProcessHandle`](crate::ProcessHandle) and
+/// [`ExitWatcher`](crate::ExitWatcher).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each is the method of that name of Host, Pinned or Waiter")]
+#[expect(missing_docs, reason = "each is the method of that name of Host, ProcessHandle or ExitWatcher")]
 pub enum Method {
     Clock,
     Sleep,
@@ -43,24 +44,24 @@ pub enum Method {
 }
 
 impl Method {
-    /// Whether it waits for a process's memory map, so that a stuck process can hold it for ever.
+    /// Whether it waits for a process's memory map, so that a stuck process can block it for ever.
     #[must_use]
     pub const fn can_hang(self) -> bool {
         matches!(self, Self::EnvironOf | Self::ArgvOf | Self::Environ | Self::Argv)
     }
 }
 
-/// One call.
+/// One call of a method, as logged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// Its number, from 1.
+    /// The number of the call, counted from 1.
     pub step: usize,
-    /// Of which method.
+    /// The method that was called.
     pub method: Method,
-    /// About which process.
+    /// The process that it is about, if any.
     pub pid: Option<Pid>,
-    /// Through which pinned handle, and which process that is.
+    /// The process handle it was made through: the handle's number and the process's serial number.
     pub handle: Option<(u64, u64)>,
-    /// Whether it gave what was asked for.
+    /// Whether it returned `Ok`.
     pub ok: bool,
 }

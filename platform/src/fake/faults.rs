@@ -1,4 +1,4 @@
-//! What goes wrong on the machine, and when.
+//! Faults that a simulated machine injects, and the script that says when.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::call::Method;
 use super::process::Process;
 use crate::types::{Pid, RuntimeUnit, Uid, Why};
 
-/// The call before which something happens.
+/// The call before which a fault happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum When {
     /// The call with this number, counted from 1.
@@ -17,35 +17,35 @@ pub enum When {
     Every(Method, Option<Pid>),
 }
 
-/// What happens. It befalls the process that the script names, or else the one that the call is about.
+/// A fault. It happens to the process that the script names, or else to the one that the call is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mishap {
+pub enum Fault {
     /// This call fails.
     Fail(Why),
-    /// This call does not come back until [`super::FakeHost::release`], if it reads a process's memory: no
+    /// This call does not return until [`super::FakeHost::release`], if it reads a process's memory: no
     /// other read can hang. Any other call fails.
     Hang,
-    /// This list of children, or of new processes, lacks this one.
+    /// This process is missing from the list of children, or of new processes, that the call returns.
     Miss(Pid),
-    /// It ends, and nobody collects it.
+    /// It exits and stays a zombie.
     Zombie,
-    /// It ends, and its number is free.
+    /// It exits and is reaped: its pid is free.
     Collected,
-    /// It ends, and this one has its number.
+    /// It exits and is reaped, and this process gets its pid.
     Reuse(Box<Process>),
     /// Its main thread ends and the others run on.
     ExitMainThread,
     /// It has released its memory and not finished its exit.
     Exiting,
-    /// Its environment, program file and descriptors can be read no more.
+    /// From now on its environment, program file and descriptors cannot be read.
     Close(Why),
-    /// It executes the program of this one, with its arguments and environment.
+    /// It executes the program of this process, with the arguments and environment of this process.
     Exec(Box<Process>),
-    /// It executes the same program anew, with this environment block.
+    /// It executes the same program again, with this environment block.
     Environ(Vec<u8>),
     /// It overwrites its environment with zeros (setproctitle).
     Wipe,
-    /// Only so much of its environment can still be read.
+    /// Its environment is truncated to this many bytes.
     Cut(usize),
     /// It gets another parent.
     Reparent(Pid),
@@ -57,66 +57,66 @@ pub enum Mishap {
     Setsid,
     /// It becomes the main process of this unit.
     Supervise(RuntimeUnit),
-    /// Somebody else starts this one, who may be a new owner of anything.
+    /// An unrelated process starts; it may be the new owner of an agent.
     Start(Box<Process>),
-    /// The machine sleeps for a while.
+    /// The machine is suspended for this long.
     Suspend(Duration),
-    /// Somebody sets the time of day.
+    /// The time of day is set to this.
     SetWall(Duration),
-    /// The call takes this long.
+    /// The call takes this long to return.
     Delay(Duration),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
     when: When,
-    whom: Option<Pid>,
-    what: Mishap,
+    target: Option<Pid>,
+    what: Fault,
     seen: usize,
 }
 
-/// A list of mishaps, each of which happens once.
+/// A list of faults, each of which happens once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Script {
+pub struct FaultScript {
     lines: Vec<Line>,
 }
 
-impl Script {
-    /// Nothing goes wrong.
+impl FaultScript {
+    /// A script without faults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Something happens to whomever the call is about.
+    /// Adds a fault of the process that the call is about.
     #[must_use]
-    pub fn at(mut self, when: When, what: Mishap) -> Self {
-        self.lines.push(Line { when, whom: None, what, seen: 0 });
+    pub fn at(mut self, when: When, what: Fault) -> Self {
+        self.lines.push(Line { when, target: None, what, seen: 0 });
         self
     }
 
-    /// Something happens to a process that is named.
+    /// Adds a fault of the process `target`.
     #[must_use]
-    pub fn to(mut self, when: When, whom: Pid, what: Mishap) -> Self {
-        self.lines.push(Line { when, whom: Some(whom), what, seen: 0 });
+    pub fn to(mut self, when: When, target: Pid, what: Fault) -> Self {
+        self.lines.push(Line { when, target: Some(target), what, seen: 0 });
         self
     }
 
-    /// What happens before a call, and to whom.
-    pub(super) fn due(&mut self, step: usize, method: Method, about: Option<Pid>) -> Vec<(Pid, Mishap)> {
+    /// The faults that are due before a call, each with its process.
+    pub(super) fn due(&mut self, step: usize, method: Method, about: Option<Pid>) -> Vec<(Pid, Fault)> {
         let mut due = Vec::new();
         for line in &mut self.lines {
             let this = match &line.when {
                 When::Step(number) => *number == step,
-                When::Call(wanted, whom, nth) => {
-                    let counts = *wanted == method && (whom.is_none() || *whom == about);
+                When::Call(wanted, process, nth) => {
+                    let counts = *wanted == method && (process.is_none() || *process == about);
                     line.seen += usize::from(counts);
                     counts && line.seen == *nth
                 }
-                When::Every(wanted, whom) => *wanted == method && (whom.is_none() || *whom == about),
+                When::Every(wanted, process) => *wanted == method && (process.is_none() || *process == about),
             };
             if this {
-                due.push((line.whom.or(about).unwrap_or(Pid::INIT), line.what.clone()));
+                due.push((line.target.or(about).unwrap_or(Pid::INIT), line.what.clone()));
             }
         }
         due

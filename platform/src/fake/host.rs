@@ -1,14 +1,14 @@
-//! The platform's traits, answered by a simulated machine.
+//! The platform's traits, implemented by a simulated machine.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::call::Method;
-use super::faults::{Mishap, Script};
+use super::faults::{Fault, FaultScript};
 use super::log::{Log, Sent};
 use super::machine::Machine;
 use super::process::Process;
-use super::state::{Made, Stage};
+use super::state::{FakeState, Made};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::{ExitWatcher, Host, HostError, ProcessEntry, ProcessHandle, ProcessList};
 use crate::socket_tables::SocketTables;
@@ -19,7 +19,7 @@ use crate::types::{
     Clock, HostInfo, Ids, Image, Pid, ProcId, RuntimeUnit, Scope, Signal, Stat, Uid, UnitMain, Why,
 };
 
-/// A host that plays a machine and its script. Clones share both.
+/// A host backed by a simulated machine and its fault script. Clones share both.
 #[derive(Debug, Clone)]
 pub struct FakeHost {
     shared: Arc<Shared>,
@@ -27,80 +27,80 @@ pub struct FakeHost {
 
 #[derive(Debug)]
 struct Shared {
-    here: HostInfo,
-    stage: Mutex<Stage>,
+    info: HostInfo,
+    state: Mutex<FakeState>,
     released: Condvar,
 }
 
 impl FakeHost {
-    /// Plays a machine as seen from `here`.
+    /// Simulates `machine` with the faults of `script`; `info` is what [`Host::info`] returns.
     #[must_use]
-    pub fn new(here: HostInfo, machine: Machine, script: Script) -> Self {
-        let stage = Mutex::new(Stage::new(machine, script));
-        Self { shared: Arc::new(Shared { here, stage, released: Condvar::new() }) }
+    pub fn new(info: HostInfo, machine: Machine, script: FaultScript) -> Self {
+        let state = Mutex::new(FakeState::new(machine, script));
+        Self { shared: Arc::new(Shared { info, state, released: Condvar::new() }) }
     }
 
-    /// What happened so far.
+    /// The calls, signals and states so far.
     #[must_use]
     pub fn log(&self) -> Log {
-        self.stage().log.clone()
+        self.state().log.clone()
     }
 
     /// The number of the last call.
     #[must_use]
     pub fn steps(&self) -> usize {
-        self.stage().log.calls.len()
+        self.state().log.calls.len()
     }
 
     /// The machine as it is now.
     #[must_use]
     pub fn machine(&self) -> Machine {
-        self.stage().machine.clone()
+        self.state().machine.clone()
     }
 
-    /// Changes the machine between two calls.
+    /// Changes the machine between two calls and logs the new state.
     pub fn change<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {
-        let mut stage = self.stage();
-        let result = change(&mut stage.machine);
-        stage.note();
+        let mut state = self.state();
+        let result = change(&mut state.machine);
+        state.note();
         result
     }
 
-    /// Lets reads that hang come back, so that their threads end.
+    /// Lets hanging reads return, so that their threads end.
     pub fn release(&self) {
-        self.stage().released = true;
+        self.state().released = true;
         self.shared.released.notify_all();
     }
 
     pub(super) fn uid(&self) -> Uid {
-        self.shared.here.uid
+        self.shared.info.uid
     }
 
-    fn stage(&self) -> MutexGuard<'_, Stage> {
-        self.shared.stage.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, FakeState> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes one call: counts it, lets happen what the script has for it, and answers unless it fails.
+    /// Makes one call: counts it, applies the faults that are due, and computes the answer unless the call fails.
     pub(super) fn call<T>(
         &self,
         made: Made,
-        answer: impl FnOnce(&mut Stage) -> Result<T, Why>,
+        answer: impl FnOnce(&mut FakeState) -> Result<T, Why>,
     ) -> Result<T, Why> {
-        let mut stage = self.stage();
-        let index = stage.begin(made);
-        let fault = stage.play(made);
-        if fault == Some(Mishap::Hang) && made.method.can_hang() {
-            let stage = self.shared.released.wait_while(stage, |s| !s.released);
-            drop(stage.unwrap_or_else(PoisonError::into_inner));
+        let mut state = self.state();
+        let index = state.begin(made);
+        let fault = state.apply_due(made);
+        if fault == Some(Fault::Hang) && made.method.can_hang() {
+            let state = self.shared.released.wait_while(state, |s| !s.released);
+            drop(state.unwrap_or_else(PoisonError::into_inner));
             return Err(Why::Failed("it hung".to_owned()));
         }
         let result = match fault {
-            Some(Mishap::Fail(why)) => Err(why),
-            Some(Mishap::Hang) => Err(Why::Slow(Duration::ZERO)),
-            _ => answer(&mut stage),
+            Some(Fault::Fail(why)) => Err(why),
+            Some(Fault::Hang) => Err(Why::Slow(Duration::ZERO)),
+            _ => answer(&mut state),
         };
-        stage.note();
-        if let Some(call) = stage.log.calls.get_mut(index) {
+        state.note();
+        if let Some(call) = state.log.calls.get_mut(index) {
             call.ok = result.is_ok();
         }
         result
@@ -110,12 +110,12 @@ impl FakeHost {
         &self,
         method: Method,
         pid: impl Into<Option<Pid>>,
-        answer: impl FnOnce(&mut Stage) -> Result<T, Why>,
+        answer: impl FnOnce(&mut FakeState) -> Result<T, Why>,
     ) -> Result<T, Why> {
         self.call(Made { method, pid: pid.into(), handle: None }, answer)
     }
 
-    /// As [`FakeHost::ask`], about a process that we may see.
+    /// As [`FakeHost::ask`], about a process that is visible to our user.
     fn about<T>(
         &self,
         method: Method,
@@ -123,8 +123,8 @@ impl FakeHost {
         answer: impl FnOnce(&Machine, &Process) -> Result<T, Why>,
     ) -> Result<T, Why> {
         let uid = self.uid();
-        self.ask(method, pid, |stage| {
-            let machine = &stage.machine;
+        self.ask(method, pid, |state| {
+            let machine = &state.machine;
             answer(machine, machine.get(pid).filter(|p| machine.is_visible(p, uid)).ok_or(Why::Gone)?)
         })
     }
@@ -135,18 +135,18 @@ impl Host for FakeHost {
     type ExitWatcher = FakeWatcher;
 
     fn info(&self) -> &HostInfo {
-        &self.shared.here
+        &self.shared.info
     }
 
     fn clock(&self) -> Clock {
-        let read = self.ask(Method::Clock, None, |stage| Ok(stage.machine.clock));
+        let read = self.ask(Method::Clock, None, |state| Ok(state.machine.clock));
         // A clock cannot fail.
         read.unwrap_or_else(|_| self.machine().clock)
     }
 
     fn sleep(&self, time: Duration) {
-        let slept = self.ask(Method::Sleep, None, |stage| {
-            stage.machine.advance(time);
+        let slept = self.ask(Method::Sleep, None, |state| {
+            state.machine.advance(time);
             Ok(())
         });
         drop(slept);
@@ -154,8 +154,8 @@ impl Host for FakeHost {
 
     fn children(&self, pid: Pid) -> Result<Vec<Pid>, Why> {
         let uid = self.uid();
-        self.ask(Method::Children, pid, |stage| {
-            let machine = &stage.machine;
+        self.ask(Method::Children, pid, |state| {
+            let machine = &state.machine;
             if !machine.lists {
                 return Err(Why::Unsupported("lists of children"));
             }
@@ -163,26 +163,26 @@ impl Host for FakeHost {
             if !machine.is_visible(parent, uid) {
                 return Err(Why::Gone);
             }
-            Ok(machine.children(pid).map(|p| p.pid).filter(|p| Some(*p) != stage.missed).collect())
+            Ok(machine.children(pid).map(|p| p.pid).filter(|p| Some(*p) != state.missed).collect())
         })
     }
 
     fn list(&self, scope: Scope) -> Result<ProcessList, HostError> {
         let uid = self.uid();
-        let walk = self.ask(Method::List, None, |stage| {
-            let machine = &stage.machine;
+        let listed = self.ask(Method::List, None, |state| {
+            let machine = &state.machine;
             let seen = || machine.processes.values().filter(|p| machine.is_visible(p, uid));
             let in_scope = seen().filter(|p| scope.holds(p.ids.effective));
             let entries =
                 in_scope.map(|p| ProcessEntry { stat: machine.stat(p, uid), uid: p.ids.effective }).collect();
             Ok(ProcessList { entries, examined: seen().count(), unreadable: 0 })
         });
-        walk.map_err(|why| HostError { what: "list processes", why })
+        listed.map_err(|why| HostError { what: "list processes", why })
     }
 
     fn pid_mark(&self) -> Result<PidMark, HostError> {
-        let mark = self.ask(Method::PidMark, None, |stage| {
-            let machine = &stage.machine;
+        let mark = self.ask(Method::PidMark, None, |state| {
+            let machine = &state.machine;
             Ok(PidMark::first(machine.newest()?, machine.clock.monotonic))
         });
         mark.map_err(|why| HostError { what: "remember the last pid", why })
@@ -190,12 +190,12 @@ impl Host for FakeHost {
 
     fn started_since(&self, mark: &PidMark, scope: Scope) -> Result<Started, HostError> {
         let uid = self.uid();
-        let started = self.ask(Method::StartedSince, None, |stage| {
-            let machine = &stage.machine;
+        let started = self.ask(Method::StartedSince, None, |state| {
+            let machine = &state.machine;
             let last = machine.newest()?;
             let ranges = mark.ranges_to(last);
             let is_new = |p: &&Process| {
-                ranges.iter().any(|range| range.contains(&p.pid.get())) && Some(p.pid) != stage.missed
+                ranges.iter().any(|range| range.contains(&p.pid.get())) && Some(p.pid) != state.missed
             };
             let seen = machine.processes.values().filter(|p| machine.is_visible(p, uid)).filter(is_new);
             let seen: Vec<_> = seen.map(|p| Listed { pid: p.pid, uid: p.ids.effective }).collect();
@@ -212,7 +212,7 @@ impl Host for FakeHost {
     }
 
     fn exists(&self, pid: Pid) -> Result<bool, Why> {
-        self.ask(Method::Exists, pid, |stage| Ok(stage.machine.get(pid).is_some()))
+        self.ask(Method::Exists, pid, |state| Ok(state.machine.get(pid).is_some()))
     }
 
     fn stat_of(&self, pid: Pid) -> Result<Stat, Why> {
@@ -222,11 +222,11 @@ impl Host for FakeHost {
 
     /// System calls answer for hidden processes too.
     fn group(&self, pid: Pid) -> Result<Option<Pid>, Why> {
-        self.ask(Method::Group, pid, |stage| stage.machine.get(pid).map(|p| p.group).ok_or(Why::Gone))
+        self.ask(Method::Group, pid, |state| state.machine.get(pid).map(|p| p.group).ok_or(Why::Gone))
     }
 
     fn session(&self, pid: Pid) -> Result<Option<Pid>, Why> {
-        self.ask(Method::Session, pid, |stage| stage.machine.get(pid).map(|p| p.session).ok_or(Why::Gone))
+        self.ask(Method::Session, pid, |state| state.machine.get(pid).map(|p| p.session).ok_or(Why::Gone))
     }
 
     fn environ_of(&self, pid: Pid, wanted: &Wanted) -> Result<EnvironScan, Why> {
@@ -241,7 +241,7 @@ impl Host for FakeHost {
 
     fn open(&self, pid: Pid) -> Result<FakeHandle, Why> {
         let uid = self.uid();
-        let (id, serial, handle, first_image) = self.ask(Method::Open, pid, |stage| stage.open(pid, uid))?;
+        let (id, serial, handle, first_image) = self.ask(Method::Open, pid, |state| state.open(pid, uid))?;
         Ok(FakeHandle { host: self.clone(), id, serial, handle, first_image })
     }
 
@@ -254,21 +254,21 @@ impl Host for FakeHost {
     }
 
     fn manager_hint(&self, _uid: Uid) -> Option<Pid> {
-        self.ask(Method::ManagerHint, None, |stage| Ok(stage.machine.manager)).ok().flatten()
+        self.ask(Method::ManagerHint, None, |state| Ok(state.machine.manager)).ok().flatten()
     }
 
     fn unit_mains(&self, units: &[RuntimeUnit], _limit: Duration) -> Result<Vec<UnitMain>, HostError> {
-        let answer = |stage: &mut Stage, unit: &RuntimeUnit| {
-            stage.machine.units.get(unit).cloned().ok_or(Why::Garbled("it did not answer for every unit"))
+        let answer = |state: &mut FakeState, unit: &RuntimeUnit| {
+            state.machine.units.get(unit).cloned().ok_or(Why::Garbled("it did not answer for every unit"))
         };
-        let mains = self.ask(Method::UnitMains, None, |stage| {
-            units.iter().map(|unit| answer(stage, unit)).collect::<Result<Vec<_>, _>>()
+        let mains = self.ask(Method::UnitMains, None, |state| {
+            units.iter().map(|unit| answer(state, unit)).collect::<Result<Vec<_>, _>>()
         });
         mains.map_err(|why| HostError { what: "ask the service manager", why })
     }
 
     fn jobs(&self, _of: Uid, _limit: Duration) -> Result<Vec<UnitMain>, HostError> {
-        let jobs = self.ask(Method::Jobs, None, |stage| stage.machine.jobs.clone());
+        let jobs = self.ask(Method::Jobs, None, |state| state.machine.jobs.clone());
         jobs.map_err(|why| HostError { what: "ask launchd for its jobs", why })
     }
 
@@ -279,11 +279,11 @@ impl Host for FakeHost {
     }
 
     fn handle_limit(&self) -> usize {
-        self.ask(Method::HandleLimit, None, |stage| Ok(stage.machine.handle_limit)).unwrap_or(1)
+        self.ask(Method::HandleLimit, None, |state| Ok(state.machine.handle_limit)).unwrap_or(1)
     }
 }
 
-/// A handle. Whoever has the number later, it answers for the one process that it was made for.
+/// A process handle. It answers only for the process that it was opened for, also when the pid is reused.
 #[derive(Debug)]
 pub struct FakeHandle {
     host: FakeHost,
@@ -304,12 +304,12 @@ impl FakeHandle {
         answer: impl FnOnce(&Machine, &Process) -> Result<T, Why>,
     ) -> Result<T, Why> {
         self.host
-            .call(self.made(method), |stage| answer(&stage.machine, same(stage, self.id.pid, self.serial)?))
+            .call(self.made(method), |state| answer(&state.machine, same(state, self.id.pid, self.serial)?))
     }
 }
 
-fn same(stage: &Stage, pid: Pid, serial: u64) -> Result<&Process, Why> {
-    stage.machine.get(pid).filter(|p| p.serial == serial).ok_or(Why::Gone)
+fn same(state: &FakeState, pid: Pid, serial: u64) -> Result<&Process, Why> {
+    state.machine.get(pid).filter(|p| p.serial == serial).ok_or(Why::Gone)
 }
 
 impl ProcessHandle for FakeHandle {
@@ -323,8 +323,8 @@ impl ProcessHandle for FakeHandle {
     }
 
     fn has_ended(&self) -> Result<bool, Why> {
-        self.host.call(self.made(Method::HasEnded), |stage| {
-            Ok(stage.machine.by_serial(self.serial).is_none_or(Process::is_dead))
+        self.host.call(self.made(Method::HasEnded), |state| {
+            Ok(state.machine.by_serial(self.serial).is_none_or(Process::is_dead))
         })
     }
 
@@ -379,20 +379,20 @@ impl ProcessHandle for FakeHandle {
 
     fn signal(&self, signal: Signal) -> Result<(), Why> {
         let uid = self.host.uid();
-        self.host.call(self.made(Method::Signal), |stage| {
-            let to = same(stage, self.id.pid, self.serial)?.clone();
+        self.host.call(self.made(Method::Signal), |state| {
+            let to = same(state, self.id.pid, self.serial)?.clone();
             if uid.0 != 0 && to.ids.real != uid && to.ids.saved != uid {
                 return Err(Why::Denied);
             }
-            let step = stage.log.calls.len();
-            stage.log.sent.push(Sent { step, clock: stage.machine.clock, signal, handle: self.handle, to });
-            stage.machine.deliver(self.serial, signal);
+            let step = state.log.calls.len();
+            state.log.sent.push(Sent { step, clock: state.machine.clock, signal, handle: self.handle, to });
+            state.machine.deliver(self.serial, signal);
             Ok(())
         })
     }
 }
 
-/// Waits by letting time pass.
+/// An exit watcher that waits by advancing the simulated clocks.
 #[derive(Debug)]
 pub struct FakeWatcher {
     host: FakeHost,
@@ -416,8 +416,8 @@ impl ExitWatcher<FakeHandle> for FakeWatcher {
     fn wait(&mut self, limit: Duration) -> Result<Vec<u64>, HostError> {
         let made = Made { method: Method::Wait, pid: None, handle: None };
         let watched = &mut self.watched;
-        let ended = self.host.call(made, |stage| {
-            let machine = &mut stage.machine;
+        let ended = self.host.call(made, |state| {
+            let machine = &mut state.machine;
             let ended = |machine: &Machine, serial| machine.by_serial(serial).is_none_or(Process::is_dead);
             if !watched.iter().any(|(serial, _)| ended(machine, *serial)) {
                 machine.advance(machine.next_exit().map_or(limit, |next| next.min(limit)));

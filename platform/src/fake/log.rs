@@ -1,4 +1,4 @@
-//! What happened on the machine: every call, every signal, every state.
+//! The log of a simulated machine: every call, every signal, every state.
 
 use super::call::Call;
 use super::machine::Machine;
@@ -8,26 +8,26 @@ use crate::types::{Clock, Signal};
 /// One signal that reached a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// The step.
+    /// The number of the call that sent it.
     pub step: usize,
-    /// The time.
+    /// The clocks when it was sent.
     pub clock: Clock,
-    /// Which.
+    /// The signal.
     pub signal: Signal,
-    /// Through which pinned handle.
+    /// The number of the process handle it was sent through.
     pub handle: u64,
-    /// Who received it, as it was at that moment.
+    /// The process that received it, as it was at that moment.
     pub to: Process,
 }
 
-/// Everything that happened.
+/// Everything that happened on the machine.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
     /// Every call, in order.
     pub calls: Vec<Call>,
     /// Every signal, in order.
     pub sent: Vec<Sent>,
-    /// The state that the machine was in from a step on. Only the clocks of the entries are out of date.
+    /// Each state of the machine with the step from which it holds. The clocks in an entry are those of that step.
     pub states: Vec<(usize, Machine)>,
 }
 

@@ -1,32 +1,32 @@
-//! All processes of a machine on paper, kept as the kernel keeps them.
+//! All processes of a simulated machine, kept as the kernel keeps them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::faults::Mishap;
+use super::faults::Fault;
 use super::process::{Process, Reaction};
 use crate::host::NO_ORDER;
 use crate::types::UnitMain;
 use crate::types::{Clock, Pid, RuntimeUnit, Scope, Signal, State, Uid, Why};
 
-/// The machine.
+/// A simulated machine.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    /// Who is there, zombies included.
+    /// All processes by pid, zombies included.
     pub processes: BTreeMap<Pid, Process>,
-    /// What the service managers know of their units.
+    /// What the service managers report for their units.
     pub units: BTreeMap<RuntimeUnit, UnitMain>,
-    /// The clocks.
+    /// The clocks now.
     pub clock: Clock,
-    /// How long each call takes.
+    /// How far each call advances the clocks.
     pub step: Duration,
     /// Whether the kernel keeps lists of children.
     pub lists: bool,
     /// Whether new processes can be told by their pids; on a Mac they never can.
     pub orders_pids: bool,
-    /// The last pid that was handed out: that of the process added last. As in the kernel, a lower one than the one before
-    /// means that the pids began again. A test may set it, for threads, for processes that are gone, or back after a
-    /// process whose pid was chosen by its starter.
+    /// The last pid that was handed out: that of the process added last. As in the kernel, a lower one than the one
+    /// before means that the pids began again. A test may set it, for threads, for processes that are gone, or back
+    /// after a process whose pid was chosen by its starter.
     pub last_pid: Pid,
     /// Whether it has a never-repeated number for each process (Linux 6.9).
     pub generations: bool,
@@ -34,13 +34,13 @@ pub struct Machine {
     pub hides_others: bool,
     /// Where the user's own service manager can be found without a search.
     pub manager: Option<Pid>,
-    /// How many processes can be pinned at once.
+    /// How many process handles can be open at once.
     pub handle_limit: usize,
     /// Whether it is a Mac: see [`super::macos`].
     pub is_mac: bool,
-    /// What launchd says of its jobs, or why it says nothing.
+    /// What launchd reports of its jobs, or why that is unknown.
     pub jobs: Result<Vec<UnitMain>, Why>,
-    /// Ends that are due, by serial number.
+    /// Scheduled exits: the monotonic time and the serial number.
     exits: Vec<(Duration, u64)>,
     serials: u64,
     /// Counts changes of anything but the clocks.
@@ -48,7 +48,7 @@ pub struct Machine {
 }
 
 impl Default for Machine {
-    /// One hour after boot, with nobody there.
+    /// One hour after boot, without processes.
     fn default() -> Self {
         let hour = Duration::from_secs(3600);
         Self {
@@ -73,7 +73,7 @@ impl Default for Machine {
 }
 
 impl Machine {
-    /// A machine on which these run. The first is PID 1 as a rule.
+    /// A machine that runs these processes. The first is usually PID 1.
     #[must_use]
     pub fn of(processes: impl IntoIterator<Item = Process>) -> Self {
         let mut machine = Self::default();
@@ -83,7 +83,7 @@ impl Machine {
         machine
     }
 
-    /// Starts a process, or puts it in the place of the one that has its number. Returns its serial number.
+    /// Starts a process; it replaces the one that has its pid. Returns its serial number.
     pub fn add(&mut self, mut process: Process) -> u64 {
         self.version += 1;
         self.serials += 1;
@@ -99,30 +99,30 @@ impl Machine {
         self.serials
     }
 
-    /// Tells what a service manager answers for a unit.
+    /// Sets what a service manager reports for a unit.
     pub fn answer_for(&mut self, unit: RuntimeUnit, main: Option<Pid>, control: Option<Pid>) {
         self.version += 1;
         self.units.insert(unit.clone(), UnitMain { unit, main, control });
     }
 
-    /// The last pid that was handed out, where the system says it.
+    /// The last pid that was handed out; [`Why::Unsupported`] where the system does not report it.
     pub(super) fn newest(&self) -> Result<Pid, Why> {
         if self.orders_pids && !self.is_mac { Ok(self.last_pid) } else { Err(NO_ORDER) }
     }
 
-    /// Whoever has a number now.
+    /// The process that has this pid now.
     #[must_use]
     pub fn get(&self, pid: Pid) -> Option<&Process> {
         self.processes.get(&pid)
     }
 
-    /// Tells two states apart, the clocks aside.
+    /// Changes with every change of the state except the clocks.
     #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
     }
 
-    /// The one process that had this serial number, as long as it is there.
+    /// The process with this serial number, until it is reaped.
     #[must_use]
     pub fn by_serial(&self, serial: u64) -> Option<&Process> {
         self.processes.values().find(|p| p.serial == serial)
@@ -133,19 +133,19 @@ impl Machine {
         self.processes.values().filter(move |p| p.ppid == Some(pid))
     }
 
-    /// Who is listed to whom: whether a listing of `scope` has this process.
+    /// Whether a listing of `scope` contains this process.
     #[must_use]
     pub fn is_listed(&self, process: &Process, scope: Scope, to: Uid) -> bool {
         scope.holds(process.ids.effective) && self.is_visible(process, to)
     }
 
-    /// Whether a process can be seen by a user.
+    /// Whether a process is visible to a user.
     #[must_use]
     pub fn is_visible(&self, process: &Process, to: Uid) -> bool {
         !self.hides_others || to.0 == 0 || process.ids.effective == to
     }
 
-    /// Ends a process: its parent collects it or not, as is its habit.
+    /// Ends a process; its parent reaps it if [`Process::collects`] is set.
     pub fn exit(&mut self, pid: Pid) {
         let parent = self.get(pid).and_then(|p| p.ppid).and_then(|p| self.get(p));
         self.end(pid, parent.is_none_or(|p| p.collects));
@@ -183,12 +183,12 @@ impl Machine {
         Pid::INIT
     }
 
-    /// Hands a signal to a process.
+    /// Delivers a signal to a process.
     pub fn deliver(&mut self, serial: u64, signal: Signal) {
         let Some(process) = self.by_serial(serial).filter(|p| !p.is_dead()) else { return };
         let pid = process.pid;
         let reaction = match signal {
-            // It is pending until the process goes on.
+            // It stays pending until the process is continued.
             Signal::Term if process.state.is_stopped() => {
                 return self.change(pid, |p| p.has_term_pending = true);
             }
@@ -219,7 +219,7 @@ impl Machine {
         }
     }
 
-    /// Lets time pass, and whatever was due in it happen.
+    /// Advances the clocks and runs the exits that were due by then.
     pub fn advance(&mut self, time: Duration) {
         self.clock.monotonic += time;
         self.clock.boottime += time;
@@ -235,59 +235,59 @@ impl Machine {
         }
     }
 
-    /// How long until the next end that is due.
+    /// How long until the next scheduled exit.
     #[must_use]
     pub fn next_exit(&self) -> Option<Duration> {
         self.exits.iter().map(|(at, _)| at.saturating_sub(self.clock.monotonic)).min()
     }
 
-    /// Lets a mishap befall a process, as far as it changes anything on the machine.
-    pub fn befall(&mut self, pid: Pid, mishap: &Mishap) {
-        match mishap {
-            Mishap::Zombie => self.end(pid, false),
-            Mishap::Collected => self.end(pid, true),
-            Mishap::Reuse(by) => {
+    /// Applies a fault to a process, as far as it changes anything on the machine.
+    pub fn apply(&mut self, pid: Pid, fault: &Fault) {
+        match fault {
+            Fault::Zombie => self.end(pid, false),
+            Fault::Collected => self.end(pid, true),
+            Fault::Reuse(by) => {
                 self.end(pid, true);
                 self.add(Process { pid, ..(**by).clone() });
             }
-            Mishap::Start(process) => {
+            Fault::Start(process) => {
                 self.add((**process).clone());
             }
-            Mishap::Suspend(time) => {
+            Fault::Suspend(time) => {
                 self.clock.boottime += *time;
                 self.clock.realtime += *time;
             }
-            Mishap::SetWall(time) => self.clock.realtime = *time,
-            Mishap::Delay(time) => self.advance(*time),
-            Mishap::Supervise(unit) => {
+            Fault::SetWall(time) => self.clock.realtime = *time,
+            Fault::Delay(time) => self.advance(*time),
+            Fault::Supervise(unit) => {
                 self.answer_for(unit.clone(), Some(pid), None);
                 self.change(pid, |p| p.unit = Some(unit.clone()));
             }
-            Mishap::Fork(child) => {
+            Fault::Fork(child) => {
                 if self.get(pid).is_some_and(|p| !p.is_dead()) {
                     self.add(Process { ppid: Some(pid), ..(**child).clone() });
                 }
             }
-            Mishap::ExitMainThread => self.change(pid, |p| {
+            Fault::ExitMainThread => self.change(pid, |p| {
                 p.threads = p.threads.max(2);
                 p.state = State(b'Z');
             }),
-            Mishap::Exiting => self.change(pid, |p| p.exiting = true),
-            Mishap::Close(why) => self.change(pid, |p| p.closed = Some(why.clone())),
-            Mishap::Exec(into) => self.change(pid, |p| p.exec(into)),
-            Mishap::Environ(block) => self.change(pid, |p| {
+            Fault::Exiting => self.change(pid, |p| p.exiting = true),
+            Fault::Close(why) => self.change(pid, |p| p.closed = Some(why.clone())),
+            Fault::Exec(into) => self.change(pid, |p| p.exec(into)),
+            Fault::Environ(block) => self.change(pid, |p| {
                 p.environ.clone_from(block);
                 p.environ_len = block.len() as u64;
             }),
-            Mishap::Wipe => self.change(pid, |p| p.environ.fill(0)),
-            Mishap::Cut(len) => self.change(pid, |p| p.environ.truncate(*len)),
-            Mishap::Reparent(to) => self.change(pid, |p| p.ppid = Some(*to)),
-            Mishap::Setuid(uid) => self.change(pid, |p| p.ids.effective = *uid),
-            Mishap::Setsid => self.change(pid, |p| {
+            Fault::Wipe => self.change(pid, |p| p.environ.fill(0)),
+            Fault::Cut(len) => self.change(pid, |p| p.environ.truncate(*len)),
+            Fault::Reparent(to) => self.change(pid, |p| p.ppid = Some(*to)),
+            Fault::Setuid(uid) => self.change(pid, |p| p.ids.effective = *uid),
+            Fault::Setsid => self.change(pid, |p| {
                 p.session = Some(p.pid);
                 p.group = Some(p.pid);
             }),
-            Mishap::Fail(_) | Mishap::Hang | Mishap::Miss(_) => {}
+            Fault::Fail(_) | Fault::Hang | Fault::Miss(_) => {}
         }
     }
 

@@ -1,8 +1,8 @@
-//! What is different on a Mac on paper.
+//! What is different on a simulated Mac.
 //!
 //! Arguments and environment come out of one buffer, which is laid out here by the kernel's rules and read by the
-//! parser that reads the real ones ([`crate::macos::procargs`]). The kernel keeps who started a process; nobody keeps
-//! how long its environment was. The dead have no environment rather than an empty one.
+//! parser that reads the real ones ([`crate::macos::procargs`]). The kernel records which process started another, but
+//! not how long its environment was. A dead process has no environment rather than an empty one.
 
 use super::machine::Machine;
 use super::process::Process;
@@ -12,17 +12,17 @@ use crate::macos::procargs::ProcArgs;
 use crate::types::UnitMain;
 use crate::types::{Gid, HostInfo, RuntimeUnit, StartClock, Stat, Uid, Why};
 
-/// The first user of a Mac.
+/// The uid of the first user of a Mac.
 const USER: u32 = 501;
 
-/// Where we are on it: there are no PID namespaces, and processes start in microseconds of the day.
+/// What the host reports of itself: no PID namespaces, and start times in microseconds of the time of day.
 #[must_use]
 pub fn whereabouts() -> HostInfo {
-    let whose = HostInfo { uid: Uid(USER), gid: Gid(20), ..host_info() };
-    HostInfo { pid_namespace: 0, start_clock: StartClock::DayMicros, ..whose }
+    let user = HostInfo { uid: Uid(USER), gid: Gid(20), ..host_info() };
+    HostInfo { pid_namespace: 0, start_clock: StartClock::DayMicros, ..user }
 }
 
-/// A Mac on which launchd and these run, and launchd has no jobs.
+/// A Mac that runs launchd and these processes; launchd has no jobs.
 #[must_use]
 pub fn of(processes: impl IntoIterator<Item = Process>) -> Machine {
     let launchd = Process::new(1, "launchd").child_of(0).leader().started(0).uid(0).exe("/sbin/launchd");
@@ -34,7 +34,7 @@ pub fn of(processes: impl IntoIterator<Item = Process>) -> Machine {
     machine
 }
 
-/// A process of the first user that has lost its parent, started at this microsecond of the day.
+/// An orphan of the first user, started at this time of day in microseconds.
 #[must_use]
 pub fn process(number: i32, program: &str, started: u64) -> Process {
     let path = format!("/opt/homebrew/bin/{program}");
@@ -44,7 +44,7 @@ pub fn process(number: i32, program: &str, started: u64) -> Process {
     login.into_iter().fold(process, |process, (name, value)| process.env(name, value))
 }
 
-/// One of launchd's jobs that runs.
+/// A running launchd job.
 #[must_use]
 pub fn job(label: &str, number: i32) -> UnitMain {
     let unit = RuntimeUnit { name: label.to_owned(), user: Some(Uid(USER)) };

@@ -1,8 +1,8 @@
 //! A simulated machine for tests.
 //!
 //! A [`Machine`] holds processes as the kernel would, a [`FakeHost`] answers for it as the real host does.
-//! Every call of every method is a numbered step, and a [`Script`] says what goes wrong at which one. All
-//! calls, all signals with the process that received each, and every state of the machine are kept in a
+//! Every call of every method is a numbered step, and a [`FaultScript`] says what goes wrong at which one. All
+//! calls, all signals with the process that received each, and every state of the machine are recorded in a
 //! [`Log`], so that a test can ask afterwards what was true when something was done.
 //!
 //! * [`process`]: one process, and how it reacts to signals.
@@ -10,7 +10,7 @@
 //! * [`faults`]: what goes wrong, and when.
 //! * [`macos`]: what is different on a Mac.
 //! * [`host`]: the implementation of the platform's traits.
-//! * [`call`] and [`log`]: what was asked, and what happened.
+//! * [`call`] and [`log`]: the calls that were made, and what happened.
 
 pub mod call;
 pub mod faults;
@@ -24,7 +24,7 @@ mod state;
 mod tests;
 
 pub use call::{Call, Method};
-pub use faults::{Mishap, Script, When};
+pub use faults::{Fault, FaultScript, When};
 pub use host::{FakeHandle, FakeHost, FakeWatcher};
 pub use log::{Log, Sent};
 pub use machine::Machine;
@@ -32,10 +32,10 @@ pub use process::{Process, Reaction};
 
 use crate::types::{Gid, HostInfo, Pid, StartClock, Uid};
 
-/// The time namespace of [`here`], and of every process that is not given another.
+/// The time namespace of [`host_info`], and of every process that is not given another.
 pub const TIME_NAMESPACE: u64 = crate::types::INITIAL_TIME_NAMESPACE;
 
-/// Where the machine is, and as whom we run on it.
+/// What the host reports of itself: a Linux machine, no container, user 1000.
 #[must_use]
 pub fn host_info() -> HostInfo {
     HostInfo {
@@ -55,10 +55,10 @@ pub fn host_info() -> HostInfo {
 /// A pid written in a test.
 ///
 /// # Panics
-/// When the number is no pid.
+/// When the number is zero or negative.
 #[must_use]
 pub const fn pid(raw: i32) -> Pid {
-    #[expect(clippy::panic, reason = "a slip of whoever wrote the test")]
+    #[expect(clippy::panic, reason = "an error in the test itself")]
     match Pid::new(raw) {
         Some(pid) => pid,
         None => panic!("a pid is positive"),

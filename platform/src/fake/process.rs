@@ -1,4 +1,4 @@
-//! One process on paper.
+//! One simulated process.
 
 use std::time::Duration;
 
@@ -7,28 +7,28 @@ use crate::environ::{self, EnvironScan, Wanted};
 use crate::sockets::{Folder, Listener, each_once};
 use crate::types::{Ids, Image, Pid, RuntimeUnit, StartTime, Stat, State, Uid, Why};
 
-/// The serial number of somebody who is long dead.
+/// The serial number of a process that exited long ago.
 const LONG_DEAD: u64 = u64::MAX;
 
-/// How a process answers a signal.
+/// How a process reacts to a signal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reaction {
-    /// It ends at once.
+    /// It exits at once.
     Exit,
-    /// It ends some time later.
+    /// It exits this much later.
     ExitAfter(Duration),
-    /// It stays. For SIGKILL: it is stuck in the kernel.
+    /// It runs on. For SIGKILL: it is stuck in the kernel.
     Ignore,
-    /// It forks this child and ends; the child goes to an adopter.
+    /// It forks this child and exits; the child is reparented.
     LeaveChild(Box<Process>),
     /// Its main thread ends and the others run on.
     ExitMainThread,
 }
 
-/// One process. Fields say what the kernel would; [`Process::new`] makes an ordinary orphan.
+/// One process. The fields are what the kernel would report; [`Process::new`] makes an ordinary orphan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
-    /// Its number.
+    /// Its pid.
     pub pid: Pid,
     /// Its parent; `None` when that is outside our PID namespace.
     pub ppid: Option<Pid>,
@@ -36,29 +36,29 @@ pub struct Process {
     pub group: Option<Pid>,
     /// Its session.
     pub session: Option<Pid>,
-    /// When it started; numbers that are reused often have the same.
+    /// When it started; processes that reuse a pid often have the same start time.
     pub start: StartTime,
-    /// What tells it from every other process there ever was: the inode of its pidfd. The machine gives it.
+    /// A number that is never reused, like the inode of a pidfd; assigned by the machine.
     pub serial: u64,
-    /// Whose it is.
+    /// Its user ids and PID namespace.
     pub ids: Ids,
-    /// The kernel's short name.
+    /// The kernel's short name of the program, at most 15 bytes.
     pub comm: Vec<u8>,
-    /// Its program file.
+    /// The path of its program file.
     pub exe: Vec<u8>,
     /// Its arguments.
     pub argv: Vec<Vec<u8>>,
     /// Its environment block as it is now.
     pub environ: Vec<u8>,
-    /// How long the block was at `execve`.
+    /// The length of the block at `execve`, in bytes.
     pub environ_len: u64,
     /// The service manager's unit that it runs in.
     pub unit: Option<RuntimeUnit>,
-    /// Its time namespace, as [`super::here`] names ours.
+    /// Its time namespace, a number as in [`HostInfo::time_namespace`](crate::types::HostInfo::time_namespace).
     pub time_namespace: u64,
     /// What it accepts connections on.
     pub listeners: Vec<Listener>,
-    /// The folder in which its sockets are, if it is there.
+    /// The directory of its sockets, if that exists.
     pub folder: Option<Folder>,
     /// Scheduler state; `Z` once it has ended and not been collected.
     pub state: State,
@@ -66,22 +66,22 @@ pub struct Process {
     pub threads: u64,
     /// Whether it was sent SIGTERM while it was stopped.
     pub has_term_pending: bool,
-    /// Counts the programs that it has executed.
+    /// How many programs it has executed.
     pub images: u64,
     /// Where its last execve(2) put its arguments: the machine gives each process a place of its own, and a child that
     /// it forks while it runs keeps its parent's.
     pub place: u64,
     /// Whether its memory is released while its exit is not finished.
     pub exiting: bool,
-    /// Resident memory.
+    /// Resident memory in bytes.
     pub rss_bytes: u64,
     /// Whether orphans below it become its children (`PR_SET_CHILD_SUBREAPER`).
     pub adopts: bool,
-    /// Whether it collects its children when they end.
+    /// Whether it reaps its children when they exit.
     pub collects: bool,
-    /// On a Mac, the serial number of whoever started it; `None` where that is not known.
+    /// On a Mac, the serial number of the process that started it; `None` where that is unknown.
     pub starter: Option<u64>,
-    /// On a Mac, whether the system keeps its environment to itself.
+    /// On a Mac, whether the system withholds its environment.
     pub is_withheld: bool,
     /// Why its environment, program file and descriptors cannot be read even by its own user.
     pub closed: Option<Why>,
@@ -93,7 +93,7 @@ pub struct Process {
 
 impl Process {
     /// An orphan of user 1000 that runs `/usr/bin/PROGRAM`, in a session whose leader is dead, with an
-    /// environment that says nothing.
+    /// environment without a marker.
     #[must_use]
     pub fn new(number: i32, program: &str) -> Self {
         let user = Uid(1000);
@@ -169,7 +169,7 @@ impl Process {
         self
     }
 
-    /// Gives it another environment block.
+    /// Replaces its environment block.
     #[must_use]
     pub fn block(mut self, block: &[u8]) -> Self {
         self.environ = block.to_vec();
@@ -191,7 +191,7 @@ impl Process {
         self
     }
 
-    /// Gives it to another user.
+    /// Sets its three user ids.
     #[must_use]
     pub const fn uid(mut self, uid: u32) -> Self {
         let uid = Uid(uid);
@@ -199,7 +199,7 @@ impl Process {
         self
     }
 
-    /// Sets when it started.
+    /// Sets its start time in clock ticks since boot.
     #[must_use]
     pub const fn started(mut self, ticks: u64) -> Self {
         self.start = StartTime(ticks);
@@ -213,7 +213,7 @@ impl Process {
         self
     }
 
-    /// Makes it accept connections on these, too.
+    /// Adds places where it accepts connections.
     #[must_use]
     pub fn listening(mut self, on: impl IntoIterator<Item = Listener>) -> Self {
         self.listeners.extend(on);
@@ -227,7 +227,7 @@ impl Process {
         self
     }
 
-    /// Makes it leave its dead children uncollected.
+    /// Makes it leave its dead children as zombies.
     #[must_use]
     pub const fn never_waits(mut self) -> Self {
         self.collects = false;
@@ -249,7 +249,7 @@ impl Process {
         self
     }
 
-    /// Makes the system keep its environment to itself.
+    /// Makes the system withhold its environment.
     #[must_use]
     pub const fn withheld(mut self) -> Self {
         self.is_withheld = true;
@@ -282,8 +282,8 @@ impl Process {
         !self.is_dead() && !self.exiting
     }
 
-    /// Runs what another process would: its program, arguments and environment. Its own sockets are closed as it does
-    /// (`SOCK_CLOEXEC`), and it accepts connections on what the other does.
+    /// Executes another process's program with that process's arguments and environment. Its own sockets are closed
+    /// (`SOCK_CLOEXEC`), and it accepts connections where the other does.
     pub fn exec(&mut self, as_in: &Self) {
         self.comm.clone_from(&as_in.comm);
         self.exe.clone_from(&as_in.exe);
@@ -322,7 +322,7 @@ impl Process {
         }
     }
 
-    /// Whether a user may look into its memory.
+    /// Whether a user may read its memory: `ptrace` access.
     pub(super) fn memory(&self, by: Uid) -> Result<(), Why> {
         let ids = [self.ids.real, self.ids.effective, self.ids.saved];
         match &self.closed {

@@ -1,21 +1,21 @@
-//! The play behind a [`super::FakeHost`]: the machine, its script and its log, moved on by one call at a time.
+//! The state behind a [`super::FakeHost`]: the machine, its fault script and its log, advanced by one call at a time.
 
 use super::call::{Call, Method};
-use super::faults::{Mishap, Script};
+use super::faults::{Fault, FaultScript};
 use super::log::Log;
 use super::machine::Machine;
 use crate::types::{Generation, Image, Pid, ProcId, Uid, Why};
 
-/// What changes while the play goes on.
+/// The part of a fake host that calls change.
 #[derive(Debug)]
-pub(super) struct Stage {
+pub(super) struct FakeState {
     pub(super) machine: Machine,
     pub(super) log: Log,
-    /// Whether reads that hang come back.
+    /// Whether hanging reads return.
     pub(super) released: bool,
-    /// Who is missing in the list that is being read.
+    /// The process that is missing from the list being read.
     pub(super) missed: Option<Pid>,
-    script: Script,
+    script: FaultScript,
     handles: u64,
 }
 
@@ -27,14 +27,14 @@ pub(super) struct Made {
     pub(super) handle: Option<(u64, u64)>,
 }
 
-impl Stage {
-    /// Raises the curtain.
-    pub(super) fn new(machine: Machine, script: Script) -> Self {
+impl FakeState {
+    /// The state before the first call.
+    pub(super) fn new(machine: Machine, script: FaultScript) -> Self {
         let log = Log { states: vec![(0, machine.clone())], ..Log::default() };
         Self { machine, log, released: false, missed: None, script, handles: 0 }
     }
 
-    /// Counts a call; returns where it stands in the log.
+    /// Counts a call; returns its index in the log.
     pub(super) fn begin(&mut self, made: Made) -> usize {
         let index = self.log.calls.len();
         let Made { method, pid, handle } = made;
@@ -42,24 +42,24 @@ impl Stage {
         index
     }
 
-    /// Lets happen what is due, and returns what is wrong with the call itself.
-    pub(super) fn play(&mut self, made: Made) -> Option<Mishap> {
+    /// Applies the faults that are due, and returns the one of the call itself, if any.
+    pub(super) fn apply_due(&mut self, made: Made) -> Option<Fault> {
         self.machine.advance(self.machine.step);
-        let (mut fault, mut missed) = (None, None);
-        for (whom, mishap) in self.script.due(self.log.calls.len(), made.method, made.pid) {
-            self.machine.befall(whom, &mishap);
-            match mishap {
-                Mishap::Fail(_) | Mishap::Hang => fault = Some(mishap),
-                Mishap::Miss(whom) => missed = Some(whom),
+        let (mut call_fault, mut missed) = (None, None);
+        for (target, fault) in self.script.due(self.log.calls.len(), made.method, made.pid) {
+            self.machine.apply(target, &fault);
+            match fault {
+                Fault::Fail(_) | Fault::Hang => call_fault = Some(fault),
+                Fault::Miss(pid) => missed = Some(pid),
                 _ => {}
             }
         }
         self.missed = missed;
         self.note();
-        fault
+        call_fault
     }
 
-    /// Keeps the state, if anything but the time has changed.
+    /// Logs the state, if anything but the time has changed.
     pub(super) fn note(&mut self) {
         let known = self.log.states.last().map(|(_, machine)| machine.version());
         if known != Some(self.machine.version()) {
@@ -67,7 +67,7 @@ impl Stage {
         }
     }
 
-    /// Pins whoever has the number.
+    /// Opens a handle of the process that has this pid.
     pub(super) fn open(&mut self, pid: Pid, to: Uid) -> Result<(ProcId, u64, u64, Image), Why> {
         let machine = &self.machine;
         let process = machine.get(pid).filter(|p| machine.is_visible(p, to)).ok_or(Why::Gone)?;

@@ -1,4 +1,4 @@
-//! The machine on paper keeps the kernel's rules, or what is proven on it proves nothing.
+//! The simulated machine must follow the kernel's rules, or tests that run on it prove nothing.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::types::{Clock, Pid, Scope, Signal, StartTime, Why};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn play(processes: impl IntoIterator<Item = Process>, script: Script) -> FakeHost {
+fn play(processes: impl IntoIterator<Item = Process>, script: FaultScript) -> FakeHost {
     FakeHost::new(host_info(), Machine::of(processes), script)
 }
 
@@ -28,7 +28,7 @@ fn children_of_the_dead_go_to_the_nearest_adopter() {
     let manager = Process::new(10, "systemd").adopts();
     let tree =
         [init(), manager, Process::new(20, "app").child_of(10), Process::new(30, "goose").child_of(20)];
-    let host = play(tree, Script::new());
+    let host = play(tree, FaultScript::new());
     host.change(|m| m.exit(pid(20)));
     assert_eq!((parent_of(&host, 20), parent_of(&host, 30)), (None, Some(10)));
     host.change(|m| m.exit(pid(10)));
@@ -38,7 +38,7 @@ fn children_of_the_dead_go_to_the_nearest_adopter() {
 #[test]
 fn the_dead_stay_as_long_as_nobody_collects_them() {
     let lazy = Process::new(10, "app").never_waits();
-    let host = play([init(), lazy, Process::new(20, "goose").child_of(10)], Script::new());
+    let host = play([init(), lazy, Process::new(20, "goose").child_of(10)], FaultScript::new());
     host.change(|m| m.exit(pid(20)));
     let stat = host.stat_of(pid(20)).unwrap();
     assert!(stat.is_dead() && !stat.has_memory && stat.environ_len.is_none());
@@ -51,7 +51,7 @@ fn the_dead_stay_as_long_as_nobody_collects_them() {
 fn a_handle_is_of_one_process_for_ever() {
     let next = Process::new(20, "vim").started(1_020);
     let script =
-        Script::new().to(When::Call(Method::Signal, None, 1), pid(20), Mishap::Reuse(Box::new(next)));
+        FaultScript::new().to(When::Call(Method::Signal, None, 1), pid(20), Fault::Reuse(Box::new(next)));
     let host = play([init(), Process::new(20, "goose")], script);
     let goose = host.open(pid(20)).unwrap();
     assert_eq!(goose.argv().unwrap(), [b"goose"]);
@@ -68,7 +68,7 @@ fn a_handle_is_of_one_process_for_ever() {
 #[test]
 fn signals_are_logged_with_who_got_them() {
     let waits = Process::new(20, "goose").on_term(Reaction::ExitAfter(SECOND)).env("MARK", "1");
-    let host = play([init(), waits, Process::new(30, "other").uid(7)], Script::new());
+    let host = play([init(), waits, Process::new(30, "other").uid(7)], FaultScript::new());
     let goose = host.open(pid(20)).unwrap();
     let mut exit_watcher = host.exit_watcher().unwrap();
     exit_watcher.watch(&goose, 5).unwrap();
@@ -89,7 +89,7 @@ fn who_forks_and_ends_leaves_a_child_to_the_adopter() {
     let child = Process::new(21, "goose").group(20);
     let host = play(
         [init(), Process::new(20, "goose").on_term(Reaction::LeaveChild(Box::new(child)))],
-        Script::new(),
+        FaultScript::new(),
     );
     host.open(pid(20)).unwrap().signal(Signal::Term).unwrap();
     assert_eq!((parent_of(&host, 20), parent_of(&host, 21)), (None, Some(1)));
@@ -97,7 +97,7 @@ fn who_forks_and_ends_leaves_a_child_to_the_adopter() {
 
 #[test]
 fn others_memory_cannot_be_read_and_others_can_be_hidden() {
-    let host = play([init(), Process::new(20, "goose").uid(7)], Script::new());
+    let host = play([init(), Process::new(20, "goose").uid(7)], FaultScript::new());
     let wanted = Wanted::new(["PATH"]);
     assert_eq!(host.environ_of(pid(20), &wanted), Err(Why::Denied));
     assert_eq!(host.open(pid(20)).unwrap().exe(), Err(Why::Denied));
@@ -109,11 +109,11 @@ fn others_memory_cannot_be_read_and_others_can_be_hidden() {
 }
 
 #[test]
-fn mishaps_come_at_their_step_and_only_then() {
-    let script = Script::new()
-        .at(When::Step(2), Mishap::Fail(Why::Denied))
-        .at(When::Call(Method::Children, None, 2), Mishap::Miss(pid(20)))
-        .at(When::Step(6), Mishap::Suspend(SECOND));
+fn faults_happen_at_their_step_and_only_then() {
+    let script = FaultScript::new()
+        .at(When::Step(2), Fault::Fail(Why::Denied))
+        .at(When::Call(Method::Children, None, 2), Fault::Miss(pid(20)))
+        .at(When::Step(6), Fault::Suspend(SECOND));
     let host = play([init(), Process::new(20, "goose")], script);
     let looks: Vec<bool> = (0..3).map(|_| host.stat_of(pid(20)).is_ok()).collect();
     assert_eq!(looks, [true, false, true]);
@@ -126,7 +126,7 @@ fn mishaps_come_at_their_step_and_only_then() {
 
 #[test]
 fn a_hung_read_comes_back_when_it_is_released() {
-    let script = Script::new().at(When::Step(1), Mishap::Hang).at(When::Step(2), Mishap::Hang);
+    let script = FaultScript::new().at(When::Step(1), Fault::Hang).at(When::Step(2), Fault::Hang);
     let host = play([init(), Process::new(20, "goose")], script);
     let reader = {
         let host = host.clone();
@@ -148,15 +148,12 @@ fn listeners_are_told_to_whoever_may_see_descriptors() {
     let (port, path) = (Listener::Tcp(4173), Listener::Path(b"/run/goose sock".to_vec()));
     let server = Process::new(20, "goose").listening([path.clone(), port.clone(), port.clone()]);
     let foreign = Process::new(30, "other").uid(7).listening([port.clone()]);
-    let script = Script::new()
-        .at(
-            When::Call(Method::Listeners, None, 4),
-            Mishap::Fail(Why::Failed("input/output error".to_owned())),
-        )
-        .at(When::Call(Method::Listeners, None, 5), Mishap::Hang)
-        .at(When::Call(Method::Listeners, None, 6), Mishap::Exec(Box::new(Process::new(20, "vim"))))
-        .at(When::Call(Method::Listeners, None, 7), Mishap::Exiting)
-        .at(When::Call(Method::Listeners, None, 8), Mishap::Zombie);
+    let script = FaultScript::new()
+        .at(When::Call(Method::Listeners, None, 4), Fault::Fail(Why::Failed("input/output error".to_owned())))
+        .at(When::Call(Method::Listeners, None, 5), Fault::Hang)
+        .at(When::Call(Method::Listeners, None, 6), Fault::Exec(Box::new(Process::new(20, "vim"))))
+        .at(When::Call(Method::Listeners, None, 7), Fault::Exiting)
+        .at(When::Call(Method::Listeners, None, 8), Fault::Zombie);
     let host = play([init(), server, foreign, Process::new(40, "quiet")], script);
     let of = |number| host.open(pid(number)).unwrap().listeners(&tables);
     assert_eq!(of(20), Ok(vec![port, path]));
@@ -173,7 +170,7 @@ fn listeners_are_told_to_whoever_may_see_descriptors() {
 #[test]
 fn every_state_of_the_machine_is_kept() {
     let other = Process::new(20, "vim").env("X", "2");
-    let script = Script::new().to(When::Step(3), pid(20), Mishap::Exec(Box::new(other)));
+    let script = FaultScript::new().to(When::Step(3), pid(20), Fault::Exec(Box::new(other)));
     let host = play([init(), Process::new(20, "goose")], script);
     for _ in 0..5 {
         host.clock();
@@ -186,7 +183,7 @@ fn every_state_of_the_machine_is_kept() {
     assert_eq!(seen(2, 4).len(), 2);
 }
 
-/// What a look some seconds later lists, and moves the mark on.
+/// What a listing some seconds later returns; moves the mark on.
 fn started(host: &FakeHost, mark: &mut PidMark) -> Result<Vec<i32>, HostError> {
     host.sleep(5 * SECOND);
     let started = host.started_since(mark, Scope::User(host_info().uid))?;
@@ -196,7 +193,7 @@ fn started(host: &FakeHost, mark: &mut PidMark) -> Result<Vec<i32>, HostError> {
 
 #[test]
 fn new_processes_are_listed_twice_and_others_not() {
-    let host = play([init(), Process::new(20, "goose"), Process::new(30, "vim")], Script::new());
+    let host = play([init(), Process::new(20, "goose"), Process::new(30, "vim")], FaultScript::new());
     let mut mark = host.pid_mark().unwrap();
     let mut add = |processes: &[(i32, u32)]| {
         for (number, uid) in processes {
@@ -220,7 +217,7 @@ fn new_processes_are_listed_twice_and_others_not() {
 #[test]
 fn a_process_that_becomes_visible_after_its_pid_was_handed_out_is_listed() {
     let when = When::Call(Method::StartedSince, None, 3);
-    let host = play([init()], Script::new().at(when, Mishap::Miss(pid(20))));
+    let host = play([init()], FaultScript::new().at(when, Fault::Miss(pid(20))));
     let mut mark = host.pid_mark().unwrap();
     assert_eq!(started(&host, &mut mark).unwrap(), [0; 0]);
     assert_eq!(started(&host, &mut mark).unwrap(), [0; 0]);
@@ -233,7 +230,7 @@ fn a_process_that_becomes_visible_after_its_pid_was_handed_out_is_listed() {
 #[test]
 fn after_a_failed_listing_the_mark_is_good_for_the_next() {
     let when = When::Call(Method::StartedSince, None, 3);
-    let host = play([init()], Script::new().at(when, Mishap::Fail(Why::Denied)));
+    let host = play([init()], FaultScript::new().at(when, Fault::Fail(Why::Denied)));
     let mut mark = host.pid_mark().unwrap();
     for _ in 0..2 {
         started(&host, &mut mark).unwrap();
@@ -249,11 +246,11 @@ fn after_a_failed_listing_the_mark_is_good_for_the_next() {
 
 #[test]
 fn without_an_order_of_pids_nothing_is_listed() {
-    let host = play([init()], Script::new());
+    let host = play([init()], FaultScript::new());
     let mark = host.pid_mark().unwrap();
     host.change(|m| m.orders_pids = false);
     assert_eq!(host.pid_mark().map_err(|error| error.why), Err(NO_ORDER));
     assert_eq!(host.started_since(&mark, Scope::Everyone).map_err(|error| error.why), Err(NO_ORDER));
-    let mac = FakeHost::new(macos::whereabouts(), macos::of([]), Script::new());
+    let mac = FakeHost::new(macos::whereabouts(), macos::of([]), FaultScript::new());
     assert_eq!(mac.pid_mark().map_err(|error| error.why), Err(NO_ORDER));
 }

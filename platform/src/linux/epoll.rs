@@ -1,4 +1,4 @@
-//! Waiting for many processes with one epoll set: a pidfd becomes readable when its process exits, and
+//! Waiting for the exit of many processes with one epoll set: a pidfd becomes readable when its process exits, and
 //! stays so while the process is a zombie (pidfd_open(2)).
 
 use std::mem::MaybeUninit;
@@ -16,10 +16,10 @@ use super::why;
 use crate::host::{ExitWatcher, HostError};
 use crate::types::Why;
 
-/// The timer's number in the epoll set; no caller counts so far.
+/// The timer's token in the epoll set; no caller uses tokens this high.
 const TIMER: u64 = u64::MAX;
 
-/// An epoll set of pidfds, and a timer once one was asked for.
+/// An epoll set of pidfds, and of a timer once [`ExitWatcher::wake_at`] was called.
 #[derive(Debug)]
 pub struct EpollWatcher {
     set: OwnedFd,

@@ -1,4 +1,4 @@
-//! The Linux [`Host`]: an open `/proc` and what was learnt at the start.
+//! The Linux [`Host`]: an open `/proc` and what was read at the start.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -23,19 +23,19 @@ use crate::types::{Clock, HostInfo, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
 
 /// Descriptors kept free for files, the terminal and the service's sockets.
 const SPARE_DESCRIPTORS: u64 = 64;
-/// A pinned process holds a directory and a pidfd.
-const DESCRIPTORS_PER_PIN: u64 = 2;
+/// A process handle holds a directory and a pidfd.
+const DESCRIPTORS_PER_HANDLE: u64 = 2;
 
 /// The machine that we run on.
 #[derive(Debug)]
 pub struct LinuxHost {
     proc_root: OwnedFd,
-    here: HostInfo,
+    info: HostInfo,
     recent: Recent,
 }
 
 impl LinuxHost {
-    /// Opens `/proc` and looks around.
+    /// Opens `/proc` and reads what stays the same until we exit.
     ///
     /// # Errors
     /// When `/proc` is not mounted or lacks what every kernel has there.
@@ -43,24 +43,24 @@ impl LinuxHost {
         Self::with_root(Path::new("/proc"))
     }
 
-    /// The same below another mount of the proc file system, of *our own* PID namespace.
+    /// As [`LinuxHost::new`], with another mount of the proc file system of *our own* PID namespace.
     ///
     /// # Errors
     /// As [`LinuxHost::new`].
     pub fn with_root(root: &Path) -> Result<Self, HostError> {
         let proc_root = open(root, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|e| HostError { what: "open /proc", why: why(e) })?;
-        let here = self_info::look(proc_root.as_fd())?;
-        Ok(Self { proc_root, here, recent: Recent::default() })
+        let info = self_info::read(proc_root.as_fd())?;
+        Ok(Self { proc_root, info, recent: Recent::default() })
     }
 
-    /// Tries what can be tried on this machine, and reads what explains the rest.
+    /// Tries what this machine allows us, and reads what explains the results.
     #[must_use]
     pub fn machine(&self) -> Machine {
         probe::machine(self, self.root())
     }
 
-    /// Asks the service manager for a unit's properties, those of the names that it knows.
+    /// Asks the service manager for these properties of a unit; names that it does not know are left out.
     ///
     /// # Errors
     /// When the manager cannot be asked, or does not answer within `limit`.
@@ -70,37 +70,37 @@ impl LinuxHost {
         names: &[&str],
         limit: Duration,
     ) -> Result<Vec<(String, String)>, HostError> {
-        systemctl::properties(unit, self.here.uid, names, limit)
+        systemctl::properties(unit, self.info.uid, names, limit)
     }
 
-    /// The room where a directory is.
+    /// The free space of the file system that holds a directory.
     ///
     /// # Errors
-    /// When there is no such directory, or the system does not say.
+    /// When there is no such directory, or the system does not report it.
     pub fn room(&self, path: &Path) -> Result<Room, Why> {
         probe::room(path)
     }
 
-    /// Leaves the session and process group that we were started in, for ones of our own.
+    /// Leaves the session and process group that we were started in and leads new ones (setsid(2)).
     ///
     /// # Errors
-    /// When we lead a process group already.
+    /// When we are the leader of a process group already.
     pub fn leave_session(&self) -> Result<(), Why> {
         setsid().map(drop).map_err(why)
     }
 
-    /// The unit of the service manager that we run in ourselves.
+    /// The unit of the service manager that we run in.
     ///
     /// # Errors
-    /// Whatever kept it from being read.
+    /// When it cannot be read.
     pub fn own_unit(&self) -> Result<Option<RuntimeUnit>, Why> {
-        self.open(self.here.pid)?.unit()
+        self.open(self.info.pid)?.unit()
     }
 
-    /// The name of our user, where the local list of users has it.
+    /// The name of our user, if `/etc/passwd` has it.
     #[must_use]
     pub fn user_name(&self) -> Option<Vec<u8>> {
-        probe::user_name(self.here.uid)
+        probe::user_name(self.info.uid)
     }
 
     pub(super) fn root(&self) -> BorrowedFd<'_> {
@@ -113,7 +113,7 @@ impl LinuxHost {
     }
 }
 
-/// Looks at each of these processes. Returns what it gave, and how many exist but could not be read.
+/// Calls `look` for each of these processes. Returns the results, and how many exist but could not be read.
 fn each<T>(pids: &[Pid], look: impl Fn(Pid) -> Result<Option<T>, Why>) -> (Vec<T>, usize) {
     let (mut found, mut unreadable) = (Vec::new(), 0);
     for pid in pids {
@@ -126,8 +126,7 @@ fn each<T>(pids: &[Pid], look: impl Fn(Pid) -> Result<Option<T>, Why>) -> (Vec<T
     (found, unreadable)
 }
 
-/// The number is 0 when the leader is outside our PID namespace, where `docker exec` leaves it, and for a moment when
-/// the process exits.
+/// `None` for 0: the leader is outside our PID namespace, as with `docker exec`, or the process is exiting.
 fn leader(answer: nix::Result<nix::unistd::Pid>) -> Result<Option<Pid>, Why> {
     let id = answer.map_err(|errno| why(Errno::from_raw_os_error(errno as i32)))?;
     Ok(Pid::new(id.as_raw()))
@@ -138,7 +137,7 @@ impl Host for LinuxHost {
     type ExitWatcher = EpollWatcher;
 
     fn info(&self) -> &HostInfo {
-        &self.here
+        &self.info
     }
 
     fn clock(&self) -> Clock {
@@ -165,14 +164,14 @@ impl Host for LinuxHost {
         let threads = procfs::threads(&task).map_err(why)?;
         if threads.is_empty() {
             Files::of(self.root(), pid).stat()?;
-            // A folder that something else was mounted over: a list read from it would be empty and look whole.
+            // Something else is mounted over the directory: a list read from it would be empty and look complete.
             return Err(Why::Unsupported("folder of threads here"));
         }
         for thread in threads {
             let mut open: Vec<u8> = Vec::new();
             let read =
                 procfs::read_chunks(task.as_fd(), procfs::Path::new(thread, "children").bytes(), |chunk| {
-                    // A number may be cut in two by the end of a chunk.
+                    // A number may be split by the end of a chunk.
                     open.extend_from_slice(chunk);
                     let end = open.iter().rposition(|b| *b == b' ').map_or(0, |i| i + 1);
                     let whole = open.get(..end).unwrap_or_default();
@@ -207,7 +206,7 @@ impl Host for LinuxHost {
             match self.stat_of(pid) {
                 Ok(stat) => Ok(Some(ProcessEntry { stat, uid })),
                 // Hidden by `hidepid`, as others' processes may be.
-                Err(Why::Denied) if uid != self.here.uid => Ok(None),
+                Err(Why::Denied) if uid != self.info.uid => Ok(None),
                 Err(why) => Err(why),
             }
         });
@@ -215,15 +214,15 @@ impl Host for LinuxHost {
     }
 
     fn pid_mark(&self) -> Result<PidMark, HostError> {
-        let last = self.recent.with(self.root(), self.here.pid, PidOrder::last);
+        let last = self.recent.with(self.root(), self.info.pid, PidOrder::last);
         let last = last.map_err(|why| HostError { what: "remember the last pid", why })?;
-        // Read after the pid: by then all up to it had been handed out.
+        // Read after the pid: by then all pids up to it had been handed out.
         Ok(PidMark::first(last, self.clock().monotonic))
     }
 
     fn started_since(&self, mark: &PidMark, scope: Scope) -> Result<Started, HostError> {
-        let listed = self.recent.with(self.root(), self.here.pid, |order| {
-            // The last pid before the listing: what is started meanwhile is for the next call.
+        let listed = self.recent.with(self.root(), self.info.pid, |order| {
+            // The last pid before the listing: the next call lists what is started meanwhile.
             let last = order.last()?;
             let next = mark.moved_to(last, self.clock().monotonic);
             let mut pids = Vec::new();
@@ -282,12 +281,12 @@ impl Host for LinuxHost {
         probe::permitted(self.root(), pid)
     }
 
-    /// Following the link asks for the right to trace (namespaces(7)).
+    /// Following the link needs the right to trace the process (namespaces(7)).
     fn time_namespace(&self, pid: Pid) -> Result<u64, Why> {
         match process_files::read_namespace(self.root(), procfs::Path::new(pid, "ns/time").bytes()) {
             Ok(inode) => Ok(inode),
             // No such file: a kernel without time namespaces, unless the process itself is gone.
-            Err(Why::Gone) => self.stat_of(pid).map(|_| self.here.time_namespace),
+            Err(Why::Gone) => self.stat_of(pid).map(|_| self.info.time_namespace),
             Err(why) => Err(why),
         }
     }
@@ -297,7 +296,7 @@ impl Host for LinuxHost {
         let below = format!("user.slice/user-{uid}.slice/user@{uid}.service/init.scope/cgroup.procs");
         ["/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd"].iter().find_map(|root| {
             let path = format!("{root}/{below}");
-            // First the whole list: the buffer that it is read into is the one for the next look, too.
+            // First the whole list: its buffer is reused by the next read.
             let pids: Vec<Pid> = procfs::read_small(CWD, path.as_bytes(), |text| {
                 Ok(text.split(|b| *b == b'\n').filter_map(Pid::parse).collect())
             })
@@ -307,7 +306,7 @@ impl Host for LinuxHost {
     }
 
     fn unit_mains(&self, wanted: &[RuntimeUnit], limit: Duration) -> Result<Vec<UnitMain>, HostError> {
-        systemctl::ask(wanted, self.here.uid, limit)
+        systemctl::ask(wanted, self.info.uid, limit)
     }
 
     fn exit_watcher(&self) -> Result<EpollWatcher, HostError> {
@@ -327,6 +326,6 @@ impl Host for LinuxHost {
             }
         }
         let free = limit.current.unwrap_or(1 << 16).saturating_sub(SPARE_DESCRIPTORS);
-        usize::try_from(free / DESCRIPTORS_PER_PIN).unwrap_or(usize::MAX).max(1)
+        usize::try_from(free / DESCRIPTORS_PER_HANDLE).unwrap_or(usize::MAX).max(1)
     }
 }

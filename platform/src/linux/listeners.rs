@@ -22,7 +22,7 @@ pub fn read(dir: BorrowedFd<'_>, pid: Pid, tables: &SocketTables) -> Result<Vec<
     if let Some(sockets) = sockets_of(dir)? {
         return tables.shared.named(dir, &sockets);
     }
-    // The first thread has exited. As long as there are others, the process goes on, with the same descriptors.
+    // The main thread has exited. As long as there are others, the process runs on, with the same descriptors.
     let task = procfs::open_dir(dir, b"task").map_err(why)?;
     for thread in procfs::threads(&task).map_err(why)?.into_iter().filter(|thread| *thread != pid) {
         let looked = procfs::open_dir(task.as_fd(), procfs::Path::new(thread, "").bytes())
@@ -46,14 +46,14 @@ fn sockets_of(thread: BorrowedFd<'_>) -> Result<Option<Vec<u64>>, Why> {
     if let Ok(Descriptors { sockets, is_certain: true }) = read {
         return Ok(Some(sockets));
     }
-    // A thread that exits gives up its memory first, and then its descriptors: while it has memory, it had all of them.
-    // Without memory its directory is root's, whatever user it had before (`task_dump_owner` in fs/proc/base.c).
+    // An exiting thread releases its memory first, and then its descriptors: while it has memory, it has all of them.
+    // Without memory its directory belongs to root, whatever user it ran as (`task_dump_owner` in fs/proc/base.c).
     let has_memory = process_files::read_stat(thread, b"stat")?.has_memory;
     if has_memory { read.map(|descriptors| Some(descriptors.sockets)) } else { Ok(None) }
 }
 
 struct Descriptors {
-    /// The inodes of those that are sockets.
+    /// The inodes of the descriptors that are sockets.
     sockets: Vec<u64>,
     /// Whether there were any descriptors, and none was closed during the read: then the thread had not exited.
     is_certain: bool,
@@ -62,7 +62,7 @@ struct Descriptors {
 fn read_descriptors(thread: BorrowedFd<'_>) -> Result<Descriptors, Why> {
     let dir = procfs::open_dir(thread, b"fd").map_err(why)?;
     let (mut sockets, mut any, mut closed) = (Vec::new(), false, false);
-    // Longer links are of files, and cut.
+    // Longer links are of files; they are truncated.
     let mut link = [MaybeUninit::uninit(); 64];
     procfs::names(&dir, |name| {
         if !name.to_bytes().iter().all(u8::is_ascii_digit) {

@@ -1,7 +1,7 @@
 //! Linux: `/proc`, pidfds and the service manager's own command.
 //!
 //! Parsers take bytes; readers take a directory descriptor of the proc file system, so that a test can
-//! hand them another root.
+//! pass another root.
 
 pub mod cgroup;
 mod epoll;
@@ -28,7 +28,7 @@ pub(crate) use socket_table::NamespaceTables;
 use crate::types::Why;
 use rustix::io::Errno;
 
-/// What an error number means for a fact. `ENOENT` is also what `hidepid` answers (proc(5)).
+/// The reason that an error number stands for. `hidepid` also causes `ENOENT` (proc(5)).
 fn why(errno: Errno) -> Why {
     match errno {
         Errno::NOENT | Errno::SRCH => Why::Gone,

@@ -1,7 +1,7 @@
 //! `/proc/PID/net/{tcp,tcp6,unix}`: the sockets of a network namespace (proc_pid_net(5)), and the links of
 //! `/proc/PID/fd` that name them by their inodes (proc_pid_fd(5)).
 //!
-//! Only whole lines are parsed: of one that is cut, the inode could be another socket's.
+//! Only complete lines are parsed: the inode of a truncated line could be another socket's.
 
 use crate::sockets::Listener;
 
@@ -12,8 +12,8 @@ const SO_ACCEPTCON: u64 = 1 << 16;
 /// `SOCK_STREAM` and `SOCK_SEQPACKET`: the types that accept connections.
 const ACCEPTING_TYPES: [u64; 2] = [1, 5];
 
-/// The inode of the socket that a descriptor's link is of; `None` when it is of something else. It is `sockfs_dname` of
-/// net/socket.c that writes them. Paths of files start with another byte: `/`, or the `(` of `(unreachable)`.
+/// The inode of the socket that a descriptor's link names; `None` for anything else. The links are written by
+/// `sockfs_dname` of net/socket.c. Paths of files start with another byte: `/`, or the `(` of `(unreachable)`.
 ///
 /// ```text
 /// socket:[45014]
@@ -24,8 +24,8 @@ pub fn socket(link: &[u8]) -> Option<u64> {
 }
 
 /// A line of `tcp` or `tcp6`: the inode and the port of a socket that listens; `None` for any other line. The lines are
-/// written by `get_tcp4_sock` of net/ipv4/tcp_ipv4.c and `get_tcp6_sock` of net/ipv6/tcp_ipv6.c, the address in hex, the
-/// port in hex of its own byte order.
+/// written by `get_tcp4_sock` of net/ipv4/tcp_ipv4.c and `get_tcp6_sock` of net/ipv6/tcp_ipv6.c, the address in hex,
+/// the port in hex of its own byte order.
 ///
 /// ```text
 ///    1: 0100007F:D1CF 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 45014 2 0000000021268…
@@ -46,7 +46,7 @@ pub fn tcp(line: &[u8]) -> Option<(u64, Listener)> {
 /// A line of `unix`: the inode of a socket that accepts connections and where it does; `None` for any other line. The
 /// lines are written by `unix_seq_show` of net/unix/af_unix.c, which replaces NULs by `@` and nothing else.
 ///
-/// So a path that starts with `@` looks like an abstract name, and a path with a newline is cut there and goes on as
+/// So a path that starts with `@` looks like an abstract name, and a path with a newline is cut there and continues as
 /// if it were a line of its own. That way a process can make it look as if another's socket accepted connections where
 /// it does not. It cannot hide one that does.
 ///
@@ -76,15 +76,15 @@ pub fn unix(line: &[u8]) -> Option<(u64, Listener)> {
     Some((inode, listener))
 }
 
-/// Cuts text that comes in pieces into lines.
+/// Splits text that arrives in pieces into lines.
 #[derive(Debug, Default)]
 pub struct Lines {
     open: Vec<u8>,
 }
 
 impl Lines {
-    /// Takes the next piece, and hands over the lines that end in it, without their newlines. What follows the last
-    /// newline is never handed over.
+    /// Takes the next piece, and passes on the lines that end in it, without their newlines. What follows the last
+    /// newline is never passed on.
     pub fn feed(&mut self, mut piece: &[u8], mut take: impl FnMut(&[u8])) {
         while let Some(end) = memchr::memchr(b'\n', piece) {
             let (line, rest) = piece.split_at(end);
@@ -101,7 +101,7 @@ impl Lines {
     }
 }
 
-/// The next field, and the spaces before it; the space after it stays.
+/// Takes the next field and the spaces before it; leaves the space after it.
 fn field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let start = rest.iter().position(|b| *b != b' ')?;
     let text = rest.get(start..)?;
@@ -111,7 +111,7 @@ fn field<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(field)
 }
 
-/// Digits and nothing else.
+/// Parses digits and nothing else.
 fn number(digits: &[u8], radix: u32) -> Option<u64> {
     if !digits.iter().all(|b| char::from(*b).is_digit(radix)) {
         return None;
@@ -217,7 +217,7 @@ mod tests {
             let text = format!("{line}\n");
             for end in 0..text.len() {
                 assert_eq!(lines(&text.as_bytes()[..end]), [b""; 0], "a line without its end");
-                // Handed over all the same, they must not panic.
+                // Parsed all the same, they must not panic.
                 let (_, _, _) = (
                     tcp(&text.as_bytes()[..end]),
                     unix(&text.as_bytes()[..end]),

@@ -1,8 +1,8 @@
-//! One process that cannot be mistaken for another.
+//! The process handle of Linux: a `/proc/PID` directory and a pidfd.
 //!
-//! An open `/proc/PID` directory belongs to one process for ever: once that is collected, every read
-//! below it fails, whoever has the number now. Reading the start time through it *after* opening a pidfd
-//! proves that the number was not reused in between, so both name the same process.
+//! An open `/proc/PID` directory belongs to one process for ever: once that is reaped, every read
+//! below it fails, even if the pid is in use again. Reading the start time through it *after* opening a pidfd
+//! proves that the pid was not reused in between, so both refer to the same process.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
@@ -25,7 +25,7 @@ use crate::types::{Generation, Ids, Image, Pid, ProcId, RuntimeUnit, Signal, Sta
 /// pidfds shared one inode.
 const PID_FS_MAGIC: u32 = 0x5049_4446;
 
-/// A `/proc/PID` directory and a pidfd, proven to be of one process.
+/// A `/proc/PID` directory and a pidfd, proven to be of the same process.
 #[derive(Debug)]
 pub struct LinuxHandle {
     id: ProcId,
@@ -36,7 +36,7 @@ pub struct LinuxHandle {
 }
 
 impl LinuxHandle {
-    /// Pins `pid` below an open `/proc`.
+    /// Opens a handle of `pid` below an open `/proc`.
     pub(super) fn open(proc_root: BorrowedFd<'_>, pid: Pid) -> Result<Self, Why> {
         let dir = procfs::open_dir(proc_root, procfs::Path::new(pid, "").bytes()).map_err(why)?;
         let pidfd = open_pidfd(pid)?;
@@ -61,14 +61,14 @@ pub(super) fn open_pidfd(pid: Pid) -> Result<Option<OwnedFd>, Why> {
     match pidfd_open(raw, PidfdFlags::empty()) {
         Ok(fd) => Ok(Some(fd)),
         Err(Errno::NOSYS) => Ok(None),
-        // A process in mid-exit, or the number of a thread.
+        // A process that is exiting, or the id of a thread.
         Err(Errno::INVAL) => Err(Why::Gone),
         Err(errno) => Err(why(errno)),
     }
 }
 
 fn generation(pidfd: &OwnedFd) -> Option<Generation> {
-    // The same for every pidfd of a running kernel.
+    // The file system is the same for every pidfd of a running kernel.
     static HAS_PIDFS: OnceLock<bool> = OnceLock::new();
     let has_pidfs = *HAS_PIDFS.get_or_init(|| {
         rustix::fs::fstatfs(pidfd).is_ok_and(|fs| u32::try_from(fs.f_type) == Ok(PID_FS_MAGIC))
@@ -127,12 +127,12 @@ impl ProcessHandle for LinuxHandle {
         process_files::read_unit(self.dir.as_fd())
     }
 
-    /// A socket that another network namespace made, and that was handed over open, is in no table of this one's.
+    /// A socket that was created in another network namespace and passed on is in no table of the process's namespace.
     fn listeners(&self, tables: &SocketTables) -> Result<Vec<Listener>, Why> {
         listeners::read(self.dir.as_fd(), self.id.pid, tables)
     }
 
-    /// Through the link to its root directory, which asks for the right to trace it (proc_pid_root(5)).
+    /// Through the link to its root directory, which needs the right to trace it (proc_pid_root(5)).
     fn folder(&self, path: &[u8]) -> Result<Folder, Why> {
         let path = [b"root/", path.strip_prefix(b"/").unwrap_or(path)].concat();
         let wanted = StatxFlags::MODE | StatxFlags::UID | StatxFlags::BTIME;
@@ -155,7 +155,7 @@ impl ProcessHandle for LinuxHandle {
             Signal::Cont => rustix::process::Signal::CONT,
             Signal::Kill => rustix::process::Signal::KILL,
         };
-        // To the directory that everything was read through, not to the pidfd: where `/proc` were of another PID
+        // To the directory that everything was read through, not to the pidfd: if `/proc` were of another PID
         // namespace, the two would be different processes.
         pidfd_send_signal(&self.dir, signal).map_err(|errno| match errno {
             Errno::NOSYS => Why::Unsupported("pidfd_send_signal (Linux 5.1)"),
@@ -183,7 +183,7 @@ mod tests {
         std::fs::remove_dir(&path).unwrap();
         let folder = folder.unwrap();
         assert_eq!((folder.owner, folder.mode), (host.info().uid, 0o700));
-        // Not every file system keeps when a folder was made; one that does gives the time of now.
+        // Not every file system records when a directory was created; if it does, that is now.
         let slack = Duration::from_secs(1);
         assert!(folder.made.is_none_or(|made| made + slack >= before && made <= before + slack * 60));
         assert_eq!(own.folder(path.as_os_str().as_bytes()), Err(Why::Gone));
@@ -196,15 +196,15 @@ mod tests {
         let mut child =
             std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
         let pid = Pid::new(i32::try_from(child.id()).unwrap()).unwrap();
-        let pinned = host.open(pid).unwrap();
-        assert_eq!(pinned.has_ended(), Ok(false));
+        let process = host.open(pid).unwrap();
+        assert_eq!(process.has_ended(), Ok(false));
         drop(child.stdin.take());
-        while pinned.has_ended() != Ok(true) {
+        while process.has_ended() != Ok(true) {
             std::thread::yield_now();
         }
-        // Not collected yet.
-        assert!(pinned.stat().unwrap().is_dead());
+        // Not reaped yet.
+        assert!(process.stat().unwrap().is_dead());
         child.wait().unwrap();
-        assert_eq!(pinned.has_ended(), Ok(true));
+        assert_eq!(process.has_ended(), Ok(true));
     }
 }

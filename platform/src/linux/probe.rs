@@ -1,4 +1,4 @@
-//! Trying out what the machine allows us.
+//! Tries what the machine allows us.
 
 use std::os::fd::BorrowedFd;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::host::{Host, ProcessHandle as _};
 use crate::probe::{Capabilities, Machine, Room};
 use crate::types::{Pid, Uid, Why};
 
-/// Tries what can be tried, and reads what explains the rest.
+/// Tries what the machine allows us, and reads what explains the results.
 pub(super) fn machine(host: &impl Host, root: BorrowedFd<'_>) -> Machine {
     let own = host.info().pid;
     let name = rustix::system::uname();
@@ -35,23 +35,23 @@ fn read<T>(root: BorrowedFd<'_>, path: &[u8], parse: impl FnOnce(&[u8]) -> T) ->
     procfs::read_small(root, path, |text| Ok(parse(text))).ok()
 }
 
-/// A longer file of /proc comes in pieces of a page.
+/// Reads a file of /proc that may be longer than a page; empty if it cannot be read.
 fn read_whole(root: BorrowedFd<'_>, path: &[u8]) -> Vec<u8> {
     let mut text = Vec::new();
-    // What cannot be read explains nothing; it is not what the trials rest on.
+    // The text only explains results, so an error is no result of its own.
     let _ = procfs::read_chunks(root, path, |chunk| text.extend_from_slice(chunk));
     text
 }
 
-/// The room where a directory is.
+/// The free space of the file system that holds a directory.
 pub(super) fn room(path: &Path) -> Result<Room, Why> {
     let stat = rustix::fs::statvfs(path).map_err(why)?;
-    // Some file systems have no fixed number of files, and say 0 of 0.
+    // Some file systems have no fixed number of inodes, and report 0 of 0.
     let files = (stat.f_files > 0).then_some(stat.f_favail);
     Ok(Room { bytes: stat.f_bavail.saturating_mul(stat.f_frsize), files })
 }
 
-/// The name of a user, where the local list of users has it.
+/// The name of a user, if `/etc/passwd` has it.
 pub(super) fn user_name(uid: Uid) -> Option<Vec<u8>> {
     let uid = uid.0.to_string();
     let mut text = Vec::new();
@@ -64,7 +64,7 @@ pub(super) fn user_name(uid: Uid) -> Option<Vec<u8>> {
 }
 
 /// The options of the mount at `/proc` that hide something (mountinfo: proc_pid_mountinfo(5), hidepid and subset:
-/// proc(5)). Of several mounts the last one is seen.
+/// proc(5)). Of several mounts the last one is in effect.
 ///
 /// ```text
 /// 25 30 0:23 / /proc rw,nosuid,nodev,noexec,relatime shared:14 - proc proc rw,hidepid=invisible
@@ -83,12 +83,12 @@ fn hiding(text: &[u8]) -> Vec<String> {
     mount.unwrap_or_default().split(',').filter(hides).map(str::to_owned).collect()
 }
 
-/// What a process may take to itself of capabilities.
+/// The permitted capabilities of a process.
 pub(super) fn permitted(root: BorrowedFd<'_>, pid: Pid) -> Option<Capabilities> {
     read(root, format!("{pid}/status").as_bytes(), |text| capabilities(text, b"CapPrm:")).flatten()
 }
 
-/// Whether the map of user ids (user_namespaces(7)) is that of the machine's first user namespace.
+/// Whether the map of user ids (user_namespaces(7)) is that of the initial user namespace.
 ///
 /// ```text
 ///          0          0 4294967295
@@ -98,7 +98,7 @@ fn is_whole(text: &[u8]) -> bool {
     text.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
-/// A line of the status file, in hexadecimal (proc_pid_status(5)).
+/// The capability set in a line of the status file, in hexadecimal (proc_pid_status(5)).
 fn capabilities(text: &[u8], line: &[u8]) -> Option<Capabilities> {
     let line = text.split(|b| *b == b'\n').find_map(|found| found.strip_prefix(line))?;
     let digits = std::str::from_utf8(line.trim_ascii()).ok()?;

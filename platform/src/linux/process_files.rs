@@ -1,5 +1,5 @@
-//! The files of one process, read below any directory descriptor: `/proc` and a pid for a first look, or
-//! the process's own directory for a look that cannot go astray.
+//! The files of one process, read below any directory descriptor: `/proc` and a pid for a first check, or
+//! the process's own directory for reads that cannot be of another process.
 
 use std::os::fd::{AsFd as _, BorrowedFd};
 
@@ -9,10 +9,10 @@ use super::{cgroup, procfs, stat, status, why};
 use crate::environ::{EnvironScan, Scanner, Wanted};
 use crate::types::{Ids, Image, Pid, RuntimeUnit, Stat, Uid, Why};
 
-/// Arguments beyond this many bytes are not read: no rule looks that far.
+/// Arguments beyond this many bytes are not read: no rule needs them.
 const MAX_ARGV: usize = 128 << 10;
 
-/// The files of one process: below `/proc` and its number, or in its own directory.
+/// The files of one process: below `/proc` and its pid, or in its own directory.
 #[derive(Clone, Copy)]
 pub struct Files<'a> {
     at: BorrowedFd<'a>,
@@ -20,17 +20,17 @@ pub struct Files<'a> {
 }
 
 impl<'a> Files<'a> {
-    /// Of whichever process has the number, below `/proc`.
+    /// The files of the process that has this pid at each read, below `/proc`.
     pub const fn of(root: BorrowedFd<'a>, pid: Pid) -> Self {
         Self { at: root, pid: Some(pid) }
     }
 
-    /// Of the one process whose directory this is.
+    /// The files of the one process whose directory this is.
     pub const fn within(dir: BorrowedFd<'a>) -> Self {
         Self { at: dir, pid: None }
     }
 
-    /// Hands over where a file of the process is: a directory and a path below it.
+    /// Passes on where a file of the process is: a directory and a path below it.
     fn at<T>(self, name: &str, read: impl FnOnce(BorrowedFd<'a>, &[u8]) -> T) -> T {
         match self.pid {
             Some(pid) => read(self.at, procfs::Path::new(pid, name).bytes()),
@@ -38,8 +38,8 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// Its cheap facts. The kernel shows no memory for a main thread that has exited, so then they are completed by a
-    /// thread that lives.
+    /// Its cheap facts. The kernel shows no memory for a main thread that has exited; then they are completed from a
+    /// living thread.
     pub fn stat(self) -> Result<Stat, Why> {
         let mut stat = self.at("stat", read_stat)?;
         if stat.lost_its_main_thread()
@@ -50,7 +50,7 @@ impl<'a> Files<'a> {
         Ok(stat)
     }
 
-    /// A thread that lives, for a process whose main thread has exited: all threads share one memory and one program
+    /// A living thread of a process whose main thread has exited: all threads share one memory and one program
     /// file, and the kernel shows them in the files of each thread (proc_pid_task(5)).
     fn living_thread(self) -> Result<Option<(Pid, Stat)>, Why> {
         let main = self.at("stat", read_stat)?;
@@ -99,7 +99,7 @@ impl<'a> Files<'a> {
         )
     }
 
-    /// What its environment says of the variables that are asked for.
+    /// Searches its environment for these variables.
     pub fn environ(self, wanted: &Wanted) -> Result<EnvironScan, Why> {
         let is_nothing = |read: &Result<EnvironScan, Why>| match read {
             Ok(scan) => scan.len == 0,
@@ -108,8 +108,8 @@ impl<'a> Files<'a> {
         self.memory("environ", is_nothing, |at, path| read_environ(at, path, wanted))
     }
 
-    /// The image that it runs; `stat` was read just before. A program file that may not be seen is no fault: the rest
-    /// tells images apart, too.
+    /// The image that it runs; `stat` was read just before. A hidden program file is no error: the rest
+    /// distinguishes images, too.
     pub fn image(self, stat: &Stat) -> Result<Image, Why> {
         let file = match self.memory("exe", |read| read == &Err(Why::Gone), read_file_id) {
             Ok(file) => file,
@@ -125,13 +125,13 @@ pub fn read_stat(at: BorrowedFd<'_>, path: &[u8]) -> Result<Stat, Why> {
     procfs::read_small(at, path, |line| stat::parse(line, page))
 }
 
-/// Which file a link of `/proc` leads to, wherever that file is now.
+/// Device and inode of the file that a link of `/proc` refers to, even if that file was moved or deleted.
 fn read_file_id(at: BorrowedFd<'_>, path: &[u8]) -> Result<(u64, u64), Why> {
     let file = statx(at, path, AtFlags::empty(), StatxFlags::INO).map_err(why)?;
     Ok((makedev(file.stx_dev_major, file.stx_dev_minor), file.stx_ino))
 }
 
-/// The inode of a namespace, which names it.
+/// The inode of a namespace, which identifies it.
 pub fn read_namespace(at: BorrowedFd<'_>, path: &[u8]) -> Result<u64, Why> {
     statx(at, path, AtFlags::empty(), StatxFlags::INO).map(|file| file.stx_ino).map_err(why)
 }
@@ -148,7 +148,7 @@ fn read_exe(at: BorrowedFd<'_>, path: &[u8]) -> Result<Vec<u8>, Why> {
     rustix::fs::readlinkat(at, path, Vec::new()).map(|path| path.into_bytes()).map_err(why)
 }
 
-/// The effective user: the owner of `/proc/PID` is always that, dumpable or not (proc(5) and the
+/// The effective user: always the owner of the directory `/proc/PID`, dumpable or not (proc(5) and the
 /// kernel's `task_dump_owner`).
 pub fn read_owner(at: BorrowedFd<'_>, path: &[u8]) -> Result<Uid, Why> {
     statx(at, path, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::UID).map(|s| Uid(s.stx_uid)).map_err(why)

@@ -24,19 +24,19 @@ pub fn open_dir(at: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {
     openat(at, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOCTTY, Mode::empty())
 }
 
-/// Reads a file to its end and hands over each piece.
+/// Reads a file to its end and passes on each piece.
 pub fn read_chunks(at: BorrowedFd<'_>, path: &[u8], take: impl FnMut(&[u8])) -> Result<(), Errno> {
     read_pieces(at, path, 1, take)
 }
 
-/// Reads a window into a process's memory (`environ`). Unlike other files of /proc it fills the buffer as
-/// long as there is anything to read, so that a shorter piece is the last one and the read that would only
-/// say so is saved.
+/// Reads a file of a process's memory (`environ`). Unlike other files of /proc it fills the buffer as
+/// long as there is anything to read, so a shorter piece is the last one and the read that would only
+/// return 0 is saved.
 pub fn read_memory(at: BorrowedFd<'_>, path: &[u8], take: impl FnMut(&[u8])) -> Result<(), Errno> {
     read_pieces(at, path, BUFFER, take)
 }
 
-/// Lends the thread's buffer. Who is lent it may read something else meanwhile, with a new one.
+/// Runs `work` with the thread's buffer. A nested read gets a new buffer.
 fn with_buffer<T>(work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
     let mut buffer = SCRATCH.take();
     if buffer.is_empty() {
@@ -70,7 +70,7 @@ fn read_pieces(
     })
 }
 
-/// Reads a small file whole; more than one buffer of it is cut.
+/// Reads a small file; what does not fit into one buffer is left out.
 pub fn read_small<T>(
     at: BorrowedFd<'_>,
     path: &[u8],
@@ -109,7 +109,7 @@ pub fn numbers(dir: impl AsFd, mut take: impl FnMut(Pid)) -> Result<(), Errno> {
     })
 }
 
-/// The threads of a process need a small buffer: one is the rule.
+/// The threads of a process. The buffer is small, because most processes have one thread.
 pub fn threads(dir: impl AsFd) -> Result<Vec<Pid>, Errno> {
     let mut space = [MaybeUninit::uninit(); 4096];
     let mut entries = RawDir::new(dir, &mut space);

@@ -1,7 +1,7 @@
-//! What a container's first process owes to the others: whoever is left to it must be collected, or stays a zombie.
+//! Reaping for a container's first process: orphans that it adopts stay zombies until it waits for them.
 //!
-//! Our own children are waited for by whoever started them (a tool for notes, the service manager's). They are told
-//! apart by their session: a child inherits ours, and nobody but our own children could have.
+//! Our own children (notification commands, the service manager's tool) are waited for where they are started. They are
+//! recognised by their session: a child inherits ours, and no adopted process can have it.
 
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
@@ -14,7 +14,7 @@ use crate::types::Pid;
 pub(super) fn adopted(host: &impl Host) -> usize {
     let mut count = 0;
     let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    // One after another, as long as the first that has ended is not our own; a list of all children is for then only.
+    // One at a time while the first that has exited is not our own; only then are all children listed.
     while let Some(pid) = waitid(Id::All, peek).ok().and_then(|status| Pid::new(status.pid()?.as_raw())) {
         if !is_adopted(host, pid) {
             let all = host.children(host.info().pid).unwrap_or_default();
@@ -28,13 +28,13 @@ pub(super) fn adopted(host: &impl Host) -> usize {
     count
 }
 
-/// Whether a child of ours was somebody else's before. A zombie keeps its session.
+/// Whether a child of ours was adopted. A zombie keeps its session.
 fn is_adopted(host: &impl Host, pid: Pid) -> bool {
     let own = getsid(None).ok().and_then(|session| Pid::new(session.as_raw_nonzero().get()));
     host.stat_of(pid).is_ok_and(|stat| stat.session.is_none() || stat.session != own)
 }
 
-/// Collects one, if it has ended.
+/// Reaps a child, if it has exited.
 fn collect(pid: Pid) -> bool {
     let how = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
     loop {

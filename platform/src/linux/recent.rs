@@ -1,16 +1,16 @@
 //! The order of pids, read from the kernel: the last one that was handed out, and a listing from any pid on.
 //!
 //! A position in the `/proc` directory is a pid: `proc_pid_readdir` in fs/proc/base.c takes the pid to begin with from
-//! the position (`iter.tgid = pos - TGID_OFFSET`), and `next_tgid` goes from it to the next process of the PID namespace
-//! that the file system was mounted for, by a search in its index of pids; threads are left out. So a listing of the
-//! newest processes costs what they cost, however many there are besides.
+//! the position (`iter.tgid = pos - TGID_OFFSET`), and `next_tgid` goes from it to the next process of the PID
+//! namespace that the file system was mounted for, by a search in its index of pids; threads are left out. So the cost
+//! of listing the newest processes does not depend on how many others there are.
 //!
 //! The last pid is in `/proc/sys/kernel/ns_last_pid` (`pid_ns_ctl_handler` in kernel/pid_namespace.c, where the kernel
 //! has `CONFIG_CHECKPOINT_RESTORE`) and at the end of `/proc/loadavg` (`loadavg_proc_show` in fs/proc/loadavg.c). Both
 //! are of the *reader's* PID namespace, whichever namespace `/proc` is of; the two are the same for a
 //! [`super::LinuxHost`], which refuses any other `/proc`.
 //!
-//! None of this is promised by a manual, so it is tried out before it is used.
+//! No manual page guarantees this, so it is tested before it is used.
 
 use std::mem::MaybeUninit;
 use std::ops::RangeInclusive;
@@ -28,25 +28,25 @@ use crate::types::{Pid, Why};
 /// the two links `self` and `thread-self`.
 const TGID_OFFSET: u64 = 256 + 2;
 
-/// Where the last pid is the last word. The first is one number; the second is there in every kernel, and containers
-/// cover it with a file of their own (lxcfs), which has the pid of another namespace.
+/// Files whose last word is the last pid. The first is one number; the second is there in every kernel, but containers
+/// may mount a file of their own over it (lxcfs), which has the pid of another namespace.
 const LAST_PID: [&[u8]; 2] = [b"sys/kernel/ns_last_pid", b"loadavg"];
 
-/// Room for about 40 entries. After a wrap-around there are old processes behind the new ones: a larger buffer would have
-/// the kernel list more of them in vain.
+/// In bytes: about 40 entries. After a wrap-around there are old processes behind the new ones: a larger buffer would
+/// make the kernel list more of them in vain.
 const BATCH: usize = 1 << 10;
 
-/// The order of pids, opened and tried out when it is first asked for.
+/// The order of pids, opened and tested on first use.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<Option<PidOrder>>);
 
 impl Recent {
-    /// Asks the order of pids below an open `/proc`, where we have the pid `own`. One thread at a time: they share one
-    /// position in the directory.
+    /// Calls `ask` with the order of pids below an open `/proc`, where we have the pid `own`. One thread at a time:
+    /// they share one position in the directory.
     ///
     /// # Errors
-    /// [`Why::Unsupported`] or [`Why::Garbled`] where there is no order that can be read, which is tried anew at the next
-    /// call.
+    /// [`Why::Unsupported`] or [`Why::Garbled`] where there is no order that can be read; that is tested again at the
+    /// next call.
     pub(super) fn with<T>(
         &self,
         root: BorrowedFd<'_>,
@@ -76,7 +76,7 @@ impl PidOrder {
         let device = fstat(&dir).map_err(why)?.st_dev;
         let last = LAST_PID.iter().find_map(|path| {
             let file = openat(root, *path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
-            // A file that was mounted over the kernel's is of another file system.
+            // A file that was mounted over the kernel's is on another file system.
             let is_the_kernels = fstat(&file).is_ok_and(|file| file.st_dev == device);
             (is_the_kernels && read_last(&file).is_ok()).then_some(file)
         });
@@ -85,7 +85,7 @@ impl PidOrder {
         Ok(order)
     }
 
-    /// Whether positions are pids: the listing from our own on has us, and the one from the next on has not.
+    /// Tests that positions are pids: a listing from our own pid contains us, and one from the next pid does not.
     fn try_out(&self, own: Pid) -> Result<(), Why> {
         let mut found = false;
         self.list(&(own.get()..=own.get()), |_| found = true)?;
@@ -94,15 +94,15 @@ impl PidOrder {
         if found { Ok(()) } else { Err(OUT_OF_ORDER) }
     }
 
-    /// The last pid that was handed out in our PID namespace, be it a thread's or that of a process that has ended.
+    /// The last pid that was handed out in our PID namespace, possibly to a thread or to a process that has exited.
     pub(super) fn last(&self) -> Result<Pid, Why> {
         read_last(&self.last)
     }
 
-    /// Hands over the pids in a range that are there, in ascending order.
+    /// Passes on the pids of the processes in a range, in ascending order.
     ///
     /// # Errors
-    /// [`Why::Garbled`] when the positions are no pids.
+    /// [`Why::Garbled`] when positions are not pids.
     pub(super) fn list(&self, range: &RangeInclusive<i32>, mut take: impl FnMut(Pid)) -> Result<(), Why> {
         let first = u64::try_from(*range.start()).unwrap_or(0);
         seek(&self.dir, SeekFrom::Start(TGID_OFFSET + first)).map_err(why)?;
@@ -126,7 +126,7 @@ impl PidOrder {
 
 const OUT_OF_ORDER: Why = Why::Garbled("the list of processes is not in the order of pids");
 
-/// Reads the last word of a file, anew each time that it is read from its beginning.
+/// Reads the last word of a file, from its beginning: the kernel renews the text at each such read.
 ///
 /// ```text
 /// 0.09 0.06 0.08 1/71 1103

@@ -1,4 +1,4 @@
-//! Where and as whom we run, asked once at the start.
+//! Our own pid and user, and the machine we run on, read once at the start.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -9,7 +9,7 @@ use super::{procfs, status, why};
 use crate::host::HostError;
 use crate::types::{Gid, HostInfo, INITIAL_TIME_NAMESPACE, Pid, StartClock, Uid, Why};
 
-pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<HostInfo, HostError> {
+pub(super) fn read(proc_root: BorrowedFd<'_>) -> Result<HostInfo, HostError> {
     let error = |what| {
         move |why| match why {
             Why::Gone => HostError { what, why: Why::Failed("there is no such file".to_owned()) },
@@ -31,7 +31,7 @@ pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<HostInfo, HostError> {
     let pid_namespace = rustix::fs::statat(proc_root, "self/ns/pid", rustix::fs::AtFlags::empty())
         .map_err(|e| error("find our PID namespace in /proc/self/ns")(why(e)))?
         .st_ino;
-    // Kernels before 5.6 have none, and then all processes share the one.
+    // Kernels before 5.6 have no time namespaces: all processes share one.
     let time_namespace = rustix::fs::statat(proc_root, "self/ns/time", rustix::fs::AtFlags::empty())
         .map_or(INITIAL_TIME_NAMESPACE, |file| file.st_ino);
     // One line for each clock that differs: its name, seconds, nanoseconds (time_namespaces(7)).
@@ -55,8 +55,8 @@ pub(super) fn look(proc_root: BorrowedFd<'_>) -> Result<HostInfo, HostError> {
     })
 }
 
-/// Tries it, rather than trusting a version number. Both calls are made with nothing to hit: a pidfd of
-/// our own, and a descriptor that is no process, which a kernel that knows the call refuses as `EBADF`.
+/// Tries the calls rather than trust a version number. Neither can signal a process: a pidfd of
+/// our own process, and a descriptor that is no process, which a kernel that knows the call refuses as `EBADF`.
 fn cannot_signal() -> Option<String> {
     let missing = |call: &str, needs: &str| Some(format!("this kernel has no {call} ({needs} or later)"));
     match pidfd_open(getpid(), PidfdFlags::empty()) {
@@ -79,10 +79,10 @@ mod tests {
     #[test]
     fn this_machine_can_be_asked() {
         let root = std::fs::File::open("/proc").unwrap();
-        let here = look(root.as_fd()).unwrap();
-        assert_eq!(here.pid.get() as u32, std::process::id());
-        assert_eq!(here.boot_id.len(), 36);
-        assert_ne!(here.start_clock, StartClock::BootTicks { per_second: 0 });
-        assert!(here.pid_namespace > 0 && here.time_namespace > 0);
+        let info = read(root.as_fd()).unwrap();
+        assert_eq!(info.pid.get() as u32, std::process::id());
+        assert_eq!(info.boot_id.len(), 36);
+        assert_ne!(info.start_clock, StartClock::BootTicks { per_second: 0 });
+        assert!(info.pid_namespace > 0 && info.time_namespace > 0);
     }
 }

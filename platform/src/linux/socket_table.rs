@@ -11,13 +11,13 @@ use super::{net, process_files, procfs, why};
 use crate::sockets::{Listener, each_once};
 use crate::types::Why;
 
-/// As many namespaces are shared, each for a descriptor that is held; processes of others are told the table anew.
+/// How many tables are shared; each holds a descriptor of its namespace. For further namespaces the table is read anew.
 pub(super) const MAX_NAMESPACES: usize = 32;
 
-/// The sockets of a namespace that listen, by their inodes.
+/// The listening sockets of a namespace, by their inodes.
 pub(super) type Table = HashMap<u64, Listener>;
 
-/// The tables that were read, by the inodes of their namespaces.
+/// The tables read so far, by the inodes of their namespaces.
 #[derive(Debug, Default)]
 pub struct NamespaceTables {
     pub(super) namespaces: Mutex<HashMap<u64, Namespace>>,
@@ -26,12 +26,12 @@ pub struct NamespaceTables {
 #[derive(Debug)]
 pub(super) struct Namespace {
     pub(super) table: Arc<Table>,
-    /// The kernel gives the inode of a namespace that has ended to the next one. As long as this is open, it has not.
+    /// Keeps the namespace alive: the kernel reuses the inode of a namespace that has ended.
     pub(super) _held: OwnedFd,
 }
 
 impl NamespaceTables {
-    /// Where these sockets accept connections; without sockets no table is read.
+    /// Where these sockets accept connections; if there are none, no table is read.
     pub(super) fn named(&self, thread: BorrowedFd<'_>, sockets: &[u64]) -> Result<Vec<Listener>, Why> {
         if sockets.is_empty() {
             return Ok(Vec::new());
@@ -40,7 +40,7 @@ impl NamespaceTables {
         Ok(each_once(sockets.iter().filter_map(|inode| table.get(inode).cloned()).collect()))
     }
 
-    /// The table of a thread's namespace. Two threads of ours that ask for a new one at the same time both read it.
+    /// The table of a thread's namespace. Two threads of ours that need a new one at the same time both read it.
     fn table(&self, thread: BorrowedFd<'_>) -> Result<Arc<Table>, Why> {
         if let Some(known) = namespace(thread).and_then(|inode| self.known(inode)) {
             return Ok(known);
@@ -49,7 +49,7 @@ impl NamespaceTables {
         let table = Arc::new(read_table(thread)?);
         if let Ok(held) = held
             && let Ok(inode) = fstat(&held).map(|stat| stat.st_ino)
-            // It has not moved to another namespace meanwhile (setns(2)).
+            // The thread has not moved to another namespace meanwhile (setns(2)).
             && namespace(thread) == Some(inode)
         {
             let mut namespaces = self.lock();
@@ -69,12 +69,12 @@ impl NamespaceTables {
     }
 }
 
-/// The inode of a thread's network namespace (namespaces(7)); `None` where it cannot be told.
+/// The inode of a thread's network namespace (namespaces(7)); `None` where it cannot be read.
 fn namespace(thread: BorrowedFd<'_>) -> Option<u64> {
     statx(thread, "ns/net", AtFlags::empty(), StatxFlags::INO).ok().map(|stat| stat.stx_ino)
 }
 
-/// A line of a table: the inode of a socket that listens, and where.
+/// Parses a line of a table: the inode of a listening socket, and where it listens.
 type Parse = fn(&[u8]) -> Option<(u64, Listener)>;
 
 fn read_table(thread: BorrowedFd<'_>) -> Result<Table, Why> {
@@ -102,7 +102,7 @@ fn read_table(thread: BorrowedFd<'_>) -> Result<Table, Why> {
     Ok(table)
 }
 
-/// Why a process without memory says nothing.
+/// Why nothing is known of a process without memory: [`Why::Gone`] or [`Why::Exiting`].
 pub(super) fn ended(dir: BorrowedFd<'_>) -> Why {
     match process_files::read_stat(dir, b"stat") {
         Ok(stat) if stat.state.has_exited() => Why::Gone,

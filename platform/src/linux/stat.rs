@@ -12,7 +12,7 @@ const BROKEN: Why = Why::Garbled("its stat line cannot be read");
 /// ```
 ///
 /// # Errors
-/// [`Why::Garbled`] when a field is missing or no number.
+/// [`Why::Garbled`] when a field is missing or not a number.
 pub fn parse(line: &[u8], page_size: u64) -> Result<Stat, Why> {
     let open = line.iter().position(|b| *b == b'(').ok_or(BROKEN)?;
     let close = line.iter().rposition(|b| *b == b')').ok_or(BROKEN)?;
@@ -33,7 +33,7 @@ pub fn parse(line: &[u8], page_size: u64) -> Result<Stat, Why> {
     let start = StartTime(number(next(1)?)?);
     let vsize = number(next(0)?)?;
     let rss_pages = number(next(0)?).unwrap_or(0);
-    // Fields 48, 50 and 51, arg_start, env_start and env_end, are 0 for those who may not look.
+    // Fields 48, 50 and 51 (arg_start, env_start and env_end) are 0 for readers without the right to trace.
     let (arg_start, env_start, env_end) = match (fields.nth(23), fields.nth(1), fields.next()) {
         (Some(args), Some(start), Some(end)) => {
             (number(args).unwrap_or(0), number(start).unwrap_or(0), number(end).unwrap_or(0))
@@ -56,7 +56,7 @@ pub fn parse(line: &[u8], page_size: u64) -> Result<Stat, Why> {
     })
 }
 
-/// Takes over what the kernel tells through a thread that lives, of a process whose main thread has exited: `stat` of
+/// Completes the facts of a process whose main thread has exited from the `stat` of a living thread: `stat` of
 /// the process itself then shows no memory, although all its threads share one.
 pub fn complete(process: &mut Stat, thread: &Stat) {
     process.rss_bytes = thread.rss_bytes;

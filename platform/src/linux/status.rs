@@ -1,5 +1,5 @@
 //! `/proc/PID/status`: the four user ids and the PID namespace (proc_pid_status(5)). Costs twice as much
-//! as `stat`, so only processes that may be ended are asked.
+//! as `stat`, so it is read only for processes that may be ended.
 
 use crate::types::{Ids, Uid, Why};
 

@@ -1,7 +1,7 @@
-//! Asking the service managers which process is a unit's own.
+//! Asks the service managers for the main and control processes of units.
 //!
-//! `systemctl show` is the manager's own documented, scriptable answer; it takes some milliseconds, so
-//! only units of processes that are about to be ended are asked, all in one call for each manager.
+//! `systemctl show` is the manager's documented, scriptable interface; it takes some milliseconds, so
+//! it is asked only for units of processes that are about to be ended, for all of them in one call per manager.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -26,7 +26,7 @@ pub(super) fn ask(units: &[RuntimeUnit], own_uid: Uid, limit: Duration) -> Resul
             .map_err(|why| HostError { what: WHAT, why })?;
         let blocks = parse(&text);
         for unit in units {
-            // A name that was not answered for is no answer: aliases are resolved by `Names=`.
+            // Looked up by `Names=`, which includes aliases. A unit that is missing in the output is an error.
             let block = blocks.iter().find(|b| b.names.contains(&unit.name));
             let (main, control) = block
                 .and_then(|b| Some((b.main?, b.control?)))
@@ -37,7 +37,7 @@ pub(super) fn ask(units: &[RuntimeUnit], own_uid: Uid, limit: Duration) -> Resul
     Ok(answers)
 }
 
-/// Properties of one unit, those of the names that its manager knows.
+/// These properties of one unit; names that its manager does not know are left out.
 pub(super) fn properties(
     unit: &RuntimeUnit,
     own_uid: Uid,
@@ -59,7 +59,7 @@ fn show(manager: Option<Uid>, own_uid: Uid, units: &[&RuntimeUnit], names: &[&st
         Some(uid) => {
             command.arg("--user");
             if uid == own_uid {
-                // A service or a cron job may lack it, and the bus is found through it.
+                // The bus is found through this variable, which a service or a cron job may lack.
                 if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
                     command.env("XDG_RUNTIME_DIR", format!("/run/user/{uid}"));
                 }

@@ -1,7 +1,7 @@
-//! What the kernel tells of a process in one answer: `struct proc_bsdinfowithuniqid`.
+//! What the kernel reports of a process in one answer: `struct proc_bsdinfowithuniqid`.
 //!
 //! It holds the parent, the user ids, the start and the number that no other process of this boot has, all of one
-//! moment; asked for one by one, they could be of two processes. `struct proc_bsdinfo` is public (sys/proc_info.h);
+//! moment; read one by one, they could be of two processes. `struct proc_bsdinfo` is public (sys/proc_info.h);
 //! what follows it, `struct proc_uniqidentifierinfo`, is in bsd/sys/proc_info_private.h of the kernel's source, and
 //! has had these fields in these places since macOS 10.9 (the version since 10.15).
 
@@ -9,30 +9,30 @@ use crate::types::{Ids, Pid, StartTime, Stat, State, Uid};
 
 /// `PROC_PIDT_BSDINFOWITHUNIQID`, and the length of its answer.
 pub const WHOLE: (i32, usize) = (18, 192);
-/// `PROC_PIDUNIQIDENTIFIERINFO`: the second part alone. Everybody may ask for it.
+/// `PROC_PIDUNIQIDENTIFIERINFO`: the second part alone. Any user may read it.
 pub const UNIQUE: (i32, usize) = (17, 56);
-/// `PROC_PIDT_SHORTBSDINFO`: less than the first part. Everybody may ask for it.
+/// `PROC_PIDT_SHORTBSDINFO`: less than the first part. Any user may read it.
 pub const SHORT: (i32, usize) = (13, 64);
 
-/// The process is on its way out (`PROC_FLAG_INEXIT`).
+/// The process is exiting (`PROC_FLAG_INEXIT`).
 const IN_EXIT: u32 = 4;
-/// The kernel's short names have at most 15 bytes here; elsewhere 16, of which we keep as many.
+/// The kernel's short names have at most 15 bytes in this structure; elsewhere 16, of which we keep 15.
 const COMM: usize = 15;
 
-/// What is known of a process and can change.
+/// The facts of a process that can change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Its number.
+    /// Its pid.
     pub pid: Option<Pid>,
     /// Its parent.
     pub ppid: Option<Pid>,
     /// Its process group.
     pub pgrp: Option<Pid>,
-    /// The state, as a letter.
+    /// Its state, as the letter that ps(1) has for it.
     pub state: State,
-    /// Whether it is on its way out.
+    /// Whether it is exiting.
     pub is_exiting: bool,
-    /// Whose it is.
+    /// Its user ids.
     pub ids: Ids,
     /// The short name of its program.
     pub comm: Vec<u8>,
@@ -40,14 +40,14 @@ pub struct Record {
     pub start: StartTime,
 }
 
-/// The numbers that the kernel never gives twice between two boots.
+/// The numbers that the kernel never reuses within one boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unique {
-    /// Its own; the same for its whole life.
+    /// That of the process; it never changes.
     pub id: u64,
-    /// Of the process that started it, even if another is its parent now. Zero if that is not known.
+    /// That of the process that started it, even if another is its parent now. Zero if unknown.
     pub starter: u64,
-    /// Of the program that it runs; another one after each `exec`. Zero on systems that lack it.
+    /// That of the program that it runs; another one after each `exec`. Zero on systems that lack it.
     pub version: i32,
 }
 
@@ -70,14 +70,14 @@ impl Record {
         }
     }
 
-    /// Its cheap facts, with what the kernel tells elsewhere.
+    /// Its cheap facts, with those that the kernel reports elsewhere.
     #[must_use]
     pub fn stat(&self, of: Pid, session: Option<Pid>, rss_bytes: u64) -> Stat {
         Stat {
             pid: of,
             comm: self.comm.clone(),
             state: self.state,
-            // The kernel makes a zombie of a process once its last thread is gone.
+            // A process becomes a zombie once its last thread is gone.
             threads: 1,
             ppid: self.ppid,
             pgrp: self.pgrp,
@@ -92,7 +92,7 @@ impl Record {
 }
 
 impl Unique {
-    /// Reads the second part of the answer, which can also be had alone.
+    /// Reads the second part of the answer, which can also be requested alone.
     #[must_use]
     pub fn parse(bytes: &[u8; UNIQUE.1]) -> Self {
         let long = |at| bytes.get(at..).and_then(<[u8]>::first_chunk).map_or(0, |b| u64::from_ne_bytes(*b));
@@ -112,7 +112,7 @@ pub fn owner(bytes: &[u8; SHORT.1]) -> Uid {
     Uid(word(bytes, 36))
 }
 
-/// A number of the kernel's, as a pid. Zero is the kernel itself, which is nobody's parent to us.
+/// A number of the kernel's, as a pid. `None` for zero, the kernel itself.
 #[must_use]
 pub fn pid(raw: u32) -> Option<Pid> {
     i32::try_from(raw).ok().and_then(Pid::new)

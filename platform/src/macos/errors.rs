@@ -1,16 +1,16 @@
-//! What error numbers mean for a fact, said once.
+//! The reasons that error numbers stand for.
 //!
-//! libproc hands errors out as sentences; the number is taken back out of them here. The kernel answers a question
-//! that it does not understand with the same few numbers everywhere: those are our fault, and no fact at all.
+//! The libproc crate reports errors as sentences; the number is parsed out of them here. The kernel answers a question
+//! that it does not understand with the same few numbers everywhere: those are errors of ours, not facts.
 
 use crate::types::Why;
 
-// The same numbers on every Unix that we run on.
+// These numbers are the same on every Unix that we run on.
 const EPERM: i32 = 1;
 const ESRCH: i32 = 3;
 const EACCES: i32 = 13;
 
-/// What an error number means.
+/// The reason that an error number stands for.
 #[must_use]
 pub fn why(errno: i32) -> Why {
     match errno {
@@ -20,13 +20,13 @@ pub fn why(errno: i32) -> Why {
     }
 }
 
-/// What one of libproc's sentences means: `return code = 0, errno = 3, message = 'No such process'`.
+/// The reason that one of libproc's sentences stands for: `return code = 0, errno = 3, message = 'No such process'`.
 #[must_use]
 pub fn of_libproc(sentence: &str) -> Why {
     let digits = sentence.split_once("errno = ").map(|(_, rest)| rest.split(',').next().unwrap_or_default());
     match digits.and_then(|d| d.trim().parse().ok()) {
         Some(errno) => why(errno),
-        // `sysctl` answers for a process that is not there with nothing at all.
+        // `sysctl` returns an empty answer for a process that does not exist.
         None if sentence.starts_with("No process found") => Why::Gone,
         None => Why::Failed(sentence.to_owned()),
     }

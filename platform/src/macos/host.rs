@@ -7,29 +7,29 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::kqueue::KqueueWatcher;
 use super::process::MacHandle;
-use super::syscalls::{Those, list_pids};
+use super::syscalls::{PidFilter, list_pids};
 use super::{launchctl, nix_pid, our_pid, process_info, self_info};
 use crate::environ::{EnvironScan, Wanted};
 use crate::host::{Host, HostError, ProcessEntry, ProcessList};
 use crate::types::UnitMain;
 use crate::types::{Clock, HostInfo, Pid, RuntimeUnit, Scope, Stat, Uid, Why};
 
-/// A pinned process costs nothing but a number; this bounds the memory.
-const MAX_PINNED: usize = 1 << 14;
+/// A process handle holds no descriptor, only numbers; this bounds the memory.
+const MAX_HANDLES: usize = 1 << 14;
 
 /// The machine that we run on.
 #[derive(Debug)]
 pub struct MacHost {
-    here: HostInfo,
+    info: HostInfo,
 }
 
 impl MacHost {
-    /// Looks around.
+    /// Reads what stays the same until we exit.
     ///
     /// # Errors
-    /// When the system does not answer what every macOS does.
+    /// When the system does not report what every macOS does.
     pub fn new() -> Result<Self, HostError> {
-        Ok(Self { here: self_info::look()? })
+        Ok(Self { info: self_info::read()? })
     }
 }
 
@@ -38,14 +38,14 @@ impl Host for MacHost {
     type ExitWatcher = KqueueWatcher;
 
     fn info(&self) -> &HostInfo {
-        &self.here
+        &self.info
     }
 
-    /// `CLOCK_MONOTONIC` goes on while the machine sleeps here, so it is not the one that grace is counted in.
+    /// On macOS `CLOCK_MONOTONIC` runs on while the machine sleeps, so it is not the one that grace is counted in.
     fn clock(&self) -> Clock {
         let read = |id| {
             let now = clock_gettime(ClockId::from_raw(id)).map(Duration::from);
-            // These clocks are always there.
+            // These clocks always exist.
             now.unwrap_or_default()
         };
         Clock {
@@ -59,10 +59,10 @@ impl Host for MacHost {
         std::thread::sleep(time);
     }
 
-    /// The kernel goes through its list of all processes for this, which takes microseconds, and hands out all
-    /// children at once: no other way is as cheap or as exact.
+    /// The kernel goes through its list of all processes for this, which takes microseconds, and returns all
+    /// children atomically: no other way is as cheap or as exact.
     fn children(&self, pid: Pid) -> Result<Vec<Pid>, Why> {
-        let children = list_pids(Those::Below(pid))?;
+        let children = list_pids(PidFilter::Below(pid))?;
         if children.is_empty() {
             process_info::unique(pid)?;
         }
@@ -71,8 +71,8 @@ impl Host for MacHost {
 
     fn list(&self, scope: Scope) -> Result<ProcessList, HostError> {
         let those = match scope {
-            Scope::User(uid) => Those::Of(uid.0),
-            Scope::Everyone => Those::All,
+            Scope::User(uid) => PidFilter::Of(uid.0),
+            Scope::Everyone => PidFilter::All,
         };
         let pids = list_pids(those).map_err(|why| HostError { what: "list processes", why })?;
         let mut walk = ProcessList { examined: pids.len(), ..ProcessList::default() };
@@ -126,7 +126,7 @@ impl Host for MacHost {
         MacHandle::new(pid)
     }
 
-    /// launchd is everybody's service manager.
+    /// launchd is the service manager of all users.
     fn manager_hint(&self, _uid: Uid) -> Option<Pid> {
         None
     }
@@ -145,6 +145,6 @@ impl Host for MacHost {
     }
 
     fn handle_limit(&self) -> usize {
-        MAX_PINNED
+        MAX_HANDLES
     }
 }

@@ -1,7 +1,7 @@
 //! Waiting for many processes with one kqueue: `EVFILT_PROC` with `NOTE_EXIT` (kqueue(2)).
 //!
-//! A kqueue watches pids, each once, while we watch processes, each as often as somebody asks. So the queue says
-//! that something happened to a pid, and who was meant is known here.
+//! A kqueue watches pids, each once, while callers may watch one process several times. So the queue reports
+//! events of a pid, and which watched processes they are about is recorded here.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -19,11 +19,11 @@ use crate::types::Pid;
 /// Events that are taken at once.
 const EVENTS: usize = 256;
 
-/// A kqueue of processes.
+/// A kqueue that watches processes.
 #[derive(Debug)]
 pub struct KqueueWatcher {
     queue: Kqueue,
-    /// Who is watched: by pid, its unique number and the caller's.
+    /// The watched processes: by pid, the unique number and the caller's token.
     watched: HashMap<Pid, Vec<(u64, u64)>>,
 }
 
@@ -43,8 +43,8 @@ impl KqueueWatcher {
         self.queue.kevent(&[event], &mut [], Some(ZERO)).map(drop)
     }
 
-    /// Begins to watch a pid. Whoever cannot be watched has ended, and that is an event of its own: so the
-    /// descriptor tells of it like of any other end.
+    /// Begins to watch a pid. A process that cannot be watched has exited; that is made an event of its own, so that
+    /// the descriptor reports it like any other exit.
     fn arm(&self, pid: Pid) -> Result<(), Errno> {
         match self.change(EventFilter::EVFILT_PROC, pid, FilterFlag::NOTE_EXIT) {
             Err(Errno::ESRCH) => self.announce(pid),
@@ -60,7 +60,7 @@ impl KqueueWatcher {
 const LONGEST: Duration = Duration::from_secs(86_400);
 const ZERO: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
 
-/// Whether the process with this number still runs under this pid.
+/// Whether the process with this unique number still has this pid.
 fn runs(pid: Pid, unique: u64) -> bool {
     process_info::look(pid)
         .is_ok_and(|(seen, now)| now.id == unique && !seen.is_exiting && !seen.state.has_exited())
@@ -72,7 +72,7 @@ impl ExitWatcher<MacHandle> for KqueueWatcher {
         let error = error("watch a process");
         self.watched.entry(pid).or_default().push((unique, token));
         self.arm(pid).map_err(&error)?;
-        // It may have ended before, and the pid that is watched now may be another's.
+        // It may have exited before, and the pid that is watched now may be another process's.
         if !runs(pid, unique) {
             self.announce(pid).map_err(&error)?;
         }
@@ -82,7 +82,7 @@ impl ExitWatcher<MacHandle> for KqueueWatcher {
     fn wait(&mut self, limit: Duration) -> Result<Vec<u64>, HostError> {
         let blank = KEvent::new(0, EventFilter::EVFILT_USER, EvFlags::empty(), FilterFlag::empty(), 0, 0);
         let mut events = [blank; EVENTS];
-        // The kernel refuses a time that it cannot hold.
+        // The kernel refuses a time that it cannot represent.
         let limit = limit.min(LONGEST);
         let limit = libc::timespec {
             tv_sec: i64::try_from(limit.as_secs()).unwrap_or_default(),
@@ -100,7 +100,7 @@ impl ExitWatcher<MacHandle> for KqueueWatcher {
             let (alive, over): (Vec<_>, Vec<_>) =
                 watched.into_iter().partition(|(unique, _)| runs(pid, *unique));
             ended.extend(over.into_iter().map(|(_, token)| token));
-            // The pid was reused before we took the event, and the new one is watched as well.
+            // The pid was reused before we took the event, and the new process is watched as well.
             if !alive.is_empty() {
                 self.watched.insert(pid, alive);
                 self.arm(pid).map_err(error("watch a process"))?;

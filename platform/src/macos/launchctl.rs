@@ -1,9 +1,9 @@
-//! Asking launchd which processes are its jobs.
+//! Asks launchd which processes are its jobs.
 //!
-//! Every job has launchd for its parent, and so has every orphan; nothing that a process shows of itself tells them
-//! apart. `launchctl list` prints the jobs of the session that we are in, in three columns that its manual promises.
-//! Jobs of other domains are in `launchctl print DOMAIN`, whose form is promised by nobody: so whatever is not
-//! exactly as known makes the whole answer unknown, and nobody is ended on the strength of it.
+//! Every job has launchd for its parent, and so has every orphan; nothing that can be read of a process tells them
+//! apart. `launchctl list` prints the jobs of the session that we are in, in three columns that its manual documents.
+//! Jobs of other domains are in `launchctl print DOMAIN`, whose format is undocumented: so anything that is not
+//! exactly as known makes the whole answer unknown, and no process is ended on the strength of it.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,11 +14,11 @@ use crate::host::HostError;
 use crate::types::UnitMain;
 use crate::types::{Pid, RuntimeUnit, Uid, Why};
 
-/// Where the command is: not wherever `PATH` says.
+/// The command by its fixed path; it is not searched in `PATH`.
 pub const PROGRAM: &str = "/bin/launchctl";
 
 const WHAT: &str = "ask launchd for its jobs";
-/// What `launchctl` ends with when there is no such domain: nobody is logged in at the screen, for one.
+/// The exit status of `launchctl` when there is no such domain, for example without a graphical login.
 const NO_SUCH_DOMAIN: i32 = 112;
 
 /// Asks for all running jobs that can be a process of `uid`: those of the user's domains, and those of the system,
@@ -74,7 +74,7 @@ pub type Job = (Pid, String);
 /// ```
 ///
 /// # Errors
-/// [`Why::Garbled`] when anything is not of that form.
+/// [`Why::Garbled`] when anything does not have that form.
 pub fn list(text: &str) -> Result<Vec<Job>, Why> {
     const ODD: Why = Why::Garbled("what `launchctl list` prints cannot be understood");
     let mut lines = text.lines();
@@ -117,7 +117,8 @@ pub fn print(text: &str) -> Result<Vec<Job>, Why> {
     const ODD: Why = Why::Garbled("what `launchctl print` prints cannot be understood");
     let lines = || text.lines();
     let is_begin = |line: &&str| *line == "\tservices = {";
-    // The environment of the domain is printed too, and may hold lines of any form: one list is no forged one.
+    // The environment of the domain is printed too, and may hold lines of any form: a single list cannot be a forged
+    // one.
     let is_whole = lines().next().is_some_and(|head| head.ends_with(" = {"))
         && lines().rfind(|line| !line.is_empty()) == Some("}")
         && lines().filter(is_begin).count() == 1;

@@ -1,7 +1,7 @@
 //! macOS: libproc, sysctl, kqueue and launchd.
 //!
-//! What only interprets bytes and text is compiled and tested everywhere: [`procargs`], [`record`], [`socket`],
-//! [`launchd`] and [`errors`]. The rest asks the system, and is thin.
+//! Modules that only interpret bytes and text are compiled and tested everywhere: [`procargs`], [`bsdinfo`],
+//! [`socket`], [`launchctl`] and [`errors`]. The rest makes system calls, and is thin.
 
 pub mod bsdinfo;
 pub mod errors;

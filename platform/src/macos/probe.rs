@@ -1,4 +1,4 @@
-//! Trying out what the machine allows us.
+//! Tries what the machine allows us.
 
 use std::path::Path;
 
@@ -13,31 +13,31 @@ use crate::probe::{Capabilities, Machine, Room};
 use crate::types::{Pid, RuntimeUnit, Why};
 
 impl MacHost {
-    /// Tries what can be tried.
+    /// Tries what this machine allows us.
     #[must_use]
     pub fn machine(&self) -> Machine {
-        let here = self.info();
+        let info = self.info();
         let known = |limit: u64| (limit != RLIM_INFINITY).then_some(limit);
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((RLIM_INFINITY, RLIM_INFINITY));
         let release = syscalls::sysctl_text(c"kern.osrelease").unwrap_or_default();
         let version = syscalls::sysctl_text(c"kern.osproductversion").unwrap_or_default();
-        let is_bound = process_info::unique(here.pid).is_ok_and(|own| syscalls::can_bind(own.version));
+        let is_bound = process_info::unique(info.pid).is_ok_and(|own| syscalls::can_bind(own.version));
         Machine {
             kernel: format!("macOS {version} (Darwin {release})"),
             signals: if is_bound { "signals that are bound to one process" } else { SIGNALS_BY_PID },
-            has_generations: process_info::unique(here.pid).is_ok_and(|own| own.id != 0),
-            own_children: self.children(here.pid).map(drop),
+            has_generations: process_info::unique(info.pid).is_ok_and(|own| own.id != 0),
+            own_children: self.children(info.pid).map(drop),
             init_children: self.children(Pid::INIT).map(drop),
             hiding: Vec::new(),
             is_in_user_namespace: Some(false),
-            // There are none: root may do everything.
-            capabilities: Some(Capabilities(if here.uid.0 == 0 { u64::MAX } else { 0 })),
+            // macOS has no capabilities: root may do everything.
+            capabilities: Some(Capabilities(if info.uid.0 == 0 { u64::MAX } else { 0 })),
             open_files: (known(soft), known(hard)),
             parent: our_pid(getppid()),
         }
     }
 
-    /// launchd has no properties that could be asked for by name.
+    /// launchd has no properties that could be read by name.
     ///
     /// # Errors
     /// Always.
@@ -51,10 +51,10 @@ impl MacHost {
         Err(HostError { what: "ask the service manager for a unit's properties", why })
     }
 
-    /// The room where a directory is.
+    /// The free space of the file system that holds a directory.
     ///
     /// # Errors
-    /// When there is no such directory, or the system does not say.
+    /// When there is no such directory, or the system does not report it.
     pub fn room(&self, path: &Path) -> Result<Room, Why> {
         let stat = statvfs(path).map_err(|errno| match errno {
             nix::errno::Errno::ENOENT => Why::Gone,
@@ -65,10 +65,10 @@ impl MacHost {
         Ok(Room { bytes, files })
     }
 
-    /// Leaves the session and process group that we were started in, for ones of our own.
+    /// Leaves the session and process group that we were started in and leads new ones (setsid(2)).
     ///
     /// # Errors
-    /// When we lead a process group already.
+    /// When we are the leader of a process group already.
     pub fn leave_session(&self) -> Result<(), Why> {
         setsid().map(drop).map_err(|errno| why(errno as i32))
     }
@@ -81,7 +81,7 @@ impl MacHost {
         Ok(None)
     }
 
-    /// There are no capabilities that a process could have more or less of.
+    /// Always `None`: macOS has no capabilities.
     #[must_use]
     pub const fn permitted(&self, _pid: Pid) -> Option<Capabilities> {
         None

@@ -1,16 +1,17 @@
-//! What `sysctl KERN_PROCARGS2` gives: the arguments and the environment of a process, as they lie on its stack.
+//! Parses what `sysctl KERN_PROCARGS2` returns: the arguments and the environment of a process, as they lie on its
+//! stack.
 //!
 //! ```text
 //! argc (an int) │ path of the program, NUL, NULs up to a multiple of 8 │ argc strings │ environment strings
 //!               │ NULs up to a multiple of 8 │ the kernel's own strings (`stack_guard=…`, `ptr_munge=…`, …)
 //! ```
 //!
-//! Every string ends with a NUL and may be empty. Nothing but `argc` says where the environment begins, and nothing
-//! says where it ends; and it is the process's own memory, in which titles are written over arguments. So both ends
+//! Every string ends with a NUL and may be empty. Only `argc` tells where the environment begins, and nothing
+//! tells where it ends; and it is the process's own memory, in which titles are written over arguments. So both ends
 //! are proven or the environment counts as garbled: a variable is never taken from an argument. Of programs that the
-//! system protects, the kernel gives everything up to the last argument and no more.
+//! system protects, the kernel returns everything up to the last argument and no more.
 //!
-//! The authority is the kernel: `sysctl_procargsx` in bsd/kern/kern_sysctl.c, and `exec_save_path`,
+//! The source of these rules is the kernel: `sysctl_procargsx` in bsd/kern/kern_sysctl.c, and `exec_save_path`,
 //! `exec_extract_strings` and `exec_add_apple_strings` in bsd/kern/kern_exec.c.
 
 use crate::environ::{EnvironScan, Scanner, Wanted};
@@ -33,45 +34,45 @@ const KERNEL_STRINGS: [&[u8]; 10] = [
     b"th_port=",
 ];
 
-/// Variables that all but a bare environment has.
+/// Variables that every ordinary environment has.
 const COMMON: [&[u8]; 2] = [b"PATH=", b"HOME="];
 
 const CUT: Why = Why::Garbled("its arguments were cut short");
 
-/// The buffer, taken apart.
+/// The parsed buffer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcArgs<'a> {
     /// The path by which the program was executed. Not its file: that may have been a link, or relative.
     pub path: &'a [u8],
     /// Its arguments, each with its NUL.
     argv: &'a [u8],
-    /// What can be told of its environment.
+    /// Its environment, as far as its bounds are known.
     pub environ: Environ<'a>,
 }
 
-/// What can be told of an environment.
+/// An environment, as far as its bounds are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Environ<'a> {
-    /// Its strings, each with its NUL, and whatever lies behind them.
+    /// Its strings, each with its NUL, and what lies behind them.
     Block {
         /// The environment.
         strings: &'a [u8],
         /// The kernel's own strings.
         behind: &'a [u8],
-        /// Whether the arguments may have been more or fewer than there are now.
+        /// Whether there may have been more or fewer arguments than are counted now.
         is_doubtful: bool,
     },
-    /// The kernel keeps it to itself.
+    /// The kernel withholds it.
     Withheld,
-    /// Where it begins or ends cannot be told, for this reason.
+    /// Where it begins or ends is unknown, for this reason.
     Garbled(&'static str),
 }
 
 impl<'a> ProcArgs<'a> {
-    /// Takes a buffer apart.
+    /// Parses a buffer.
     ///
     /// # Errors
-    /// [`Why::Garbled`] when not even the arguments can be told.
+    /// [`Why::Garbled`] when not even the arguments can be parsed.
     pub fn parse(buffer: &'a [u8]) -> Result<Self, Why> {
         let (argc, data) = buffer.split_first_chunk().ok_or(CUT)?;
         let argc = usize::try_from(i32::from_ne_bytes(*argc))
@@ -90,7 +91,7 @@ impl<'a> ProcArgs<'a> {
         Ok(Self { path, argv, environ: environ(path, argv, strings) })
     }
 
-    /// Its arguments. A title that was written over them leaves empty ones behind it.
+    /// Its arguments. A title that was written over them leaves empty arguments behind it.
     pub fn argv(&self) -> impl Iterator<Item = &'a [u8]> {
         Strings::of(self.argv)
     }
@@ -98,7 +99,7 @@ impl<'a> ProcArgs<'a> {
     /// Searches the environment.
     ///
     /// # Errors
-    /// [`Why::Withheld`].
+    /// [`Why::Withheld`] when the kernel withholds it.
     pub fn search(&self, wanted: &Wanted) -> Result<EnvironScan, Why> {
         let mut scanner = Scanner::new(wanted);
         match &self.environ {
@@ -121,14 +122,14 @@ impl<'a> ProcArgs<'a> {
     }
 }
 
-/// Programs can be entitled to show nothing but their path, which then stands for the first argument too, behind a
+/// Programs can have an entitlement to show only their path, which is then also the first argument, behind a
 /// single NUL of padding (`sysctl_procargs_no_read`).
 fn path_alone<'a>(data: &'a [u8], path: &[u8]) -> Option<&'a [u8]> {
     let rest = data.strip_prefix(path)?.strip_prefix(b"\0\0")?;
     (rest.strip_suffix(b"\0")? == path).then_some(rest)
 }
 
-/// What follows the arguments.
+/// The environment that follows the arguments.
 fn environ<'a>(path: &[u8], argv: &[u8], rest: Strings<'a>) -> Environ<'a> {
     // The kernel takes NULs at the beginning, which are empty arguments, for padding of the path. Where it cuts the
     // environment off, it therefore counts as many strings too far.
@@ -167,7 +168,7 @@ fn environ<'a>(path: &[u8], argv: &[u8], rest: Strings<'a>) -> Environ<'a> {
     Environ::Block { strings, behind, is_doubtful: zeros == 0 && is_title(path, argv, strings) }
 }
 
-/// Whether the zeros behind a title are those to the end of the first argument, if that was of an ordinary name. Zeros
+/// Whether the zeros behind a title reach just to the end of the first argument, if that was an ordinary name. Zeros
 /// over all arguments reach further, because each of the others had at least its NUL.
 fn zeros_end_first(path: &[u8], argv: &[u8], zeros: usize) -> bool {
     let (count, name) = (Strings::of(argv).count(), base_name(path).len());
@@ -176,8 +177,8 @@ fn zeros_end_first(path: &[u8], argv: &[u8], zeros: usize) -> bool {
 }
 
 /// Whether a title may have been written over the arguments. Titles begin with the first argument: a short one over a
-/// long one makes one more of it, so that the count ends too early; one that runs over several makes fewer, and it ends
-/// too late. Only a first argument as programs are executed with clears the others, and only if what follows is not
+/// long one splits it in two, so that the count ends too early; one that runs over several makes fewer, and it ends
+/// too late. Only an ordinary first argument proves that the others are intact, and only if what follows is not
 /// what a title would have left of it.
 fn is_title(path: &[u8], argv: &[u8], environ: &[u8]) -> bool {
     let name = base_name(path);

@@ -1,10 +1,10 @@
-//! One process that cannot be mistaken for another.
+//! The process handle of macOS: a pid and a never-reused number.
 //!
-//! macOS has no handles of processes. What it has is a number of its own for each, which is never given twice
-//! between two boots. Every read here asks for that number *after* it has read by pid, so that what was read is of
-//! the one process or is thrown away. A signal is bound to the process by the kernel, where it can
-//! (`proc_signal_with_audittoken`); on older systems the number is asked for right before `kill(2)`, and the time
-//! between these two calls is all in which the pid could go to another.
+//! macOS has no kernel handles of processes. It has a unique number for each process, which is never reused
+//! within one boot. Every read here reads that number *after* it has read by pid, so that the result is of
+//! the right process or is discarded. A signal is bound to the process by the kernel, where it can
+//! (`proc_signal_with_audittoken`); on older systems the number is read right before `kill(2)`, and only in the time
+//! between these two calls can the pid be reused.
 
 use nix::errno::Errno;
 use nix::sys::signal;
@@ -17,10 +17,10 @@ use crate::socket_tables::SocketTables;
 use crate::sockets::{Folder, Listener};
 use crate::types::{Generation, Ids, Image, Pid, ProcId, RuntimeUnit, Signal, Stat, Uid, Why};
 
-/// How often a process may run another program while we try to signal it.
+/// How often a signal is tried again because the process has executed another program.
 const ATTEMPTS: usize = 5;
 
-/// A process, by its pid and its number.
+/// A process, identified by its pid and its unique number.
 #[derive(Debug)]
 pub struct MacHandle {
     id: ProcId,
@@ -29,19 +29,19 @@ pub struct MacHandle {
 }
 
 impl MacHandle {
-    /// Pins `pid`.
+    /// Opens a handle of `pid`.
     pub(super) fn new(pid: Pid) -> Result<Self, Why> {
         let (seen, unique) = process_info::look(pid)?;
         let id = ProcId { pid, start: seen.start, generation: Some(Generation(unique.id)) };
         Ok(Self { id, unique: unique.id, first_image: image(unique) })
     }
 
-    /// The number that tells it from all others.
+    /// Its unique number.
     pub(super) const fn unique(&self) -> u64 {
         self.unique
     }
 
-    /// What was read by pid, if it is of this process for certain.
+    /// Passes on what was read by pid, if the pid is still this process's.
     fn own<T>(&self, read: Result<T, Why>) -> Result<T, Why> {
         if process_info::unique(self.id.pid)?.id == self.unique { read } else { Err(Why::Gone) }
     }
@@ -58,11 +58,11 @@ impl ProcessHandle for MacHandle {
     }
 
     fn stat(&self) -> Result<Stat, Why> {
-        // The session is asked for apart from the rest, so the number is asked for once more.
+        // The session is read separately from the rest, so the number is read once more.
         self.own(process_info::stat(self.id.pid).map(|(stat, ..)| stat))
     }
 
-    /// A process that is on its way out runs nothing any more.
+    /// An exiting process runs no code any more.
     fn has_ended(&self) -> Result<bool, Why> {
         match process_info::look(self.id.pid) {
             Ok((seen, unique)) => Ok(unique.id != self.unique || seen.is_exiting || seen.state.has_exited()),
@@ -101,7 +101,7 @@ impl ProcessHandle for MacHandle {
         Ok(None)
     }
 
-    /// The kernel answers for each socket by itself: there are no tables.
+    /// The kernel reports each socket by itself: there are no tables.
     fn listeners(&self, _tables: &SocketTables) -> Result<Vec<Listener>, Why> {
         self.own(process_info::listeners(self.id.pid))
     }
@@ -118,7 +118,7 @@ impl ProcessHandle for MacHandle {
         Ok(Folder { owner: Uid(file.uid()), mode: file.mode() & 0o7777, made })
     }
 
-    /// The kernel keeps the number of whoever started a process, also when that one has died.
+    /// The kernel records the number of the process that started another, also after that has exited.
     fn started_by_parent(&self) -> Result<Option<bool>, Why> {
         for _ in 0..ATTEMPTS {
             let (seen, unique) = process_info::look(self.id.pid)?;
@@ -128,7 +128,7 @@ impl ProcessHandle for MacHandle {
             let Some(parent) = seen.ppid.filter(|_| unique.starter != 0) else { return Ok(None) };
             match process_info::unique(parent) {
                 Ok(parent) => return Ok(Some(parent.id == unique.starter)),
-                // It has died meanwhile, and there is another now.
+                // The parent has exited meanwhile, and there is another now.
                 Err(Why::Gone) => {}
                 Err(why) => return Err(why),
             }
@@ -160,7 +160,7 @@ impl ProcessHandle for MacHandle {
             }
             return match syscalls::signal(self.id.pid, unique.version, signal as libc::c_int) {
                 Some(Ok(())) => Ok(()),
-                // It ended, or it runs another program since we looked.
+                // It has exited, or executed another program since the number was read.
                 Some(Err(Errno::ESRCH)) => continue,
                 Some(Err(errno)) => Err(why(errno as i32)),
                 None => signal::kill(nix_pid(self.id.pid), signal).map_err(|errno| why(errno as i32)),

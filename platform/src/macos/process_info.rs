@@ -1,5 +1,5 @@
-//! What can be learnt of a process by its number. Every function here may be told of another process than the one
-//! that was meant, if the number was reused meanwhile; [`super::process`] makes sure that it was not.
+//! What can be read of a process by its pid. Every function here may read another process than the one
+//! that was meant, if the pid was reused meanwhile; [`super::process`] makes sure that it was not.
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
@@ -17,18 +17,18 @@ use crate::environ::{EnvironScan, Wanted};
 use crate::sockets::{Listener, each_once};
 use crate::types::{Pid, StartTime, Stat, Uid, Why};
 
-/// Arguments beyond this many bytes are not read: no rule looks that far.
+/// Arguments beyond this many bytes are not read: no rule needs them.
 const MAX_ARGV: usize = 128 << 10;
-/// The longest arguments and environment if the system does not say (`ARG_MAX`).
+/// The longest arguments and environment in bytes, if the system does not report it (`ARG_MAX`).
 const ARG_MAX: usize = 1 << 20;
-/// `P_WEXIT` (sys/proc.h): it is on its way out.
+/// `P_WEXIT` (sys/proc.h): it is exiting.
 const P_WEXIT: i32 = 0x2000;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The numbers of a process that are never given twice.
+/// The never-reused numbers of a process.
 pub fn unique(pid: Pid) -> Result<Unique, Why> {
     syscalls::pid_info(pid, bsdinfo::UNIQUE.0).map(|bytes| Unique::parse(&bytes))
 }
@@ -38,7 +38,7 @@ pub fn owner(pid: Pid) -> Result<Uid, Why> {
     syscalls::pid_info(pid, bsdinfo::SHORT.0).map(|bytes| bsdinfo::owner(&bytes))
 }
 
-/// A process, all of it of one moment.
+/// The facts of a process, all of one moment.
 pub fn look(pid: Pid) -> Result<(Record, Unique), Why> {
     match syscalls::pid_info(pid, bsdinfo::WHOLE.0) {
         Ok(bytes) => Ok((Record::parse(&bytes), Unique::of_whole(&bytes))),
@@ -47,7 +47,7 @@ pub fn look(pid: Pid) -> Result<(Record, Unique), Why> {
     }
 }
 
-/// Another user's process: the same facts from calls that everybody may make.
+/// Another user's process: the same facts from calls that any user may make.
 fn foreign(pid: Pid) -> Result<(Record, Unique), Why> {
     let before = unique(pid)?;
     let info = proc_pid::kproc_info_raw(pid.get()).map_err(|e| of_libproc(&e))?;
@@ -75,7 +75,7 @@ fn of_kinfo(info: &KinfoProc) -> Record {
     }
 }
 
-/// Its session. Zombies have none any more.
+/// Its session. Zombies have none.
 pub fn session(pid: Pid) -> Result<Option<Pid>, Why> {
     match nix::unistd::getsid(Some(nix_pid(pid))) {
         Ok(leader) => Ok(our_pid(leader)),
@@ -84,11 +84,11 @@ pub fn session(pid: Pid) -> Result<Option<Pid>, Why> {
     }
 }
 
-/// Its cheap facts, and whose they are.
+/// Its cheap facts, and its never-reused numbers.
 pub fn stat(pid: Pid) -> Result<(Stat, Unique, Record), Why> {
     let (seen, unique) = look(pid)?;
     let session = session(pid)?;
-    // For showing only; other users' cannot be had.
+    // For showing only; other users' cannot be read.
     let rss_bytes = proc_pid::pidinfo::<TaskInfo>(pid.get(), 0).map_or(0, |task| task.pti_resident_size);
     Ok((seen.stat(pid, session, rss_bytes), unique, seen))
 }
@@ -122,7 +122,7 @@ pub fn listeners(pid: Pid) -> Result<Vec<Listener>, Why> {
         }
     }
     if !is_certain {
-        // It has closed some or all, or it is about to end.
+        // It has closed some or all, or is about to exit.
         let (seen, _) = look(pid)?;
         if seen.state.has_exited() {
             return Err(Why::Gone);
@@ -143,7 +143,7 @@ fn arguments<T>(pid: Pid, read: impl FnOnce(&ProcArgs<'_>) -> Result<T, Why>) ->
     let longest = arg_max();
     SCRATCH.with_borrow_mut(|buffer| {
         // The kernel refuses a larger one. It fills a smaller one with the end of what there is, so one that is full
-        // holds nothing that could be understood.
+        // cannot be parsed.
         buffer.resize(longest + size_of::<libc::c_int>(), 0);
         let mut name = [libc::CTL_KERN, libc::KERN_PROCARGS2, pid.get()];
         let len = match syscalls::sysctl(&mut name, buffer) {
@@ -156,7 +156,7 @@ fn arguments<T>(pid: Pid, read: impl FnOnce(&ProcArgs<'_>) -> Result<T, Why>) ->
     })
 }
 
-/// The kernel has one answer for processes that are gone, dying or another's.
+/// Finds the reason: the kernel has one error for processes that are gone, exiting or another user's.
 fn why_not(pid: Pid) -> Why {
     match look(pid) {
         Err(why) => why,

@@ -1,4 +1,4 @@
-//! Where and as whom we run, asked once at the start.
+//! Our own pid and user, and the machine we run on, read once at the start.
 
 use nix::unistd::{getegid, geteuid};
 
@@ -6,7 +6,7 @@ use super::{process_info, syscalls};
 use crate::host::HostError;
 use crate::types::{Gid, HostInfo, Pid, StartClock, Uid, Why};
 
-pub(super) fn look() -> Result<HostInfo, HostError> {
+pub(super) fn read() -> Result<HostInfo, HostError> {
     let pid = i32::try_from(std::process::id()).ok().and_then(Pid::new);
     let pid = pid.ok_or(HostError { what: "learn our own pid", why: Why::Gone })?;
     let boot_id = syscalls::sysctl_text(c"kern.bootsessionuuid")
@@ -25,7 +25,7 @@ pub(super) fn look() -> Result<HostInfo, HostError> {
     })
 }
 
-/// Tries it on ourselves: without these answers no process can be told from another.
+/// Tries it on ourselves: without these answers processes with the same pid cannot be told apart.
 fn cannot_signal(own: Pid) -> Option<String> {
     match process_info::look(own) {
         Ok((seen, unique)) if seen.pid == Some(own) && unique.id != 0 => None,

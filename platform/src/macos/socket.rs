@@ -1,6 +1,6 @@
-//! What the kernel tells of a process's descriptors and of one socket among them: `struct proc_fdinfo` and
-//! `struct socket_fdinfo` (sys/proc_info.h), filled by `proc_pidfdlist` in bsd/kern/proc_info.c and `fill_socketinfo` in
-//! bsd/kern/socket_info.c.
+//! What the kernel reports of a process's descriptors and of one socket among them: `struct proc_fdinfo` and
+//! `struct socket_fdinfo` (sys/proc_info.h), filled by `proc_pidfdlist` in bsd/kern/proc_info.c and `fill_socketinfo`
+//! in bsd/kern/socket_info.c.
 
 use crate::sockets::Listener;
 
@@ -9,7 +9,7 @@ pub const DESCRIPTORS: (i32, usize) = (1, 8);
 /// `PROC_PIDFDSOCKETINFO`, and the length of its answer.
 pub const SOCKET: (i32, usize) = (3, 792);
 
-/// Where the fields of a socket's answer are; `sys.rs` proves that they are there.
+/// The offsets of the fields of a socket's answer; `syscalls.rs` asserts them.
 pub mod at {
     /// `soi_options`, a short.
     pub const OPTIONS: usize = 188;
@@ -36,7 +36,7 @@ const SO_ACCEPTCONN: u16 = 2;
 /// `SOCK_MAXADDRLEN` (sys/socket.h): the room for the address of a Unix socket.
 const MAX_ADDRESS: usize = 255;
 
-/// The descriptors that are sockets, out of a list of all. An entry that is cut is none.
+/// The descriptors that are sockets, out of a list of all. A truncated entry is ignored.
 pub fn sockets(list: &[u8]) -> impl Iterator<Item = i32> {
     let entries = list.chunks_exact(DESCRIPTORS.1);
     entries.filter(|entry| word(entry, 4) == TYPE_SOCKET).map(|entry| word(entry, 0).cast_signed())
@@ -56,7 +56,7 @@ pub fn listener(bytes: &[u8; SOCKET.1]) -> Option<Listener> {
     }
 }
 
-/// An address of length 0 is none. Paths end at their length, or at a NUL before it.
+/// The path of an address. One of length 0 is unnamed; paths end at their length, or at a NUL before it.
 fn address(bytes: &[u8; SOCKET.1]) -> Listener {
     let field = bytes.get(at::ADDRESS..at::ADDRESS + MAX_ADDRESS).unwrap_or_default();
     let len = field.first().map_or(0, |len| usize::from(*len)).min(field.len());

@@ -1,4 +1,4 @@
-//! The system calls that no library makes safe. Everything here takes and gives plain bytes; what they mean is told
+//! The system calls that have no safe wrapper in a library. They take and return plain bytes, which are interpreted
 //! in [`super::bsdinfo`], [`super::socket`] and [`super::procargs`].
 
 use std::ffi::CStr;
@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use super::errors::why;
 use crate::types::{Pid, Why};
 
-// The answer that `record` reads by offsets is this structure, and 56 bytes behind it.
+// The answer that `bsdinfo` reads by offsets is this structure, and 56 bytes behind it.
 const _: () = {
     use std::mem::{offset_of, size_of};
     assert!(size_of::<BSDInfo>() + super::bsdinfo::UNIQUE.1 == super::bsdinfo::WHOLE.1);
@@ -27,7 +27,7 @@ const _: () = {
     assert!(offset_of!(libc::proc_bsdshortinfo, pbsi_uid) == 36);
 };
 
-// As are these, by `socket`.
+// These are read by offsets, too, by `socket`.
 const _: () = {
     use super::socket::{DESCRIPTORS, SOCKET, at};
     use std::mem::{offset_of, size_of};
@@ -47,12 +47,12 @@ const _: () = {
 
 /// Which processes to list.
 #[derive(Debug, Clone, Copy)]
-pub enum Those {
-    /// All.
+pub enum PidFilter {
+    /// All processes.
     All,
-    /// Of this effective user.
+    /// Those of this effective user.
     Of(u32),
-    /// The children of this one.
+    /// The children of this process.
     Below(Pid),
 }
 
@@ -60,7 +60,7 @@ fn last() -> Why {
     why(Errno::last_raw())
 }
 
-/// Asks `proc_pidinfo(2)` a question whose answer has a fixed length. Zombies answer too, where they can.
+/// Calls `proc_pidinfo(2)` for an answer of fixed length. It works for zombies too, where the kernel allows that.
 pub fn pid_info<const N: usize>(pid: Pid, flavor: c_int) -> Result<[u8; N], Why> {
     const ZOMBIES_TOO: u64 = 1;
     let mut answer = [0u8; N];
@@ -78,17 +78,17 @@ pub fn pid_info<const N: usize>(pid: Pid, flavor: c_int) -> Result<[u8; N], Why>
     }
 }
 
-/// Lists processes, zombies included. The kernel fills the list in one go, under the lock of its own list
+/// Lists processes, zombies included. The kernel fills the list at once, under the lock of its own list
 /// (`proc_listpids` in bsd/kern/proc_info.c); only of the list of all, the oldest are missing when more than twenty
 /// were forked between its counting and its locking.
 ///
 /// libproc's `pids_by_type` asks for the length first, so that the list can be too short when many were forked in
 /// between; and it takes an empty list for an error if any earlier call left an error number behind.
-pub fn list_pids(those: Those) -> Result<Vec<Pid>, Why> {
-    let (kind, of): (u32, u32) = match those {
-        Those::All => (1, 0),
-        Those::Of(uid) => (4, uid),
-        Those::Below(parent) => (6, parent.get().cast_unsigned()),
+pub fn list_pids(filter: PidFilter) -> Result<Vec<Pid>, Why> {
+    let (kind, of): (u32, u32) = match filter {
+        PidFilter::All => (1, 0),
+        PidFilter::Of(uid) => (4, uid),
+        PidFilter::Below(parent) => (6, parent.get().cast_unsigned()),
     };
     let mut room = 4096;
     loop {
@@ -110,13 +110,14 @@ pub fn list_pids(those: Those) -> Result<Vec<Pid>, Why> {
     }
 }
 
-/// Lists a process's descriptors: entries of [`super::socket::DESCRIPTORS`]. The kernel looks at as many places of the
-/// table of descriptors as the buffer has room for (`proc_pidfdlist` in bsd/kern/proc_info.c), so the size of the table
-/// is asked for first. What is opened between the two calls can be missing.
+/// Lists a process's descriptors: entries of [`super::socket::DESCRIPTORS`]. The kernel reads as many entries of the
+/// descriptor table as the buffer has room for (`proc_pidfdlist` in bsd/kern/proc_info.c), so the size of the table
+/// is read first. Descriptors that are opened between the two calls can be missing.
 pub fn list_descriptors(pid: Pid) -> Result<Vec<u8>, Why> {
     let ask = |buffer: *mut c_void, size: c_int| {
         Errno::clear();
-        // SAFETY: the kernel writes at most `size` bytes, which is the length of the buffer, or nothing if that is null.
+        // SAFETY: the kernel writes at most `size` bytes, which is the length of the buffer, or nothing if that is
+        // null.
         let len = unsafe { libc::proc_pidinfo(pid.get(), super::socket::DESCRIPTORS.0, 0, buffer, size) };
         let len = usize::try_from(len).unwrap_or(0);
         if len == 0 && Errno::last_raw() != 0 { Err(last()) } else { Ok(len) }
@@ -128,7 +129,7 @@ pub fn list_descriptors(pid: Pid) -> Result<Vec<u8>, Why> {
     Ok(list)
 }
 
-/// Asks `proc_pidfdinfo` about one socket of a process; `None` when the descriptor was closed, or is of something else
+/// Calls `proc_pidfdinfo` for one socket of a process; `None` when the descriptor was closed, or is of something else
 /// by now.
 pub fn socket_info(pid: Pid, fd: c_int) -> Result<Option<[u8; super::socket::SOCKET.1]>, Why> {
     let (flavor, len) = super::socket::SOCKET;
@@ -147,7 +148,7 @@ pub fn socket_info(pid: Pid, fd: c_int) -> Result<Option<[u8; super::socket::SOC
     }
 }
 
-/// Asks `sysctl(3)` by number; returns how many bytes of the buffer were filled.
+/// Calls `sysctl(3)` by number; returns how many bytes of the buffer were filled.
 pub fn sysctl(name: &mut [c_int], buffer: &mut [u8]) -> Result<usize, Errno> {
     let mut len = buffer.len();
     let count = c_uint::try_from(name.len()).map_err(|_| Errno::EINVAL)?;
@@ -166,7 +167,7 @@ pub fn sysctl(name: &mut [c_int], buffer: &mut [u8]) -> Result<usize, Errno> {
     if done == 0 { Ok(len.min(buffer.len())) } else { Err(Errno::last()) }
 }
 
-/// Asks `sysctlbyname(3)` for a text.
+/// Reads a text by `sysctlbyname(3)`.
 pub fn sysctl_text(name: &CStr) -> Result<String, Why> {
     let mut buffer = [0u8; 256];
     let mut len = buffer.len();
@@ -188,7 +189,7 @@ pub fn sysctl_text(name: &CStr) -> Result<String, Why> {
     text.map(str::to_owned).ok_or(Why::Garbled("the kernel's answer is no text"))
 }
 
-/// `audit_token_t`: eight words, of which the kernel reads two here.
+/// `audit_token_t`: eight words, of which the kernel reads two in this call.
 type Token = [u32; 8];
 type SignalByToken = unsafe extern "C" fn(*mut Token, c_int) -> c_int;
 
@@ -205,13 +206,13 @@ fn signal_by_token() -> Option<SignalByToken> {
     })
 }
 
-/// Whether [`signal`] can bind a signal to a process whose program has this version.
+/// Whether [`signal`] can bind a signal to a process with this `p_idversion`.
 pub fn can_bind(version: i32) -> bool {
     version != 0 && signal_by_token().is_some()
 }
 
-/// Sends a signal to the process that has this number and runs its program of this version, and to no other: the
-/// kernel compares both while it holds the process. `None` where the system cannot.
+/// Sends a signal to the process that has this pid and this `p_idversion`, and to no other: the
+/// kernel compares both while it holds the process. `None` where the system lacks the call.
 pub fn signal(pid: Pid, version: i32, signal: c_int) -> Option<Result<(), Errno>> {
     let send = signal_by_token().filter(|_| version != 0)?;
     let mut token: Token = [0; 8];

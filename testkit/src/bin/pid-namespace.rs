@@ -1,6 +1,9 @@
-//! Brings up a private PID namespace and runs one command in it, beside an init of the caller's choice.
+//! Creates a private PID namespace and runs one command in it, with an init of the caller's choice.
 //!
-//! `pid-namespace [--init NAME] [--init-arg ARG]... [--init-behaviour WORDS] [--hidepid MODE] [--user-ns root|self] [--uid UID] [--timeout S] -- CMD…`
+//! ```text
+//! pid-namespace [--init NAME] [--init-arg ARG]... [--init-behaviour WORDS] [--hidepid MODE]
+//!     [--user-ns root|self] [--uid UID] [--timeout S] -- CMD…
+//! ```
 //!
 //! The command is a child of PID 1 and leads a session. Everything ends with it. Exit codes: those of the command;
 //! 124 after the time limit; 125 where the machine does not allow this, with the reason on standard error.
@@ -32,7 +35,7 @@ fn main() {
 struct Options {
     init: OsString,
     init_argv: Vec<OsString>,
-    /// What else PID 1 is told by `STAND_IN`.
+    /// Further `STAND_IN` words for PID 1.
     init_behaviour: String,
     hidepid: Option<String>,
     /// `root` or `self`: a user namespace that maps this user to root or to itself.
@@ -84,7 +87,7 @@ impl Options {
     }
 }
 
-/// Makes the namespace, waits for its end and gives the exit code of the command.
+/// Creates the namespace, waits for its end and returns the exit code of the command.
 fn raise(options: &Options) -> io::Result<i32> {
     // Found before the view of the file system changes.
     let stand_in = std::env::current_exe()?.with_file_name("stand-in");
@@ -145,7 +148,7 @@ fn because(what: &str, error: &io::Error) -> io::Error {
     io::Error::other(format!("{what}: {error}"))
 }
 
-/// What PID 1 does until it becomes the init that was asked for. Returns only with what went wrong.
+/// What PID 1 does until it executes the requested init. Returns only an error.
 fn be_init(options: &Options, stand_in: &Path) -> io::Error {
     let prepared = sys::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)
         .and_then(|()| mount_all(options))

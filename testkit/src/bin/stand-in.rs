@@ -1,5 +1,5 @@
-//! A process that looks like whatever a test needs: linked under any name, given any arguments, and told by the
-//! environment variable `STAND_IN` what to do (see `reaper_testkit::behaviour`). Without it: sleeps, and collects
+//! A process that looks like what a test needs: linked under any name, given any arguments, and controlled by the
+//! environment variable `STAND_IN` (see `reaper_testkit::behaviour`). Without it, it sleeps and reaps
 //! its children.
 
 use std::ffi::{OsStr, OsString};
@@ -30,7 +30,7 @@ fn main() {
 
 struct StandIn {
     behaviour: Behaviour,
-    /// What the process was given, copied before anything is overwritten.
+    /// The arguments of the process, copied before anything is overwritten.
     argv: Vec<OsString>,
     env: Vec<OsString>,
     signals: Vec<i32>,
@@ -43,7 +43,7 @@ impl StandIn {
         let env = fs::read("/proc/self/environ")?;
         let env = env.strip_suffix(b"\0").unwrap_or_default().split(|&byte| byte == 0);
         let env = env.map(|entry| OsStr::from_bytes(entry).to_owned()).collect();
-        // Rust starts with SIGPIPE ignored; the processes that it stands for do not.
+        // Rust programs start with SIGPIPE ignored; the processes that it stands for do not.
         sys::dispose(libc::SIGPIPE, false);
         let mut signals = vec![libc::SIGCHLD, sys::request_signal()];
         let on_term = behaviour.exit_after_ms.is_some()
@@ -81,7 +81,7 @@ impl StandIn {
             return churn::churn(rate);
         }
         // The command of the namespace runs since before the exec of PID 1: its requests, or its end, may have been
-        // told before these signals were blocked, and is lost then.
+        // signalled before these signals were blocked, and is lost then.
         self.collect();
         self.serve_request();
         let mut ends_at = self.behaviour.alarm_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
@@ -129,7 +129,7 @@ impl StandIn {
         if it.non_dumpable {
             sys::prctl(libc::PR_SET_DUMPABLE, 0)?;
         }
-        // They have the signals blocked that the main thread waits for.
+        // They have those signals blocked that the main thread waits for.
         for _ in 0..it.threads + usize::from(it.exit_main_thread) {
             std::thread::spawn(|| {
                 loop {
@@ -148,7 +148,7 @@ impl StandIn {
         Ok(())
     }
 
-    /// Collects every child that has ended; ends with the one whose status is its own.
+    /// Reaps every child that has ended; exits with the status of the `exit-with` child.
     fn collect(&self) {
         let which = match (self.behaviour.keep_zombies, self.behaviour.exit_with) {
             (false, _) => -1,
@@ -156,7 +156,7 @@ impl StandIn {
             (true, None) => return,
         };
         while let Ok(Some((pid, status))) = sys::ended(which) {
-            // Before it is gone for all others: who sees that it is gone finds it written down.
+            // Written before the child is reaped: a reader that finds it gone also finds the line.
             if let Some(file) = &self.behaviour.deaths {
                 // One write, so that the lines of many parents do not mix.
                 let line = format!("{pid} {status} {}\n", sys::monotonic_ns());
@@ -172,7 +172,7 @@ impl StandIn {
         }
     }
 
-    /// How long to live on after SIGTERM.
+    /// How long to run on after SIGTERM.
     fn on_term(&mut self) -> Duration {
         if self.behaviour.fork_on_term {
             // SAFETY: this process has one thread, so the child may go on as it likes.
@@ -202,14 +202,14 @@ impl StandIn {
         }
     }
 
-    /// Becomes the other program, with the same environment.
+    /// Executes the other program, with the same environment.
     fn exec_other(&self) -> io::Error {
         let path = self.behaviour.exec_on_usr1.clone().unwrap_or_default();
         let name = path.file_name().unwrap_or_default().to_owned();
         self.exec(path.as_os_str(), &[name], |_| true)
     }
 
-    /// Becomes itself, without the variables that could mark it.
+    /// Executes itself again, without the variables that could mark it.
     fn exec_unmarked(&self) -> io::Error {
         let exe = fs::read_link("/proc/self/exe").unwrap_or_default();
         self.exec(exe.as_os_str(), &self.argv, |entry| {

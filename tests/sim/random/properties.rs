@@ -13,7 +13,7 @@ use reaper_engine::discover::method::Method;
 use reaper_engine::inspect::Inspector;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::tracker::{Survey, Tracker};
-use reaper_platform::fake::{FakeHost, Machine, Script, host_info};
+use reaper_platform::fake::{FakeHost, FaultScript, Machine, host_info};
 use reaper_platform::{Clock, Generation, Host as _, Pid, ProcId, Scope, Uid};
 use reaper_policy::case::Capacity;
 use reaper_policy::judgement::Judgement;
@@ -39,7 +39,7 @@ fn sightings(machine: &Machine, seen: &BTreeSet<Pid>) -> Sightings {
 }
 
 fn look(machine: &Machine, seen: &BTreeSet<Pid>, policy: &Arc<Policy>) -> Survey {
-    let host = FakeHost::new(whereabouts(), machine.clone(), Script::new());
+    let host = FakeHost::new(whereabouts(), machine.clone(), FaultScript::new());
     let context = Context::new(Arc::new(host), Arc::clone(policy), Scope::User(Uid(1000)));
     Tracker::survey(&context, &sightings(machine, seen), true, PATIENT).unwrap()
 }
@@ -157,7 +157,7 @@ proptest! {
         let (machine, seen) = (forest.machine(), forest.seen());
         let survey = look(&machine, &seen, &policy);
         let listed: BTreeMap<Pid, &Judgement> = survey.judgements.iter().map(|j| (j.id.pid, j)).collect();
-        let host = FakeHost::new(whereabouts(), machine.clone(), Script::new());
+        let host = FakeHost::new(whereabouts(), machine.clone(), FaultScript::new());
         let context = Context::new(Arc::new(host), policy, Scope::User(Uid(1000)));
         let sightings = sightings(&machine, &seen);
         for pid in machine.processes.keys() {

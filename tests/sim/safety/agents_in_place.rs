@@ -6,7 +6,7 @@ use std::time::Duration;
 use reaper_engine::context::Context;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::tracker::Tracker;
-use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, pid};
+use reaper_platform::fake::{FakeHost, Fault, FaultScript, Machine, Method, Process, pid};
 use reaper_platform::{Host as _, Scope, Uid};
 
 use super::scenarios::{sprout, world};
@@ -20,7 +20,7 @@ struct Service {
 
 impl Service {
     fn start(machine: Machine) -> Self {
-        let host = FakeHost::new(whereabouts(), machine, Script::new());
+        let host = FakeHost::new(whereabouts(), machine, FaultScript::new());
         let context = Context::new(Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
         let tracker = Tracker::start(&context, Sightings::default(), PATIENT).unwrap();
         Self { host, tracker }
@@ -94,7 +94,7 @@ fn a_process_that_executes_an_agent_after_the_first_tick_is_known_after_the_seco
     let mut service = Service::start(world([launcher(500)]));
     service.add(Process::new(510, "sh").child_of(500).group(510));
     service.tick_after(5);
-    service.host.change(|machine| machine.befall(pid(510), &Mishap::Exec(Box::new(agent(510, 500)))));
+    service.host.change(|machine| machine.apply(pid(510), &Fault::Exec(Box::new(agent(510, 500)))));
     service.tick_after(5);
     assert_eq!(service.calls(Method::List, None), 1);
     assert_eq!(service.verdict_at_the_end_of(500, 510), "wait");
@@ -147,7 +147,7 @@ fn a_tick_without_new_processes_asks_once_and_reads_none() {
 
 #[test]
 fn a_scan_watches_nothing() {
-    let host = FakeHost::new(whereabouts(), world([sprout(400, "goose")]), Script::new());
+    let host = FakeHost::new(whereabouts(), world([sprout(400, "goose")]), FaultScript::new());
     let context = Context::new(Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
     let survey = Tracker::survey(&context, &Sightings::default(), false, PATIENT).unwrap();
     assert_eq!(survey.orphans().count(), 1);

@@ -2,7 +2,7 @@
 
 use reaper_engine::audit::words::{Answer, Event, Outcome, Role, Signal};
 use reaper_platform::Why;
-use reaper_platform::fake::{FakeHost, Method, Mishap, Script, When};
+use reaper_platform::fake::{FakeHost, Fault, FaultScript, Method, When};
 use reaper_policy::escalation;
 
 use super::scenarios;
@@ -14,7 +14,7 @@ fn events(run: &Run) -> Vec<(Event, i32)> {
 }
 
 fn with_failing_account(from: usize) -> Run {
-    let host = FakeHost::new(whereabouts(), scenarios::tree().machine, Script::new());
+    let host = FakeHost::new(whereabouts(), scenarios::tree().machine, FaultScript::new());
     let mut ledger = Ledger::new(&host);
     ledger.fails_from = Some(from);
     sweep(&host, &policy(), PATIENT, &mut ledger)
@@ -51,9 +51,12 @@ fn when_waiting_fails_the_outcomes_are_still_written() {
         let calls = whole.log.calls.iter().filter(|c| c.method == method).count();
         for nth in 1..=calls {
             let fails = When::Call(method, None, nth);
-            let failure = Mishap::Fail(Why::Failed("out of memory".to_owned()));
-            let run =
-                sweep_with_faults(&scenarios::tree().machine, Script::new().at(fails, failure), &policy());
+            let failure = Fault::Fail(Why::Failed("out of memory".to_owned()));
+            let run = sweep_with_faults(
+                &scenarios::tree().machine,
+                FaultScript::new().at(fails, failure),
+                &policy(),
+            );
             assert!(run.trouble.is_some() || run.error.is_some(), "{method:?} {nth}: it is said");
             for sent in &run.log.sent {
                 let pid = sent.to.pid.get();

@@ -1,6 +1,6 @@
 //! W25: a process that changes between the census and the signal is judged again, and spared.
 
-use reaper_platform::fake::{Machine, Mishap, Process, Script, When, pid};
+use reaper_platform::fake::{Fault, FaultScript, Machine, Process, When, pid};
 use reaper_platform::{Pid, Uid};
 
 use super::scenarios::{sprout, world};
@@ -9,7 +9,7 @@ use crate::support::sweep::{scan, sweep_with_faults};
 
 /// Applies the change at every step from the second survey up to the last read before the signal, and expects
 /// the process to be spared.
-fn spared_from_the_second_survey_on(machine: &Machine, target: Pid, what: &Mishap) {
+fn spared_from_the_second_survey_on(machine: &Machine, target: Pid, what: &Fault) {
     let undisturbed = scan(machine, &policy());
     let signal = undisturbed.log.sent.iter().find(|s| s.to.pid == target).expect("it is signalled as a rule");
     let read = undisturbed.log.calls[..signal.step - 1]
@@ -23,8 +23,11 @@ fn spared_from_the_second_survey_on(machine: &Machine, target: Pid, what: &Misha
         .rposition(|c| c.pid == Some(target) && c.method == reaper_platform::fake::Method::Ids)
         .expect("it was judged");
     for step in undisturbed.again + 1..=judged + 1 {
-        let run =
-            sweep_with_faults(machine, Script::new().to(When::Step(step), target, what.clone()), &policy());
+        let run = sweep_with_faults(
+            machine,
+            FaultScript::new().to(When::Step(step), target, what.clone()),
+            &policy(),
+        );
         assert!(!run.signalled().contains(&target.get()), "{what:?} at step {step} of {judged}");
     }
 }
@@ -34,14 +37,14 @@ fn w25_an_orphan_that_executes_another_program_is_spared() {
     let machine = world([sprout(400, "goose")]);
     let marked = |p: Process| p.env("SPROUT_MANAGED_AGENT", "1");
     let changes = [
-        Mishap::Exec(Box::new(marked(Process::new(400, "vim")))),
-        Mishap::Exec(Box::new(marked(Process::new(400, "tmux")))),
-        Mishap::Exec(Box::new(Process::new(400, "goose"))),
-        Mishap::Environ(b"SPROUT_MANAGED_AGENT=0\0".to_vec()),
-        Mishap::Environ(b"SPROUT_MANAGED_AGENT=1\0REAPER_KEEP=1\0".to_vec()),
-        Mishap::Wipe,
-        Mishap::Setuid(Uid(0)),
-        Mishap::Reparent(pid(700)),
+        Fault::Exec(Box::new(marked(Process::new(400, "vim")))),
+        Fault::Exec(Box::new(marked(Process::new(400, "tmux")))),
+        Fault::Exec(Box::new(Process::new(400, "goose"))),
+        Fault::Environ(b"SPROUT_MANAGED_AGENT=0\0".to_vec()),
+        Fault::Environ(b"SPROUT_MANAGED_AGENT=1\0REAPER_KEEP=1\0".to_vec()),
+        Fault::Wipe,
+        Fault::Setuid(Uid(0)),
+        Fault::Reparent(pid(700)),
     ];
     for what in changes {
         spared_from_the_second_survey_on(&machine, pid(400), &what);
@@ -57,7 +60,7 @@ fn w25_a_wrapper_that_executes_another_program_is_spared() {
     ]);
     assert_eq!(scan(&machine, &policy()).signalled(), [401, 400]);
     let editor = Process::new(400, "vim").env("SPROUT_MANAGED_AGENT", "1");
-    spared_from_the_second_survey_on(&machine, pid(400), &Mishap::Exec(Box::new(editor)));
+    spared_from_the_second_survey_on(&machine, pid(400), &Fault::Exec(Box::new(editor)));
 }
 
 #[test]
@@ -65,13 +68,13 @@ fn w25_a_group_member_that_leaves_the_group_is_spared() {
     let machine =
         world([sprout(400, "goose").group(400).session(0), sprout(401, "rg").group(400).session(0)]);
     assert_eq!(scan(&machine, &policy()).signalled(), [400, 401]);
-    spared_from_the_second_survey_on(&machine, pid(401), &Mishap::Setsid);
+    spared_from_the_second_survey_on(&machine, pid(401), &Fault::Setsid);
 }
 
 #[test]
 fn w25_a_member_that_drops_its_marker_is_spared() {
     let machine = world([sprout(400, "goose"), sprout(401, "rg").child_of(400).leader()]);
-    for what in [Mishap::Environ(b"PATH=/usr/bin\0".to_vec()), Mishap::Wipe, Mishap::Setuid(Uid(0))] {
+    for what in [Fault::Environ(b"PATH=/usr/bin\0".to_vec()), Fault::Wipe, Fault::Setuid(Uid(0))] {
         spared_from_the_second_survey_on(&machine, pid(401), &what);
     }
 }

@@ -1,7 +1,7 @@
 //! B29: the names and the environment of a judgement are of one program image.
 
 use reaper_platform::Pid;
-use reaper_platform::fake::{Method, Mishap, Process, Script, When, pid};
+use reaper_platform::fake::{Fault, FaultScript, Method, Process, When, pid};
 
 use super::scenarios::{sprout, world};
 use crate::support::policy;
@@ -20,9 +20,9 @@ fn b29_a_process_that_executes_while_it_is_read_is_never_a_mixture() {
         // What becomes of interest half-way is looked at longer, so more steps than an undisturbed scan has.
         let steps = scan(&world([sprout(400, "goose")]), &policy()).log.calls.len();
         for step in 1..=steps {
-            let exec = |into: &Process| Mishap::Exec(Box::new(into.clone()));
+            let exec = |into: &Process| Fault::Exec(Box::new(into.clone()));
             for back in [1, 2, 3] {
-                let script = Script::new().to(When::Step(step), pid(400), exec(&second)).to(
+                let script = FaultScript::new().to(When::Step(step), pid(400), exec(&second)).to(
                     When::Step(step + back),
                     pid(400),
                     exec(&first),
@@ -40,10 +40,10 @@ fn b29_a_process_that_executes_while_it_is_read_is_never_a_mixture() {
 fn b29_a_process_that_keeps_executing_is_a_doubt() {
     let [agent, server] = programs();
     let machine = world([sprout(400, "goose")]);
-    let mut script = Script::new();
+    let mut script = FaultScript::new();
     for (nth, into) in [&agent, &server].into_iter().cycle().take(40).enumerate() {
         let read = When::Call(Method::Environ, Some(pid(400)), nth + 1);
-        script = script.to(read, pid(400), Mishap::Exec(Box::new(into.clone())));
+        script = script.to(read, pid(400), Fault::Exec(Box::new(into.clone())));
     }
     let run = sweep_with_faults(&machine, script, &policy());
     assert_eq!(run.signalled(), [0; 0]);
@@ -55,10 +55,10 @@ fn b29_a_process_that_keeps_executing_is_a_doubt() {
 fn b29_one_exec_costs_one_more_read() {
     let same = sprout(400, "goose");
     let machine = world([same.clone()]);
-    let script = Script::new().to(
+    let script = FaultScript::new().to(
         When::Call(Method::Environ, Pid::new(400), 1),
         pid(400),
-        Mishap::Exec(Box::new(same)),
+        Fault::Exec(Box::new(same)),
     );
     assert_eq!(sweep_with_faults(&machine, script, &policy()).signalled(), [400]);
 }

@@ -1,21 +1,22 @@
 //! W6: a failed look-up is never read as "the owner is gone", nor a partial census as a whole one.
 
-use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, When, pid};
+use reaper_platform::fake::{FakeHost, Fault, FaultScript, Machine, Method, Process, When, pid};
 use reaper_platform::{HostInfo, Pid, RuntimeUnit, Why};
 
 use super::scenarios::{self, buzz, sprout, world};
 use crate::support::sweep::{Ledger, PATIENT, scan, sweep, sweep_with_faults};
 use crate::support::{lease, policy, whereabouts};
 
-fn failure() -> Mishap {
-    Mishap::Fail(Why::Failed("input/output error".to_owned()))
+fn failure() -> Fault {
+    Fault::Fail(Why::Failed("input/output error".to_owned()))
 }
 
 /// Nothing is signalled when a look-up fails each time it is made, and the orphan is when it does not.
 fn spares(machine: &Machine, lookup: Method, about: Option<Pid>) {
     assert_eq!(scan(machine, &policy()).signalled(), [400], "undisturbed");
-    for mishap in [failure(), Mishap::Fail(Why::Denied)] {
-        let run = sweep_with_faults(machine, Script::new().at(When::Every(lookup, about), mishap), &policy());
+    for fault in [failure(), Fault::Fail(Why::Denied)] {
+        let run =
+            sweep_with_faults(machine, FaultScript::new().at(When::Every(lookup, about), fault), &policy());
         assert_eq!(run.signalled(), [0; 0], "{lookup:?} about {about:?} fails");
         let (first, verdict) = (run.first.is_none(), run.verdict(400));
         assert!(first || verdict.starts_with("unknown"), "{lookup:?} about {about:?}: {verdict}");
@@ -40,7 +41,7 @@ fn b25_an_owner_that_may_be_outside_may_be_alive() {
     let signalled = |lease: &str, others: &[Process]| {
         let leased = Process::new(400, "worker").env("REAPER_MANAGED", "1").session(0).group(0);
         let machine = world([leased.env("REAPER_OWNER", lease)].into_iter().chain(others.iter().cloned()));
-        let host = FakeHost::new(here.clone(), machine, Script::new());
+        let host = FakeHost::new(here.clone(), machine, FaultScript::new());
         sweep(&host, &policy(), PATIENT, &mut Ledger::new(&host)).signalled()
     };
     assert_eq!(signalled(&format!("{}:7", lease(4_000, 5)), &[]), [400], "it was in here, and is dead");
@@ -58,8 +59,11 @@ fn b26_an_owner_in_another_time_namespace_is_not_called_dead() {
     let signalled = |lease: &str, holder: Process| {
         let leased =
             Process::new(400, "worker").env("REAPER_MANAGED", "1").session(0).group(0).started(2_000);
-        let host =
-            FakeHost::new(here.clone(), world([leased.env("REAPER_OWNER", lease), holder]), Script::new());
+        let host = FakeHost::new(
+            here.clone(),
+            world([leased.env("REAPER_OWNER", lease), holder]),
+            FaultScript::new(),
+        );
         sweep(&host, &policy(), PATIENT, &mut Ledger::new(&host)).signalled()
     };
     let ours = format!("{}:{}", lease(4_000, 5), here.pid_namespace);
@@ -121,7 +125,7 @@ fn w06_a_service_manager_that_does_not_answer_may_run_it() {
     machine.answer_for(RuntimeUnit { name: "a.service".to_owned(), user: None }, None, None);
     machine.answer_for(RuntimeUnit { name: "b.service".to_owned(), user: None }, None, None);
     assert_eq!(scan(&machine, &policy()).signalled(), [400, 399]);
-    let unread = Script::new().at(When::Every(Method::Unit, Some(pid(399))), failure());
+    let unread = FaultScript::new().at(When::Every(Method::Unit, Some(pid(399))), failure());
     assert_eq!(
         sweep_with_faults(&machine, unread, &policy()).signalled(),
         [0; 0],
@@ -140,20 +144,23 @@ fn w06_facts_of_the_process_that_cannot_be_read_are_doubts() {
 #[test]
 fn w06_without_a_census_nothing_is_ended() {
     let mut machine = world([sprout(400, "goose")]);
-    let both = Script::new().at(When::Every(Method::Children, None), failure());
+    let both = FaultScript::new().at(When::Every(Method::Children, None), failure());
     let both = both.at(When::Every(Method::List, None), failure());
     let run = sweep_with_faults(&machine, both, &policy());
     assert!(run.error.is_some() && run.first.is_none() && run.signalled().is_empty());
     machine.lists = false;
-    let run =
-        sweep_with_faults(&machine, Script::new().at(When::Every(Method::List, None), failure()), &policy());
+    let run = sweep_with_faults(
+        &machine,
+        FaultScript::new().at(When::Every(Method::List, None), failure()),
+        &policy(),
+    );
     assert!(run.error.is_some() && run.signalled().is_empty());
 }
 
 #[test]
 fn w06_nothing_is_ended_when_no_environment_can_be_read() {
     let scenario = scenarios::tree();
-    let script = Script::new().at(When::Every(Method::Environ, None), failure());
+    let script = FaultScript::new().at(When::Every(Method::Environ, None), failure());
     let run = sweep_with_faults(
         &scenario.machine,
         script.at(When::Every(Method::EnvironOf, None), failure()),

@@ -4,7 +4,7 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use reaper_platform::fake::Mishap;
+use reaper_platform::fake::Fault;
 
 use super::faults;
 use super::invariants::broken;
@@ -37,7 +37,7 @@ fn replay(scenario: &Scenario) {
     let (mut wrong, mut spared, mut same) = (Vec::new(), 0, 0);
     for trouble in &troubles {
         let played = match trouble.what {
-            Mishap::Hang => sweep_with_hangs(&scenario.machine, trouble.script(), &policy()),
+            Fault::Hang => sweep_with_hangs(&scenario.machine, trouble.script(), &policy()),
             _ => Some(sweep_with_faults(&scenario.machine, trouble.script(), &policy())),
         };
         let Some(run) = played else {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reaper_platform::fake::{Call, Method, Mishap, Process, Script, When, pid};
+use reaper_platform::fake::{Call, Fault, FaultScript, Method, Process, When, pid};
 use reaper_platform::{Pid, RuntimeUnit, Uid, Why};
 
 use super::scenarios::Scenario;
@@ -12,12 +12,12 @@ pub struct Trouble {
     pub name: &'static str,
     pub step: usize,
     pub target: Pid,
-    pub what: Mishap,
+    pub what: Fault,
 }
 
 impl Trouble {
-    pub fn script(&self) -> Script {
-        Script::new().to(When::Step(self.step), self.target, self.what.clone())
+    pub fn script(&self) -> FaultScript {
+        FaultScript::new().to(When::Step(self.step), self.target, self.what.clone())
     }
 }
 
@@ -37,19 +37,19 @@ pub fn all(scenario: &Scenario, calls: &[Call]) -> Vec<Trouble> {
     for call in calls {
         let target = call.pid.unwrap_or(main);
         let mut add = |name, what| troubles.push(Trouble { name, step: call.step, target, what });
-        add("denied", Mishap::Fail(Why::Denied));
-        add("failed", Mishap::Fail(Why::Failed("input/output error".to_owned())));
+        add("denied", Fault::Fail(Why::Denied));
+        add("failed", Fault::Fail(Why::Failed("input/output error".to_owned())));
         if call.method.can_hang() {
-            add("hung", Mishap::Hang);
+            add("hung", Fault::Hang);
         }
         if call.method == Method::Children {
-            scenario.members.iter().for_each(|missed| add("missed in a list", Mishap::Miss(pid(*missed))));
+            scenario.members.iter().for_each(|missed| add("missed in a list", Fault::Miss(pid(*missed))));
         }
         if matches!(call.method, Method::Clock | Method::Sleep | Method::Wait) {
-            add("suspended", Mishap::Suspend(Duration::from_secs(3600)));
-            add("time of day set back", Mishap::SetWall(Duration::from_secs(1)));
-            add("time of day set ahead", Mishap::SetWall(Duration::from_secs(1 << 33)));
-            add("delayed", Mishap::Delay(Duration::from_secs(7)));
+            add("suspended", Fault::Suspend(Duration::from_secs(3600)));
+            add("time of day set back", Fault::SetWall(Duration::from_secs(1)));
+            add("time of day set ahead", Fault::SetWall(Duration::from_secs(1 << 33)));
+            add("delayed", Fault::Delay(Duration::from_secs(7)));
         }
     }
     for member in scenario.members {
@@ -84,37 +84,37 @@ fn notices(call: &Call, process: &Process, scenario: &Scenario) -> bool {
 }
 
 /// Events that can happen to a process at any time.
-fn changes(process: &Process) -> Vec<(&'static str, Mishap)> {
+fn changes(process: &Process) -> Vec<(&'static str, Fault)> {
     let number = process.pid.get();
-    let exec = |into: Process| Mishap::Exec(Box::new(into));
+    let exec = |into: Process| Fault::Exec(Box::new(into));
     let marked = |program: &str| Process::new(number, program).block(&process.environ);
     let stranger = Process::new(number, "vim").started(process.start.0);
     // A new process, equal in everything that can be read.
     let lookalike = process.clone().started(900_000);
-    let again = |line: &str| Mishap::Environ([&process.environ, line.as_bytes()].concat());
+    let again = |line: &str| Fault::Environ([&process.environ, line.as_bytes()].concat());
     let child = Process { ppid: None, ..process.clone() };
     let child = Process { pid: pid(number + 5000), ..child }.started(900_000);
     vec![
-        ("ends, not collected", Mishap::Zombie),
-        ("ends", Mishap::Collected),
-        ("on its way out", Mishap::Exiting),
-        ("number reused by a stranger", Mishap::Reuse(Box::new(stranger))),
-        ("number reused by its like", Mishap::Reuse(Box::new(lookalike))),
-        ("unreadable from now on", Mishap::Close(Why::Denied)),
+        ("ends, not collected", Fault::Zombie),
+        ("ends", Fault::Collected),
+        ("on its way out", Fault::Exiting),
+        ("number reused by a stranger", Fault::Reuse(Box::new(stranger))),
+        ("number reused by its like", Fault::Reuse(Box::new(lookalike))),
+        ("unreadable from now on", Fault::Close(Why::Denied)),
         ("executes a program of no profile", exec(marked("vim"))),
         ("executes a protected program", exec(marked("tmux"))),
         ("drops its marker", exec(Process { exe: process.exe.clone(), ..Process::new(number, "goose") })),
         ("asks to be kept", again("REAPER_KEEP=1\0")),
         ("contradicts its marker", again("SPROUT_MANAGED_AGENT=0\0BUZZ_MANAGED_AGENT=0\0REAPER_MANAGED=0\0")),
-        ("wipes its environment", Mishap::Wipe),
-        ("its environment is cut short", Mishap::Cut(40)),
-        ("gets a live parent", Mishap::Reparent(pid(700))),
-        ("gets another user", Mishap::Setuid(Uid(1001))),
-        ("starts a session", Mishap::Setsid),
-        ("forks", Mishap::Fork(Box::new(child))),
+        ("wipes its environment", Fault::Wipe),
+        ("its environment is cut short", Fault::Cut(40)),
+        ("gets a live parent", Fault::Reparent(pid(700))),
+        ("gets another user", Fault::Setuid(Uid(1001))),
+        ("starts a session", Fault::Setsid),
+        ("forks", Fault::Fork(Box::new(child))),
         (
             "becomes a service",
-            Mishap::Supervise(RuntimeUnit { name: "late.service".to_owned(), user: Some(Uid(1000)) }),
+            Fault::Supervise(RuntimeUnit { name: "late.service".to_owned(), user: Some(Uid(1000)) }),
         ),
     ]
 }

@@ -7,7 +7,7 @@ use reaper_engine::context::Context;
 use reaper_engine::sightings::Sightings;
 use reaper_engine::sweep::remember;
 use reaper_engine::tracker::Tracker;
-use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Script, When, pid};
+use reaper_platform::fake::{FakeHost, Fault, FaultScript, Machine, Method, When, pid};
 use reaper_platform::{Host as _, Scope, Uid};
 
 use super::scenarios::{buzz, sprout, world};
@@ -23,7 +23,7 @@ struct Runs {
 
 impl Runs {
     fn on(machine: Machine) -> Self {
-        let host = FakeHost::new(whereabouts(), machine, Script::new());
+        let host = FakeHost::new(whereabouts(), machine, FaultScript::new());
         let context = Context::new(Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
         Self { host, context, sightings: Sightings::default() }
     }
@@ -76,10 +76,10 @@ fn r11_neither_sleep_nor_a_set_clock_shortens_the_grace() {
     let machine = world([sprout(400, "goose")]);
     let undisturbed = scan(&machine, &policy());
     let day = Duration::from_secs(86_400);
-    for what in [Mishap::Suspend(day), Mishap::SetWall(Duration::ZERO), Mishap::SetWall(day * 40_000)] {
+    for what in [Fault::Suspend(day), Fault::SetWall(Duration::ZERO), Fault::SetWall(day * 40_000)] {
         for step in 1..=undisturbed.log.calls.len() {
             let run =
-                sweep_with_faults(&machine, Script::new().at(When::Step(step), what.clone()), &policy());
+                sweep_with_faults(&machine, FaultScript::new().at(When::Step(step), what.clone()), &policy());
             assert_eq!(run.signalled(), [400], "{what:?} at step {step}");
             let waited = run.log.sent[0].clock.monotonic - run.seen.1;
             assert!(waited >= GRACE, "{what:?} at step {step}: {waited:?}");
@@ -88,7 +88,7 @@ fn r11_neither_sleep_nor_a_set_clock_shortens_the_grace() {
     // Suspended while we wait: the wait ends early by the wall clock, and the orphan is spared.
     let slept = When::Call(Method::Sleep, None, 1);
     assert_eq!(
-        sweep_with_faults(&machine, Script::new().at(slept, Mishap::Suspend(day)), &policy()).signalled(),
+        sweep_with_faults(&machine, FaultScript::new().at(slept, Fault::Suspend(day)), &policy()).signalled(),
         [400]
     );
 }

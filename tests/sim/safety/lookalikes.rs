@@ -1,6 +1,6 @@
 //! W8: a new process that equals an earlier one in all that can be compared waits for a grace of its own.
 
-use reaper_platform::fake::{Method, Mishap, Process, Script, When, pid};
+use reaper_platform::fake::{Fault, FaultScript, Method, Process, When, pid};
 
 use super::scenarios::{sprout, world};
 use crate::support::policy;
@@ -16,7 +16,7 @@ fn w08_a_lookalike_that_has_just_started_waits_for_its_grace() {
             let mut machine = machine.clone();
             machine.generations = generations;
             let again = sprout(400, "goose").started(370_000);
-            let script = Script::new().to(When::Step(step), pid(400), Mishap::Reuse(Box::new(again)));
+            let script = FaultScript::new().to(When::Step(step), pid(400), Fault::Reuse(Box::new(again)));
             let run = sweep_with_faults(&machine, script, &policy());
             let young = run.log.sent.iter().find(|s| s.to.start.0 == 370_000);
             assert!(young.is_none(), "at step {step}: ended {:?}", young.map(|s| s.clock.monotonic));
@@ -34,7 +34,7 @@ fn w08_a_group_number_that_is_reused_names_another_group() {
     let steps = scan(&world([orphan()]), &policy()).log;
     let term = steps.sent[0].step;
     for step in term..=steps.calls.len() {
-        let script = Script::new().to(When::Step(step + 1), pid(400), Mishap::Start(Box::new(fresh())));
+        let script = FaultScript::new().to(When::Step(step + 1), pid(400), Fault::Start(Box::new(fresh())));
         let run = sweep_with_faults(&world([orphan()]), script, &policy());
         assert_eq!(
             run.signalled(),
@@ -45,7 +45,7 @@ fn w08_a_group_number_that_is_reused_names_another_group() {
     // What was forked into the group while it was being ended is still ended.
     let child = sprout(401, "goose").group(395).session(0).started(370_000);
     let forked =
-        Script::new().to(When::Call(Method::Signal, None, 1), pid(400), Mishap::Fork(Box::new(child)));
+        FaultScript::new().to(When::Call(Method::Signal, None, 1), pid(400), Fault::Fork(Box::new(child)));
     assert_eq!(sweep_with_faults(&world([orphan()]), forked, &policy()).signalled(), [400, 401]);
 }
 
@@ -57,9 +57,9 @@ fn w08_a_session_number_that_is_reused_names_another_session() {
     let helper = sprout(405, "goose").session(400).group(405).started(370_000);
     let term = scan(&machine, &policy()).log.sent[0].step;
     for step in term + 1..term + 30 {
-        let script = Script::new()
-            .to(When::Step(step), pid(400), Mishap::Reuse(Box::new(leader.clone())))
-            .to(When::Step(step), pid(400), Mishap::Start(Box::new(helper.clone())));
+        let script = FaultScript::new()
+            .to(When::Step(step), pid(400), Fault::Reuse(Box::new(leader.clone())))
+            .to(When::Step(step), pid(400), Fault::Start(Box::new(helper.clone())));
         let run = sweep_with_faults(&machine, script, &policy());
         assert!(!run.signalled().contains(&405), "at step {step}");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reaper_platform::fake::macos::{job, of, process, whereabouts};
-use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Reaction, Script, When, pid};
+use reaper_platform::fake::{FakeHost, Fault, FaultScript, Machine, Method, Process, Reaction, When, pid};
 use reaper_platform::{Clock, HostInfo, Why};
 use reaper_policy::policy::Policy;
 
@@ -44,17 +44,17 @@ fn host_info() -> HostInfo {
     HostInfo { pid: pid(ME), ..whereabouts() }
 }
 
-fn play_by(policy: &Arc<Policy>, machine: &Machine, script: Script) -> Run {
+fn play_by(policy: &Arc<Policy>, machine: &Machine, script: FaultScript) -> Run {
     let host = FakeHost::new(host_info(), machine.clone(), script);
     sweep(&host, policy, PATIENT, &mut Ledger::new(&host))
 }
 
-fn sweep_with_faults(machine: &Machine, script: Script) -> Run {
+fn sweep_with_faults(machine: &Machine, script: FaultScript) -> Run {
     play_by(&policy(), machine, script)
 }
 
 fn scan(machine: &Machine) -> Run {
-    sweep_with_faults(machine, Script::new())
+    sweep_with_faults(machine, FaultScript::new())
 }
 
 /// The orphan's verdict in a run that signals nothing.
@@ -135,20 +135,20 @@ fn w06_a_launchd_that_does_not_answer_may_run_it() {
         machine.jobs = Err(why);
         assert_eq!(spared(&scan(&machine)), "unknown unsupervised");
     }
-    let unknown = Script::new().at(When::Every(Method::StartedByParent, Some(pid(ORPHAN))), failure());
+    let unknown = FaultScript::new().at(When::Every(Method::StartedByParent, Some(pid(ORPHAN))), failure());
     assert_eq!(spared(&sweep_with_faults(&desktop([orphan()]), unknown)), "unknown unsupervised");
     // It answers during the survey, and no longer at the last judgement.
     let machine = desktop([orphan()]);
     let asked = scan(&machine).log.calls.iter().filter(|c| c.method == Method::Jobs).count();
     assert!(asked >= 3, "asked {asked} times: at each look and before the signal");
     for nth in 1..=asked {
-        let script = Script::new().at(When::Call(Method::Jobs, None, nth), failure());
+        let script = FaultScript::new().at(When::Call(Method::Jobs, None, nth), failure());
         assert_eq!(sweep_with_faults(&machine, script).signalled(), [0; 0], "the {nth}th answer is missing");
     }
 }
 
-fn failure() -> Mishap {
-    Mishap::Fail(Why::Failed("it broke".to_owned()))
+fn failure() -> Fault {
+    Fault::Fail(Why::Failed("it broke".to_owned()))
 }
 
 /// At every step the pid is reused by a process that started in the same second: an unrelated one, and a lookalike.
@@ -166,8 +166,9 @@ fn w07_a_pid_reused_within_a_second_is_never_signalled() {
     ];
     for newcomer in newcomers {
         for step in undisturbed.seen.0 + 1..=undisturbed.log.calls.len() {
-            let reuse = Mishap::Reuse(Box::new(newcomer.clone()));
-            let run = sweep_with_faults(&machine, Script::new().to(When::Step(step), pid(ORPHAN), reuse));
+            let reuse = Fault::Reuse(Box::new(newcomer.clone()));
+            let run =
+                sweep_with_faults(&machine, FaultScript::new().to(When::Step(step), pid(ORPHAN), reuse));
             let old = machine.get(pid(ORPHAN)).unwrap().serial;
             assert!(run.log.sent.iter().all(|s| s.to.serial == old), "at step {step}: {:?}", newcomer.comm);
         }
@@ -183,7 +184,8 @@ fn w08_setting_the_clock_ends_nothing() {
     for day in [Duration::ZERO, realtime - Duration::from_secs(7_200), realtime + Duration::from_secs(86_400)]
     {
         for step in 1..=steps {
-            let run = sweep_with_faults(&machine, Script::new().at(When::Step(step), Mishap::SetWall(day)));
+            let run =
+                sweep_with_faults(&machine, FaultScript::new().at(When::Step(step), Fault::SetWall(day)));
             let early =
                 |s: &reaper_platform::fake::Sent| s.clock.monotonic < run.seen.1 + crate::support::GRACE;
             assert!(!run.log.sent.iter().any(early), "set to {day:?} at step {step}");
@@ -207,23 +209,23 @@ fn m07_an_environment_that_is_withheld_is_unknown() {
 #[test]
 fn m07_an_environment_that_was_overwritten_is_unknown() {
     let machine = desktop([orphan()]);
-    let run = sweep_with_faults(&machine, Script::new().to(When::Step(1), pid(ORPHAN), Mishap::Wipe));
+    let run = sweep_with_faults(&machine, FaultScript::new().to(When::Step(1), pid(ORPHAN), Fault::Wipe));
     assert_eq!(spared(&run), "unknown marker");
 }
 
 #[test]
 fn m12_a_mac_that_cannot_be_read_is_not_reported_clean() {
     let machine = desktop([orphan()]);
-    let lists = Script::new().at(When::Every(Method::Children, None), failure());
+    let lists = FaultScript::new().at(When::Every(Method::Children, None), failure());
     let run = sweep_with_faults(&machine, lists.clone());
     assert_eq!(run.signalled(), [ORPHAN], "without the list of children there is the list of all");
     let run = sweep_with_faults(&machine, lists.at(When::Every(Method::List, None), failure()));
     assert!(run.error.is_some() && run.first.is_none() && run.signalled().is_empty());
     // No environment at all: blind. Only the system's own programs unreadable: normal on a Mac.
-    let denied = Mishap::Fail(Why::Denied);
+    let denied = Fault::Fail(Why::Denied);
     let run = sweep_with_faults(
         &machine,
-        Script::new()
+        FaultScript::new()
             .at(When::Every(Method::EnvironOf, None), denied.clone())
             .at(When::Every(Method::Environ, None), denied),
     );
@@ -260,7 +262,7 @@ fn w24_a_marker_after_empty_arguments_does_not_count() {
 fn r01_a_zombie_is_reported_and_never_signalled() {
     let mut machine = desktop([orphan()]);
     machine.processes.get_mut(&pid(1)).unwrap().collects = false;
-    let run = sweep_with_faults(&machine, Script::new().to(When::Step(1), pid(ORPHAN), Mishap::Zombie));
+    let run = sweep_with_faults(&machine, FaultScript::new().to(When::Step(1), pid(ORPHAN), Fault::Zombie));
     assert_eq!(run.signalled(), [0; 0]);
     assert_eq!(run.first.unwrap().zombies, 1);
     let run = scan(&machine);
@@ -272,14 +274,16 @@ fn w25_an_orphan_that_executes_another_program_is_spared() {
     let machine = desktop([orphan()]);
     let undisturbed = scan(&machine);
     let changes = [
-        Mishap::Exec(Box::new(agent(ORPHAN, "tmux"))),
-        Mishap::Exec(Box::new(process(ORPHAN, "goose", THEN))),
-        Mishap::Reparent(pid(400)),
+        Fault::Exec(Box::new(agent(ORPHAN, "tmux"))),
+        Fault::Exec(Box::new(process(ORPHAN, "goose", THEN))),
+        Fault::Reparent(pid(400)),
     ];
     for what in changes {
         for step in undisturbed.seen.0 + 1..=undisturbed.ending {
-            let run =
-                sweep_with_faults(&machine, Script::new().to(When::Step(step), pid(ORPHAN), what.clone()));
+            let run = sweep_with_faults(
+                &machine,
+                FaultScript::new().to(When::Step(step), pid(ORPHAN), what.clone()),
+            );
             assert!(run.signalled().is_empty(), "{what:?} at step {step}");
         }
     }

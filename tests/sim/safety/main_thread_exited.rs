@@ -1,7 +1,7 @@
 //! B23, B24: a process is dead when no thread of it is left, and not when its main thread has exited.
 
 use reaper_platform::State;
-use reaper_platform::fake::{Method, Mishap, Process, Reaction, Script, When, pid};
+use reaper_platform::fake::{Fault, FaultScript, Method, Process, Reaction, When, pid};
 
 use super::scenarios::{buzz, sprout, world};
 use crate::support::sweep::{scan, sweep_with_faults};
@@ -75,7 +75,7 @@ fn b24_a_main_thread_may_exit_at_any_moment() {
     let machine = world([sprout(400, "goose").on_term(Reaction::Ignore)]);
     let steps = scan(&machine, &policy()).log.calls.len();
     for step in 1..=steps {
-        let script = Script::new().to(When::Step(step), pid(400), Mishap::ExitMainThread);
+        let script = FaultScript::new().to(When::Step(step), pid(400), Fault::ExitMainThread);
         let run = sweep_with_faults(&machine, script, &policy());
         let is_there =
             run.log.states.last().is_some_and(|(_, m)| m.get(pid(400)).is_some_and(|p| !p.is_dead()));
@@ -88,8 +88,8 @@ fn b24_a_main_thread_may_exit_at_any_moment() {
 #[test]
 fn b24_a_handle_that_does_not_answer_is_not_taken_as_an_exit() {
     let machine = world([sprout(400, "goose")]);
-    let silent = Mishap::Fail(reaper_platform::Why::Failed("input/output error".to_owned()));
-    let script = Script::new().at(When::Every(Method::HasEnded, Some(pid(400))), silent);
+    let silent = Fault::Fail(reaper_platform::Why::Failed("input/output error".to_owned()));
+    let script = FaultScript::new().at(When::Every(Method::HasEnded, Some(pid(400))), silent);
     let run = sweep_with_faults(&machine, script, &policy());
     assert_eq!((run.signalled(), run.outcome(400)), (vec![], "spared"));
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reaper_platform::fake::{Machine, Method, Mishap, Process, Reaction, Script, When, pid};
+use reaper_platform::fake::{Fault, FaultScript, Machine, Method, Process, Reaction, When, pid};
 
 use super::scenarios::{sprout, world};
 use crate::support::policy;
@@ -13,8 +13,8 @@ fn reused_at_every_step(machine: &Machine, newcomer: &Process) {
     let undisturbed = scan(machine, &policy());
     let star = newcomer.pid;
     for step in undisturbed.seen.0 + 1..=undisturbed.log.calls.len() {
-        let reuse = Mishap::Reuse(Box::new(newcomer.clone()));
-        let run = sweep_with_faults(machine, Script::new().to(When::Step(step), star, reuse), &policy());
+        let reuse = Fault::Reuse(Box::new(newcomer.clone()));
+        let run = sweep_with_faults(machine, FaultScript::new().to(When::Step(step), star, reuse), &policy());
         for sent in run.log.sent.iter().filter(|s| s.to.pid == star) {
             let old = machine.get(star).unwrap().serial;
             assert_eq!(sent.to.serial, old, "at step {step}, SIG{} reached the next holder", sent.signal);
@@ -63,6 +63,6 @@ fn w07_a_zombie_is_not_signalled_again() {
     let run = scan(&machine, &policy());
     assert_eq!((run.signalled(), run.outcome(400)), (vec![400], "exited"));
     assert!(run.ended[0].zombie);
-    let early = Script::new().to(When::Call(Method::Sleep, None, 1), pid(400), Mishap::Zombie);
+    let early = FaultScript::new().to(When::Call(Method::Sleep, None, 1), pid(400), Fault::Zombie);
     assert_eq!(sweep_with_faults(&machine, early, &policy()).signalled(), [0; 0]);
 }

@@ -1,7 +1,7 @@
 //! Which processes are ended with an orphan: none is ended as part of a tree that a gate spares by itself.
 
 use reaper_platform::Why;
-use reaper_platform::fake::{Process, Script, pid};
+use reaper_platform::fake::{FaultScript, Process, pid};
 
 use super::scenarios::{buzz, sprout, world};
 use crate::support::sweep::{scan, sweep_with_faults};
@@ -57,10 +57,10 @@ fn a_process_owned_until_now_is_not_ended_as_a_group_member() {
     let undisturbed = scan(&machine, &policy());
     assert_eq!(undisturbed.signalled(), [400]);
     for step in 1..=undisturbed.log.calls.len() {
-        let dies = Script::new().to(
+        let dies = FaultScript::new().to(
             reaper_platform::fake::When::Step(step),
             pid(510),
-            reaper_platform::fake::Mishap::Collected,
+            reaper_platform::fake::Fault::Collected,
         );
         let run = sweep_with_faults(&machine, dies, &policy());
         if run.verdict(410) == "spare unclaimed" {
@@ -88,12 +88,13 @@ fn below_a_protected_process_nothing_is_ended() {
 /// One that cannot be read may be a multiplexer, or have asked to be kept.
 #[test]
 fn below_a_process_that_cannot_be_read_nothing_is_ended() {
-    use reaper_platform::fake::{Method, Mishap, When};
+    use reaper_platform::fake::{Fault, Method, When};
     let pane = sprout(402, "goose").child_of(401).leader();
     let machine = world([sprout(400, "goose"), sprout(401, "bash").child_of(400).leader(), pane]);
     for method in [Method::Open, Method::Stat, Method::Environ] {
         let unread = When::Every(method, Some(pid(401)));
-        let run = sweep_with_faults(&machine, Script::new().at(unread, Mishap::Fail(Why::Denied)), &policy());
+        let run =
+            sweep_with_faults(&machine, FaultScript::new().at(unread, Fault::Fail(Why::Denied)), &policy());
         assert_eq!(run.signalled(), [400], "{method:?}");
     }
     let mut machine = machine;
@@ -105,7 +106,7 @@ fn below_a_process_that_cannot_be_read_nothing_is_ended() {
 /// init, whatever list it is missing in.
 #[test]
 fn the_command_of_a_container_is_in_no_plan() {
-    use reaper_platform::fake::{Machine, Method, Mishap, When};
+    use reaper_platform::fake::{Fault, Machine, Method, When};
     let machine = Machine::of([
         Process::new(1, "tini").child_of(0).leader().started(0).args(&["--", "goose"]),
         sprout(7, "goose").leader().started(10),
@@ -119,7 +120,7 @@ fn the_command_of_a_container_is_in_no_plan() {
     for call in lists {
         let run = sweep_with_faults(
             &machine,
-            Script::new().at(When::Step(call.step), Mishap::Miss(pid(7))),
+            FaultScript::new().at(When::Step(call.step), Fault::Miss(pid(7))),
             &policy(),
         );
         for survey in run.first.iter().chain(&run.last) {

@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use reaper_platform::fake::{Machine, Method, Mishap, Reaction, Script, When, pid};
+use reaper_platform::fake::{Fault, FaultScript, Machine, Method, Reaction, When, pid};
 use reaper_platform::{Uid, Why};
 
 use super::scenarios::{buzz, sprout, world};
 use crate::support::policy;
 use crate::support::sweep::{scan, sweep_with_faults};
 
-fn denied() -> Mishap {
-    Mishap::Fail(Why::Denied)
+fn denied() -> Fault {
+    Fault::Fail(Why::Denied)
 }
 
 /// An orphan and a child of it, both of which stay after SIGTERM.
@@ -23,16 +23,17 @@ fn stubborn() -> Machine {
 #[test]
 fn a_target_spared_before_sigkill_is_not_killed() {
     assert_eq!(scan(&stubborn(), &policy()).signalled(), [401, 400, 401, 400]);
-    let kept = Mishap::Environ(b"SPROUT_MANAGED_AGENT=1\0REAPER_KEEP=1\0".to_vec());
-    for what in [kept, Mishap::Wipe, Mishap::Setuid(Uid(0))] {
+    let kept = Fault::Environ(b"SPROUT_MANAGED_AGENT=1\0REAPER_KEEP=1\0".to_vec());
+    for what in [kept, Fault::Wipe, Fault::Setuid(Uid(0))] {
         let during = When::Call(Method::Wait, None, 1);
         let run = sweep_with_faults(
             &stubborn(),
-            Script::new().to(during.clone(), pid(401), what.clone()),
+            FaultScript::new().to(during.clone(), pid(401), what.clone()),
             &policy(),
         );
         assert_eq!(run.signalled(), [401, 400, 400], "the child: {what:?}");
-        let run = sweep_with_faults(&stubborn(), Script::new().to(during, pid(400), what.clone()), &policy());
+        let run =
+            sweep_with_faults(&stubborn(), FaultScript::new().to(during, pid(400), what.clone()), &policy());
         assert_eq!(run.signalled(), [401, 400], "the orphan, and so its child: {what:?}");
     }
 }
@@ -43,12 +44,18 @@ fn an_owner_that_appears_spares_the_whole_tree_before_each_signal() {
     let machine = world([buzz(400, "goose", "run").on_term(Reaction::Ignore), child]);
     let undisturbed = scan(&machine, &policy());
     assert_eq!(undisturbed.signalled(), [401, 400, 401, 400]);
-    let owner = || Mishap::Start(Box::new(buzz(510, "goose", "run").child_of(700).leader()));
-    let run =
-        sweep_with_faults(&machine, Script::new().at(When::Step(undisturbed.ending), owner()), &policy());
+    let owner = || Fault::Start(Box::new(buzz(510, "goose", "run").child_of(700).leader()));
+    let run = sweep_with_faults(
+        &machine,
+        FaultScript::new().at(When::Step(undisturbed.ending), owner()),
+        &policy(),
+    );
     assert_eq!(run.signalled(), [0; 0]);
-    let run =
-        sweep_with_faults(&machine, Script::new().at(When::Call(Method::Wait, None, 1), owner()), &policy());
+    let run = sweep_with_faults(
+        &machine,
+        FaultScript::new().at(When::Call(Method::Wait, None, 1), owner()),
+        &policy(),
+    );
     assert_eq!(run.signalled(), [401, 400]);
 }
 
@@ -60,7 +67,7 @@ fn an_orphan_that_cannot_be_opened_again_spares_its_tree() {
     let before =
         pins.iter().filter(|c| c.step <= ending && c.method == Method::Open && c.pid == Some(pid(400)));
     let first = When::Call(Method::Open, Some(pid(400)), before.count() + 1);
-    let run = sweep_with_faults(&stubborn(), Script::new().at(first, denied()), &policy());
+    let run = sweep_with_faults(&stubborn(), FaultScript::new().at(first, denied()), &policy());
     assert_eq!((run.signalled(), run.outcome(400), run.outcome(401)), (vec![], "spared", "spared"));
 }
 
@@ -68,7 +75,7 @@ fn an_orphan_that_cannot_be_opened_again_spares_its_tree() {
 fn an_orphan_that_may_not_be_signalled_spares_its_tree_from_sigkill() {
     for method in [Method::Signal, Method::Watch] {
         let refused = When::Every(method, Some(pid(400)));
-        let run = sweep_with_faults(&stubborn(), Script::new().at(refused, denied()), &policy());
+        let run = sweep_with_faults(&stubborn(), FaultScript::new().at(refused, denied()), &policy());
         assert_eq!((run.signalled(), run.outcome(400)), (vec![401], "denied"), "{method:?}");
     }
 }
@@ -79,15 +86,18 @@ fn an_orphan_in_a_later_batch_is_judged_before_each_signal_to_its_tree() {
     let mut machine = stubborn();
     machine.handle_limit = 1;
     assert_eq!(scan(&machine, &policy()).signalled(), [401, 401, 400, 400]);
-    let kept = || Mishap::Environ(b"SPROUT_MANAGED_AGENT=1\0REAPER_KEEP=1\0".to_vec());
+    let kept = || Fault::Environ(b"SPROUT_MANAGED_AGENT=1\0REAPER_KEEP=1\0".to_vec());
     let ending = scan(&machine, &policy()).ending;
-    let run =
-        sweep_with_faults(&machine, Script::new().to(When::Step(ending + 1), pid(400), kept()), &policy());
+    let run = sweep_with_faults(
+        &machine,
+        FaultScript::new().to(When::Step(ending + 1), pid(400), kept()),
+        &policy(),
+    );
     assert_eq!(run.signalled(), [0; 0]);
     let during = When::Call(Method::Wait, None, 1);
-    let run = sweep_with_faults(&machine, Script::new().to(during, pid(400), kept()), &policy());
+    let run = sweep_with_faults(&machine, FaultScript::new().to(during, pid(400), kept()), &policy());
     assert_eq!(run.signalled(), [401], "before SIGKILL, too");
     let unseen = When::Every(Method::Environ, Some(pid(400)));
-    let unseen = Script::new().at(unseen, Mishap::Delay(Duration::ZERO));
+    let unseen = FaultScript::new().at(unseen, Fault::Delay(Duration::ZERO));
     assert_eq!(sweep_with_faults(&machine, unseen, &policy()).signalled(), [401, 401, 400, 400]);
 }

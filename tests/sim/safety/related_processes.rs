@@ -1,6 +1,6 @@
 //! B3a, B5, B17a, B21a: how the processes below, beside and above a process affect its verdict.
 
-use reaper_platform::fake::{FakeHost, Machine, Process, Script, pid};
+use reaper_platform::fake::{FakeHost, FaultScript, Machine, Process, pid};
 use reaper_platform::{Host as _, Listener};
 
 use super::scenarios::{buzz, sprout, world};
@@ -72,7 +72,7 @@ fn b03a_an_agent_ends_and_a_listener_below_it_keeps_its_wrappers() {
     // Once the agent has ended, the server hangs below npm no more, and npm is a leftover like any.
     assert_eq!(run.signalled(), [401, 400]);
     let mut still = plan.left_alone;
-    let host = FakeHost::new(whereabouts(), run.log.states.last().unwrap().1.clone(), Script::new());
+    let host = FakeHost::new(whereabouts(), run.log.states.last().unwrap().1.clone(), FaultScript::new());
     reaper_engine::sweep::still_left_alone(&host, &mut still, &run.ended);
     assert_eq!(still.iter().map(|l| (l.id.pid.get(), l.has_ended)).collect::<Vec<_>>(), [(402, false)]);
     // An agent that listens itself is ended; so it is where the settings keep no listeners.
@@ -190,7 +190,7 @@ fn b17a_a_host_stays_one_when_an_agent_ends() {
         sprout(401, "goose").child_of(400),
         sprout(402, "claude").child_of(400),
     ]);
-    let host = FakeHost::new(whereabouts(), machine, Script::new());
+    let host = FakeHost::new(whereabouts(), machine, FaultScript::new());
     let context = Context::new(std::sync::Arc::new(host.clone()), policy(), Scope::User(Uid(1000)));
     let mut sightings = Sightings::default();
     let look = |sightings: &Sightings| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reaper_engine::audit::words;
-use reaper_platform::fake::{Method, Mishap, Process, Reaction, Script, When};
+use reaper_platform::fake::{Fault, FaultScript, Method, Process, Reaction, When};
 use reaper_platform::{Signal, State};
 
 use super::invariants::broken;
@@ -63,7 +63,7 @@ fn b34_an_orphan_started_meanwhile_is_not_taken_for_a_respawn() {
     let start = sigterm();
     let slow = sprout(400, "goose").on_term(Reaction::ExitAfter(Duration::from_secs(2)));
     let during = When::Call(Method::Wait, None, 1);
-    let script = Script::new().at(during, Mishap::Start(Box::new(again(401, start + 10))));
+    let script = FaultScript::new().at(during, Fault::Start(Box::new(again(401, start + 10))));
     let run = sweep_with_faults(&world([slow]), script, &policy());
     let sent: Vec<_> = run.log.sent.iter().map(|s| (s.to.pid.get(), s.signal)).collect();
     assert_eq!(sent, [(400, Signal::Term)], "{:?}", run.outcome(401));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reaper_platform::fake::{Machine, Mishap, Process, Reaction};
+use reaper_platform::fake::{Fault, Machine, Process, Reaction};
 use reaper_platform::{Pid, RuntimeUnit, Uid, Why};
 
 use crate::support::{lease, manager, systemd, us};
@@ -16,7 +16,7 @@ pub struct Scenario {
     /// The processes that faults happen to, whatever call is being made.
     pub members: &'static [i32],
     /// What else can happen here.
-    pub extra: Vec<(&'static str, Mishap)>,
+    pub extra: Vec<(&'static str, Fault)>,
     /// The pids that are signalled when nothing goes wrong, in order, one entry for each signal.
     pub signalled: &'static [i32],
 }
@@ -144,7 +144,7 @@ pub fn families() -> Scenario {
     ];
     // The run that was dead is alive after all.
     let holder = buzz(530, "goose", "dead-run").child_of(500).session(500).group(530);
-    let claim = vec![("claimed by a new owner", Mishap::Start(Box::new(holder)))];
+    let claim = vec![("claimed by a new owner", Fault::Start(Box::new(holder)))];
     Scenario {
         name: "families",
         machine: world(many),

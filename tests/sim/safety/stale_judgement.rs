@@ -5,7 +5,7 @@ use std::time::Duration;
 use reaper_engine::audit::record::{Account, Record};
 use reaper_engine::audit::words::{Event, Outcome};
 use reaper_engine::failure::Failure;
-use reaper_platform::fake::{FakeHost, Machine, Process, Script, pid};
+use reaper_platform::fake::{FakeHost, FaultScript, Machine, Process, pid};
 
 use super::scenarios::{sprout, world};
 use crate::support::sweep::{Ledger, PATIENT, Run, sweep_with};
@@ -35,7 +35,7 @@ impl<F: FnOnce(&mut Machine)> Account for Slow<F> {
 }
 
 fn with_a_disk(takes: Duration, meanwhile: impl FnOnce(&mut Machine)) -> Run {
-    let host = FakeHost::new(whereabouts(), world([sprout(400, "goose")]), Script::new());
+    let host = FakeHost::new(whereabouts(), world([sprout(400, "goose")]), FaultScript::new());
     let ledger = Ledger::new(&host);
     let mut slow = Slow { ledger, host: host.clone(), takes, meanwhile: Some(meanwhile) };
     let mut run = sweep_with(&host, &policy(), PATIENT, &mut slow);

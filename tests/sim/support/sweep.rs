@@ -12,7 +12,7 @@ use reaper_engine::sweep;
 use reaper_engine::terminate::outcome::Ended;
 use reaper_engine::terminate::trouble::Trouble;
 use reaper_engine::tracker::{Survey, Tracker};
-use reaper_platform::fake::{FakeHost, Log, Machine, Script};
+use reaper_platform::fake::{FakeHost, FaultScript, Log, Machine};
 use reaper_platform::{Host as _, HostError, ProcId, Scope};
 use reaper_policy::policy::Policy;
 use reaper_policy::verdict::Verdict;
@@ -88,7 +88,7 @@ impl Run {
 }
 
 /// Sweeps a machine while the faults of a script happen on it.
-pub fn sweep_with_faults(machine: &Machine, script: Script, policy: &Arc<Policy>) -> Run {
+pub fn sweep_with_faults(machine: &Machine, script: FaultScript, policy: &Arc<Policy>) -> Run {
     let host = FakeHost::new(whereabouts(), machine.clone(), script);
     sweep(&host, policy, PATIENT, &mut Ledger::new(&host))
 }
@@ -97,7 +97,7 @@ pub fn sweep_with_faults(machine: &Machine, script: Script, policy: &Arc<Policy>
 const HUNG: Duration = Duration::from_secs(60);
 
 /// The same where a read may hang. `None` when the sweep hung with it.
-pub fn sweep_with_hangs(machine: &Machine, script: Script, policy: &Arc<Policy>) -> Option<Run> {
+pub fn sweep_with_hangs(machine: &Machine, script: FaultScript, policy: &Arc<Policy>) -> Option<Run> {
     const IMPATIENT: Duration = Duration::from_millis(10);
     let host = FakeHost::new(whereabouts(), machine.clone(), script);
     let (tell, told) = std::sync::mpsc::channel();
@@ -116,7 +116,7 @@ pub fn sweep_with_hangs(machine: &Machine, script: Script, policy: &Arc<Policy>)
 
 /// Sweeps a machine without faults.
 pub fn scan(machine: &Machine, policy: &Arc<Policy>) -> Run {
-    sweep_with_faults(machine, Script::new(), policy)
+    sweep_with_faults(machine, FaultScript::new(), policy)
 }
 
 /// Sweeps as `reaper scan --yes` does.

@@ -1,4 +1,4 @@
-//! What `reaper history` says: its public JSON, versioned, additions only.
+//! The public JSON of `reaper history`; versioned, additions only.
 
 use std::collections::BTreeMap;
 
@@ -13,28 +13,28 @@ pub const HISTORY_REPORT: &str = "reaper.history-report/1";
 /// What `reaper history --format json` prints: one document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryReport {
-    /// [`HISTORY_REPORT`].
+    /// Always [`HISTORY_REPORT`].
     pub schema: String,
-    /// RFC 3339, UTC.
+    /// The time; RFC 3339, UTC.
     pub generated_at: String,
-    /// Only what happened from then on was asked for; RFC 3339, UTC.
+    /// The `--since` filter, if given; RFC 3339, UTC.
     pub since: Option<String>,
-    /// Only this process was asked for.
+    /// The `--pid` filter, if given.
     pub pid: Option<i32>,
-    /// One for each target, the oldest first.
+    /// One entry for each target, the oldest first.
     pub entries: Vec<Entry>,
-    /// How many older ones the limit left out. The totals count them.
+    /// How many older entries the limit left out. The totals include them.
     pub omitted: u64,
-    /// The counts.
+    /// Counts over all matching entries.
     pub totals: Totals,
-    /// What could not be read.
+    /// Lines that could not be read.
     pub skipped: Skipped,
 }
 
 /// What happened to one target.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its number.
+    /// Its pid.
     pub pid: i32,
     /// When it started, in clock ticks since boot.
     pub start_ticks: u64,
@@ -42,38 +42,38 @@ pub struct Entry {
     pub program: String,
     /// The orphan that it belonged to; itself when it was one.
     pub root: i32,
-    /// What it was in the tree of that orphan.
+    /// Its role in the tree of that orphan.
     pub role: Word<Role>,
     /// The profiles that it was judged under.
     pub profiles: Vec<String>,
-    /// Joins the targets of one sweep.
+    /// The sweep's id, shared by all its targets.
     pub sweep: String,
-    /// Whether `reaper doctor` started it to try itself out. The totals leave it out.
+    /// Whether `reaper doctor` started it for its self-test. The totals leave it out.
     pub self_test: bool,
     /// The signals that were announced, in order.
     pub signals: Vec<SentSignal>,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Word<Outcome>,
     /// The time of its last record; RFC 3339, UTC.
     pub at: String,
-    /// From the first signal to the end.
+    /// Milliseconds from the first signal to its end.
     pub took_ms: Option<u64>,
-    /// Its resident memory.
+    /// Its resident memory in bytes when it was planned.
     pub rss_bytes: u64,
-    /// That memory if it was given back: when it exited or was killed.
+    /// That memory, in bytes, if it was freed: when it exited or was killed.
     pub reclaimed_bytes: u64,
     /// Why it was spared, denied or survived.
     pub why: Option<String>,
-    /// Every gate, as it was asked before the last signal.
+    /// Every gate's answer before the last signal.
     pub findings: Vec<FindingReport>,
 }
 
 /// A signal that was announced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentSignal {
-    /// Which.
+    /// The signal.
     pub signal: Word<Signal>,
-    /// RFC 3339, UTC.
+    /// The time; RFC 3339, UTC.
     pub at: String,
 }
 
@@ -84,13 +84,13 @@ pub struct Totals {
     pub targets: u64,
     /// Targets that ended by our signals.
     pub ended: u64,
-    /// How many of those were orphans themselves, not parts of a tree.
+    /// How many of those were the orphans themselves, not other members of a tree.
     pub orphans_ended: u64,
     /// Targets by outcome.
     pub by_outcome: BTreeMap<String, u64>,
-    /// What was ended, by the first profile of each.
+    /// The ended targets, by the first profile of each.
     pub by_profile: BTreeMap<String, ProfileTotals>,
-    /// Memory that was given back.
+    /// Memory that was freed, in bytes.
     pub reclaimed_bytes: u64,
     /// Self-tests of `reaper doctor`.
     pub self_tests: u64,
@@ -101,15 +101,15 @@ pub struct Totals {
 pub struct ProfileTotals {
     /// Targets that ended by our signals.
     pub ended: u64,
-    /// Memory that was given back.
+    /// Memory that was freed, in bytes.
     pub reclaimed_bytes: u64,
 }
 
-/// Lines that say nothing to us.
+/// Lines that could not be interpreted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skipped {
-    /// Cut short by a crash, or not what reaper writes.
+    /// Cut short by a crash, or not in reaper's format.
     pub damaged: u64,
-    /// Of a schema or event that a newer version writes.
+    /// With a schema or event of a newer version.
     pub newer: u64,
 }

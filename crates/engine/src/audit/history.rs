@@ -1,13 +1,12 @@
-//! The history: every signal's account, written before it is sent, and its outcome after.
+//! The history file: an intent before each signal, and the outcome afterwards.
 //!
-//! One JSON object a line, appended. What announces a signal is synced before it is sent; an outcome is not waited for:
-//! where power fails between the two, the processes that it is about are gone as well. A crash can cut the last line
-//! short; the next writer ends it, and a reader skips it. The file is rotated by size, so that it never grows without
-//! bound.
+//! One JSON object a line, appended. An intent is synced before its signal is sent; an outcome is not synced: if power
+//! fails between the two, the processes are gone as well. A crash can cut the last line short; the next writer
+//! terminates it, and readers skip it. The file is rotated by size, so that its size is bounded.
 //!
-//! `scan`, the service and each of its threads write it together. Every write is made under a lock on the file itself, to
-//! the file that has the name at that moment: a writer that still has the one before a rotation open would otherwise
-//! write into a file that the next rotation throws away.
+//! `scan`, the service and each of its threads write to it concurrently. Every write is made under a lock on the file
+//! itself, to the file that has the name at that moment: a writer with a file open from before a rotation would
+//! otherwise write into a file that the next rotation removes.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -23,12 +22,12 @@ use crate::trusted_file;
 pub const FILE: &str = "history.jsonl";
 /// The file before it.
 pub const OLD_FILE: &str = "history.jsonl.1";
-/// Where a new file is begun: looked at once for each sweep, so that its lines stay together.
+/// The size at which a new file is begun, in bytes; checked once a sweep, so that the lines of a sweep stay together.
 const MAX_BYTES: u64 = 8 << 20;
-/// How often a file may be replaced under our hands before we give up.
+/// How often the file may be replaced while it is being opened before that counts as a failure.
 const MAX_REOPENS: usize = 16;
-/// How long another may keep the file locked: a write takes milliseconds, and a lock that a stopped process or a backup
-/// holds may never come free.
+/// How long to wait for the lock: a write takes milliseconds, and a lock held by a stopped process or a backup may
+/// never be released.
 const PATIENCE: Duration = Duration::from_secs(2);
 const WHAT: &str = "cannot write the history";
 const HINT: &str =
@@ -42,7 +41,7 @@ pub struct History {
 }
 
 impl History {
-    /// Opens it, rotates it when it is large, and ends a line that a crash cut short.
+    /// Opens it, rotates it when it is large, and terminates a line that a crash cut short.
     ///
     /// # Errors
     /// When it cannot be written, or others can write it.
@@ -54,7 +53,7 @@ impl History {
         prepared.map(|()| history)
     }
 
-    /// Under the lock: rotates, and ends a cut line.
+    /// Under the lock: rotates, and terminates a line that was cut short.
     fn prepare(&mut self) -> Result<(), Failure> {
         let io = |source| error(&self.state, source);
         if self.file.metadata().map_err(io)?.len() >= MAX_BYTES {
@@ -66,7 +65,7 @@ impl History {
         end_cut_line(&mut self.file).map(drop).map_err(|source| error(&self.state, source))
     }
 
-    /// Locks the file that has the name now: another process may have rotated or removed the one that is open.
+    /// Locks the file that has the name now: another process may have rotated or removed the open one.
     fn lock(&mut self) -> Result<(), Failure> {
         let end = Instant::now() + PATIENCE;
         for _ in 0..MAX_REOPENS {
@@ -94,12 +93,12 @@ impl History {
         Failure::new(WHAT).at(path).because("another process keeps it locked").hint(hint)
     }
 
-    /// The lock also ends with the descriptor, so that it cannot be let go of is nothing to act on.
+    /// A failed unlock needs no handling: the lock is released with the descriptor.
     fn unlock(&self) {
         let _ = self.file.unlock();
     }
 
-    /// Under the lock: appends all lines or none, as far as the disk lets us.
+    /// Under the lock: appends all lines or none, as far as the disk permits.
     fn append(&mut self, lines: &[u8], durably: bool) -> io::Result<()> {
         let before = end_cut_line(&mut self.file)?;
         let mut written = self.file.write_all(lines);
@@ -107,7 +106,7 @@ impl History {
             written = written.and_then(|()| self.file.sync_data());
         }
         if written.is_err() {
-            // What was announced and then called off must not look like something that was begun.
+            // A signal that was called off must not look like one that was announced.
             let _ = self.file.set_len(before);
         }
         written
@@ -128,12 +127,12 @@ impl Account for History {
     }
 }
 
-/// Opens the file, or begins it.
+/// Opens the file, or creates it.
 fn open(state: &StateDir) -> Result<File, Failure> {
     let is_new = !state.file(FILE).exists();
     let file = state.open_to_write(FILE, OpenOptions::new().append(true), WHAT, HINT)?;
     if is_new {
-        // Not every file system can do it, and the others write names down before long anyway.
+        // Best effort: not every file system can sync a directory, and the others write names to disk soon anyway.
         let _ = File::open(state.file(".")).and_then(|dir| dir.sync_all());
     }
     Ok(file)
@@ -143,7 +142,7 @@ fn is_same(one: &Metadata, other: &Metadata) -> bool {
     (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
-/// Ends the last line if a crash cut it short; returns the length.
+/// Terminates the last line if a crash cut it short; returns the file's length.
 fn end_cut_line(file: &mut File) -> io::Result<u64> {
     let len = file.metadata()?.len();
     if len == 0 {
@@ -209,7 +208,7 @@ mod tests {
         let whole = fs::read(state.file(FILE)).unwrap();
         let first = whole.iter().position(|b| *b == b'\n').unwrap() + 1;
         for cut in first..=whole.len() {
-            // The one who opens it ends the line; so does one who had it open when another crashed.
+            // The line is terminated on open, and also by a writer that had the file open when another crashed.
             for is_open in [false, true] {
                 fs::write(state.file(FILE), &whole).unwrap();
                 let before = is_open.then(|| History::open(&state).unwrap());
@@ -229,12 +228,12 @@ mod tests {
     }
 
     #[test]
-    fn w15_nobody_writes_into_a_file_that_another_rotated_away() {
+    fn w15_no_writer_writes_into_a_file_that_another_rotated_away() {
         let dir = tempfile::tempdir().unwrap();
         let state = state(&dir);
         let mut held = History::open(&state).unwrap();
         held.write(&[record(1)]).unwrap();
-        // Twice, so that the file that `held` has open is not even the older one any more.
+        // Twice, so that the file that `held` has open is no longer even the older one.
         for pid in [2, 3] {
             let mut file = OpenOptions::new().append(true).open(state.file(FILE)).unwrap();
             file.write_all(&vec![b'\n'; usize::try_from(MAX_BYTES).unwrap()]).unwrap();
@@ -314,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_history_that_another_process_keeps_locked_is_given_up() {
+    fn writing_to_a_history_that_stays_locked_fails() {
         let dir = tempfile::tempdir().unwrap();
         let state = state(&dir);
         let mut history = History::open(&state).unwrap();

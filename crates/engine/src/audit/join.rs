@@ -1,4 +1,4 @@
-//! From records to what happened to each target: the announcement of each signal, and what became of it.
+//! Joins records into one entry for each target: the announced signals and the outcome.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -15,18 +15,18 @@ use crate::format;
 use crate::state_dir::StateDir;
 use reaper_policy::escape::again;
 
-/// Which part of the history is wanted.
+/// The part of the history that was asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Wanted {
-    /// What happened from then on, as the time since 1970.
+    /// Only records from this time on, since 1970.
     pub since: Option<Duration>,
-    /// What happened to the processes of this number.
+    /// Only processes with this pid.
     pub pid: Option<i32>,
-    /// The last so many.
+    /// At most this many entries, the newest ones.
     pub limit: Option<usize>,
 }
 
-/// Reads the history. `now` is the time since 1970. Only what is wanted is kept while the files stream by.
+/// Reads the history. `now` is the time since 1970. Only matching records are kept in memory while the files are read.
 ///
 /// # Errors
 /// When a file cannot be read, or others could have written it.
@@ -52,15 +52,15 @@ pub fn read(state: Option<&StateDir>, wanted: &Wanted, now: Duration) -> Result<
     })
 }
 
-/// A reused number is told apart by the start, a reboot by the sweep, which is named by the time of day.
+/// The start time tells a reused pid apart, and the sweep id, which has the time of day, another boot.
 type Key = (String, i32, u64);
 
 struct Joiner {
     wanted: Wanted,
     since: Option<Timestamp>,
-    /// Announced and not concluded yet, with the place of the first record.
+    /// Announced without an outcome yet, with the position of the first record.
     open: HashMap<Key, (u64, Timestamp, Entry)>,
-    /// Concluded, by the place of the first record.
+    /// With an outcome, by the position of the first record.
     kept: BTreeMap<u64, Entry>,
     omitted: u64,
     place: u64,
@@ -130,7 +130,7 @@ impl Joiner {
     }
 }
 
-/// The file may have been edited since it was written, so what is read is made safe to show once more.
+/// The file may have been edited since it was written, so its strings are escaped again.
 fn begin(record: &Record) -> Entry {
     Entry {
         pid: record.pid,

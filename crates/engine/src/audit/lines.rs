@@ -1,4 +1,4 @@
-//! The history's files as a stream of records: one line at a time, however large they are.
+//! The history's files as a stream of records: read line by line, in bounded memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
@@ -14,19 +14,19 @@ use super::words::{Event, Word};
 use crate::failure::Failure;
 use crate::state_dir::StateDir;
 
-/// A record takes some kilobytes; a longer line is none of ours.
+/// A record takes some kilobytes; a longer line is not a record.
 const MAX_LINE: u64 = 256 << 10;
-/// How often the files may be rotated while we open them.
+/// How often the files may be rotated while they are opened before that counts as a failure.
 const MAX_TRIES: usize = 8;
 const WHAT: &str = "cannot read the history";
 
-/// Opens the files that are there, the older one first.
+/// Opens the files that exist, the older one first.
 ///
 /// # Errors
 /// When one cannot be read, or others could have written it.
 pub fn open(state: &StateDir) -> Result<Vec<File>, Failure> {
     for _ in 0..MAX_TRIES {
-        // The newer one first: when they are rotated in between it is met again under the older name.
+        // The newer one first: if they are rotated in between, it is found again under the older name.
         let new = open_one(state, FILE)?;
         let old = open_one(state, OLD_FILE)?;
         let is_rotated = match (&new, &old) {
@@ -61,7 +61,7 @@ pub struct Dated {
     pub record: Record,
 }
 
-/// Hands over the records of one file in order, and counts the lines that are none.
+/// Iterates over the records of one file in order, and counts the lines that are not records.
 pub fn each(file: impl io::Read, skipped: &mut Skipped, mut take: impl FnMut(Dated)) -> io::Result<()> {
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
@@ -96,7 +96,7 @@ enum No {
     Newer,
 }
 
-/// What every version of a line has.
+/// The fields that every version of a line has.
 #[derive(Deserialize)]
 struct Head {
     schema: String,
@@ -112,7 +112,7 @@ fn parse(line: &[u8]) -> Result<Box<Dated>, No> {
     Ok(Box::new(Dated { at, record }))
 }
 
-/// What a line is that is no record of ours.
+/// Classifies a line that is not a record of this version.
 fn stranger(line: &[u8]) -> No {
     match serde_json::from_slice::<Head>(line) {
         Ok(head) if head.schema == HISTORY && matches!(head.event, Word::Known(_)) => No::Damaged,

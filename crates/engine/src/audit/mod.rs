@@ -1,7 +1,7 @@
-//! The audit log: every signal's account, written before it is sent, and its outcome after.
+//! The audit log: an intent, written before each signal, and the outcome afterwards.
 //!
-//! [`history`] writes it, [`join`] reads it and puts together what happened to each target. What stands in a line is in
-//! [`record`], what a reader gets in [`entries`], and the words of both in [`words`].
+//! [`history`] writes it; [`join`] reads it and makes one entry for each target. [`record`] defines a line, [`entries`]
+//! the report, and [`words`] the vocabulary of both.
 
 pub mod entries;
 pub mod history;

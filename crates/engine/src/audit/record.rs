@@ -1,4 +1,4 @@
-//! One line of the audit log: what is about to be done to a process, or what became of it.
+//! One line of the audit log: the intent to signal a process, or the outcome.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ use crate::terminate::outcome::Ended;
 
 /// The schema of [`Record`].
 pub const HISTORY: &str = "reaper.history/1";
-/// The sweeps of `reaper doctor` begin so: they ended a process of reaper's own.
+/// Prefix of the sweep ids of `reaper doctor`, which ends processes that it started itself.
 pub const SELF_TEST: &str = "doctor-";
 
 /// One line of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// [`HISTORY`].
+    /// Always [`HISTORY`].
     pub schema: String,
-    /// RFC 3339, UTC.
+    /// The time of the record; RFC 3339, UTC.
     pub at: String,
-    /// Joins the lines of one sweep.
+    /// The sweep's id, shared by all its lines.
     pub sweep: String,
-    /// What it says.
+    /// Whether this is an intent or an outcome.
     pub event: Event,
     /// The target.
     pub pid: i32,
@@ -36,7 +36,7 @@ pub struct Record {
     pub start_ticks: u64,
     /// The orphan that it belonged to.
     pub root: i32,
-    /// What it is in the tree of that orphan.
+    /// Its role in the tree of that orphan.
     pub role: Word<Role>,
     /// Its program, escaped.
     pub program: String,
@@ -48,30 +48,30 @@ pub struct Record {
     /// Every gate, for an intent.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub findings: Vec<FindingReport>,
-    /// What became of it, for an outcome.
+    /// The outcome, for an outcome record.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<Word<Outcome>>,
-    /// From the first signal to the end, for an outcome.
+    /// Milliseconds from the first signal to its end, for an outcome.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub took_ms: Option<u64>,
-    /// Its resident memory.
+    /// Its resident memory in bytes when it was planned.
     pub rss_bytes: u64,
     /// Why it was spared, denied or survived.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
 }
 
-/// Takes the account of what is about to happen. A signal is sent only after this has succeeded.
+/// A sink for records. A signal is sent only after its intent was written successfully.
 pub trait Account {
-    /// Writes records. Those that announce a signal are on the disk when it returns.
+    /// Writes records. Intents are on the disk when it returns.
     ///
     /// # Errors
-    /// When they could not be written: then nothing may be done.
+    /// When they could not be written: no signal may be sent then.
     fn write(&mut self, records: &[Record]) -> Result<(), Failure>;
 }
 
 impl Record {
-    /// Whether it was written before a signal, to say that it is coming.
+    /// Whether the record is an intent, written before a signal.
     #[must_use]
     pub fn announces(&self) -> bool {
         self.event == Event::Intent
@@ -81,15 +81,15 @@ impl Record {
 /// One gate's answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindingReport {
-    /// Which gate.
+    /// The gate.
     pub gate: Word<Gate>,
-    /// What it answered.
+    /// Its answer.
     pub answer: Word<Answer>,
-    /// In plain words.
+    /// The evidence in words, escaped.
     pub evidence: String,
 }
 
-/// Every gate.
+/// The findings of all gates.
 #[must_use]
 pub fn findings(findings: &[Finding]) -> Vec<FindingReport> {
     findings
@@ -102,7 +102,7 @@ pub fn findings(findings: &[Finding]) -> Vec<FindingReport> {
         .collect()
 }
 
-/// The account of a signal that is about to be sent.
+/// The record of a signal that is about to be sent.
 #[must_use]
 pub fn intent(
     target: &Target,
@@ -118,7 +118,7 @@ pub fn intent(
     }
 }
 
-/// The account of what became of a target.
+/// The record of a target's outcome.
 #[must_use]
 pub fn outcome(ended: &Ended, sweep: &str, clock: &Clock) -> Record {
     Record {

@@ -1,7 +1,7 @@
-//! The words that the audit log and the reports have for decisions and outcomes, as types.
+//! The vocabulary of the audit log and the reports for decisions and outcomes, as types.
 //!
-//! The types that decide know nothing of JSON, so each has a counterpart here that is read from it and written to it. A
-//! word is spelt by its variant: `NotAsked` is `not-asked`.
+//! The types of the policy crate do not depend on JSON, so each has a counterpart here with serialisation. A word is
+//! the variant's name in kebab case: `NotAsked` is `not-asked`.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use serde::de::IntoDeserializer as _;
 use serde::de::value::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A word that was read: one of those that this version knows, or one that another version or an editor wrote.
+/// A word that was read: one that this version knows, or any other text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Word<T> {
-    /// One that this version writes.
+    /// A word of this version.
     Known(T),
     /// Any other.
     Other(String),
@@ -28,7 +28,7 @@ impl<T: PartialEq> Word<T> {
 }
 
 impl<T> Word<T> {
-    /// The same word, with what is not known changed.
+    /// The same word, with an unknown text mapped by `change`.
     #[must_use]
     pub fn map_other(self, change: impl FnOnce(&str) -> String) -> Self {
         match self {
@@ -64,7 +64,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Word<T> {
     }
 }
 
-/// Makes a type the counterpart of another, which has variants of the same names, and shows it as it is spelt in JSON.
+/// Makes a type the counterpart of another with variants of the same names, and displays it as it is spelt in JSON.
 macro_rules! counterpart {
     ($name:ident of $of:ty: $($variant:ident)+) => {
         impl From<$of> for $name {
@@ -100,7 +100,7 @@ pub enum Gate {
 
 counterpart!(Gate of verdict::Gate: User Program Orphan Marker Unsupervised Unclaimed Unprotected Grace);
 
-/// What a gate answered.
+/// A gate's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each is explained at its counterpart")]
@@ -113,7 +113,7 @@ pub enum Answer {
 
 counterpart!(Answer of verdict::Answer: Yes No Unknown NotAsked);
 
-/// What a target is in the tree of its orphan.
+/// A target's role in the tree of its orphan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each is explained at its counterpart")]
@@ -127,7 +127,7 @@ pub enum Role {
 
 counterpart!(Role of plan::Role: Root Wrapper Descendant GroupMember Successor);
 
-/// What became of a target.
+/// A target's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "each is explained at its counterpart")]
@@ -139,7 +139,7 @@ pub enum Outcome {
     Denied,
     Survived,
     Interrupted,
-    /// A signal was announced and nothing more was written: reaper was ended or crashed in the middle.
+    /// A signal was announced and no outcome was written: reaper was killed or crashed in between.
     Unfinished,
 }
 
@@ -157,13 +157,13 @@ pub enum Signal {
 
 counterpart!(Signal of reaper_platform::Signal: Term Cont Kill);
 
-/// What a line of the log is about.
+/// The kind of a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// A signal is about to be sent.
     Intent,
-    /// What became of a target.
+    /// A target's outcome.
     Outcome,
 }
 
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_written_as_it_was_read_and_known_only_if_it_is_ours() {
+    fn words_round_trip_and_only_ours_are_known() {
         for (text, is_known) in
             [("not-asked", true), ("yes", true), ("NotAsked", false), ("", false), ("maybe", false)]
         {

@@ -1,10 +1,10 @@
-//! The ways in which orphans are looked for.
+//! The methods of the census.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How the census was taken.
+/// The method of a census.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {

@@ -1,4 +1,4 @@
-//! What is above a process: its parents, as far as wrappers go.
+//! The ancestors of a process, up to the first that is not a wrapper.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::context::Context;
 /// Longest line of wrappers that is followed.
 const MAX_CLIMB: usize = 16;
 
-/// Reads what is above processes.
+/// Reads the ancestors of processes.
 pub(super) struct Ancestry<H: Host> {
     context: Context<H>,
     children: Arc<Children<H>>,
@@ -29,7 +29,7 @@ impl<H: Host> Ancestry<H> {
         Self { context: context.clone(), children: Arc::clone(children), ancestors: Mutex::default() }
     }
 
-    /// Climbs, and starts again when the parent died on the way.
+    /// Climbs, and starts again when a parent exited meanwhile.
     pub(super) fn climb_afresh(
         &self,
         process: &H::ProcessHandle,
@@ -67,9 +67,9 @@ impl<H: Host> Ancestry<H> {
         chain
     }
 
-    /// Whether everybody in the chain is still the process that was read, and still below the next one. PID 1
-    /// is always itself. Asked from below upwards, each after the one below it named it as its parent, so that a
-    /// reused number is never taken for the parent that it once was.
+    /// Whether every process in the chain is still the one that was read, and still a child of the next one. PID 1
+    /// never changes. Checked from below upwards, each after the one below named it as its parent, so that a reused pid
+    /// is never taken for the parent.
     fn stands(&self, chain: &Chain) -> bool {
         chain.ancestors.iter().filter(|ancestor| ancestor.pid != Pid::INIT).all(|ancestor| {
             let Ok(facts) = &ancestor.facts else { return true };
@@ -96,7 +96,7 @@ impl<H: Host> Ancestry<H> {
         ancestor
     }
 
-    /// Whether at least two living children of a wrapper carry a marker: then it waits for more than one program.
+    /// Whether at least two live children of a wrapper carry a marker: it then waits for more than one program.
     fn has_several_marked_children(&self, pid: Pid) -> Fact<bool> {
         let children = self.children.of(pid)?;
         if children.len() < 2 {
@@ -112,7 +112,7 @@ impl<H: Host> Ancestry<H> {
                 Ok(scan) if scan.len == 0 => {}
                 Ok(_) => unsure = Some(Why::Garbled("it was overwritten")),
                 Err(Why::Gone | Why::Exiting) => {}
-                // What runs as another user carries no marker of ours.
+                // Another user's process carries no marker of ours.
                 Err(Why::Denied)
                     if self.context.host.owner(child).is_ok_and(|uid| !self.context.own.scope.holds(uid)) => {
                 }
@@ -125,7 +125,7 @@ impl<H: Host> Ancestry<H> {
         }
     }
 
-    /// How a process that may adopt is called, and what it is to an orphan of `uid`.
+    /// The display name of a process that may be an adopter, and its kind for an orphan of `uid`.
     pub(super) fn adopter(&self, pid: Pid, uid: Option<Uid>) -> (String, orphan::Kind) {
         let ancestor = self.ancestor(pid);
         let called = ancestor.facts.as_ref().map_or_else(|_| format!("pid {pid}"), Facts::called);

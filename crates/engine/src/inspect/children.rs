@@ -1,4 +1,4 @@
-//! The children of processes, each list read once for a look.
+//! The children of processes; each list is read once per inspector.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,14 +10,14 @@ use super::cache::lock;
 use crate::context::Context;
 use crate::discover;
 
-/// The children of each process that has some.
+/// The children by parent.
 type Families = Arc<HashMap<Pid, Vec<Pid>>>;
 
 /// Reads the lists of children.
 pub(super) struct Children<H: Host> {
     context: Context<H>,
     lists: Mutex<HashMap<Pid, Fact<Vec<Pid>>>>,
-    /// All lists at once, from a walk, where processes have none of their own.
+    /// All lists at once, from a listing of all processes, where the kernel has no child lists.
     families: Mutex<Option<Fact<Families>>>,
 }
 
@@ -26,8 +26,8 @@ impl<H: Host> Children<H> {
         Self { context: context.clone(), lists: Mutex::default(), families: Mutex::default() }
     }
 
-    /// The children of a process, from its own list, or from one walk over all processes where there are no lists.
-    /// Read once for a look: the tree and the guards of its members ask about the same ones.
+    /// The children of a process, from its own list, or from one listing of all processes where there are no lists.
+    /// Read once per inspector: the tree and the guards of its members need the same ones.
     ///
     /// # Errors
     /// When neither can be read.
@@ -45,10 +45,10 @@ impl<H: Host> Children<H> {
             Err(Why::Unsupported(_) | Why::Denied) => {
                 let known = lock(&self.families).clone();
                 let families = known.unwrap_or_else(|| {
-                    let walk = self.context.host.list(Scope::Everyone).map_err(|e| e.why);
-                    let families = walk.map(|walk| {
+                    let listing = self.context.host.list(Scope::Everyone).map_err(|e| e.why);
+                    let families = listing.map(|listing| {
                         let mut families: HashMap<Pid, Vec<Pid>> = HashMap::new();
-                        for entry in walk.entries {
+                        for entry in listing.entries {
                             if let Some(parent) = entry.stat.ppid {
                                 families.entry(parent).or_default().push(entry.stat.pid);
                             }
@@ -64,13 +64,12 @@ impl<H: Host> Children<H> {
         }
     }
 
-    /// An init that runs one command starts it first of all and ends with it, so of its children the
-    /// oldest is that command.
+    /// An init that runs one command starts it first and ends with it, so its oldest child is that command.
     pub(super) fn oldest(&self, init: Pid) -> Fact<Pid> {
         let children = match discover::children_twice(&*self.context.host, init) {
             Err(Why::Unsupported(_) | Why::Denied | Why::Gone) => {
-                let walk = self.context.host.list(Scope::Everyone).map_err(|e| e.why)?;
-                walk.entries.iter().filter(|e| e.stat.ppid == Some(init)).map(|e| e.stat.pid).collect()
+                let listing = self.context.host.list(Scope::Everyone).map_err(|e| e.why)?;
+                listing.entries.iter().filter(|e| e.stat.ppid == Some(init)).map(|e| e.stat.pid).collect()
             }
             list => list?,
         };
@@ -88,8 +87,8 @@ impl<H: Host> Children<H> {
         oldest.map(|(_, pid)| pid).ok_or(Why::Garbled("it has no children"))
     }
 
-    /// Whether a process has a child that cannot be seen. Asked only where our own ancestors could not all be seen: such a
-    /// child could be one of them.
+    /// Whether a process has a child that cannot be seen. Read only where not all of our own ancestors are visible:
+    /// such a child could be one of them.
     pub(super) fn has_hidden_child(&self, pid: Pid) -> bool {
         !self.context.own.lineage_complete
             && self.context.host.children(pid).map_or(true, |children| {

@@ -1,7 +1,7 @@
 //! What protects a process beside its own name: the desktop scope that was made for it, what it accepts connections on,
-//! and what hangs below it.
+//! and its descendants.
 //!
-//! Read last, and of each process once for a look: a wrapper above a tree and the orphan in it ask about the same ones.
+//! Read last, and once per inspector for each process: a wrapper above a tree and the orphan in it need the same ones.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -21,14 +21,14 @@ use reaper_policy::gates::{orphan, unprotected, unsupervised};
 use reaper_policy::profile::{Profile, Programs};
 use reaper_policy::program::Names;
 
-/// Processes below one that are looked at, at most: beyond it, what is below cannot be told.
+/// Most descendants of a process that are examined; with more, the answer is unknown.
 const MAX_BELOW: usize = 10_000;
-/// What two clocks of one machine may differ by.
+/// Tolerance between two clocks of one machine.
 const CLOCK_SLACK: Duration = Duration::from_secs(1);
-/// Longest line of parents that is climbed to find to which tree a scope's process belongs.
+/// Longest line of parents that is climbed to find the tree that a scope's process belongs to.
 const MAX_CLIMB: usize = 32;
 
-/// What a process is, as far as it may spare one above it.
+/// The facts by which a process may protect one above it.
 #[derive(Debug, Clone)]
 struct Relative {
     facts: Facts,
@@ -74,13 +74,13 @@ impl<H: Host> GuardReader<H> {
         Guards {
             own_scope: if is_any { self.own_scope(facts, chain) } else { None },
             listens: by_listening.then(|| self.listens(process, facts)),
-            // An agent ends for its own sake, whatever hangs below it: that stays.
+            // An agent is ended whatever is below it; protected descendants stay.
             below: (is_any || may_be_kept_for_helping)
                 .then(|| self.spared_from_below(facts, profiles, is_any, by_listening)),
         }
     }
 
-    /// Whether a process is none of those that end whatever they listen on: agents, and throw-away browsers.
+    /// Whether listening protects a process: not agents and throw-away browsers.
     fn may_help(&self, facts: &Facts) -> bool {
         let identity = facts.identity();
         let argv = identity.argv.unwrap_or_default();
@@ -91,7 +91,7 @@ impl<H: Host> GuardReader<H> {
         profiles.into_iter().any(|p| p.keep_listeners.unwrap_or_else(|| self.context.policy.keep_listeners))
     }
 
-    /// What a process accepts connections on that others can know, in words.
+    /// An address of a process that others can connect to, in words.
     fn listens(&self, process: &H::ProcessHandle, facts: &Facts) -> Fact<Option<String>> {
         let listeners = process.listeners(&self.sockets)?;
         Ok(listeners.iter().find_map(|listener| {
@@ -102,8 +102,8 @@ impl<H: Host> GuardReader<H> {
         }))
     }
 
-    /// Whether a process, or what it started, made a folder for itself: only its user may enter it, and it is no older
-    /// than the process.
+    /// Whether a process or one of its descendants created a folder for itself: only its user may enter it, and it is
+    /// no older than the process.
     fn is_its_own_folder(&self, folder: &Folder, facts: &Facts) -> bool {
         let clock = self.context.host.clock();
         let age = self.context.host.info().start_clock.age(facts.id.start, &clock);
@@ -160,7 +160,7 @@ impl<H: Host> GuardReader<H> {
                 match &relative.listens {
                     Ok(Some(what)) => return Ok(Some(format!("{} below it: {what}", facts.called()))),
                     Ok(None) | Err(Why::Gone | Why::Exiting) => {}
-                    // What belongs to another user goes on by itself.
+                    // Another user's process goes on by itself.
                     Err(Why::Denied)
                         if facts.ids.as_ref().is_ok_and(|ids| !self.context.own.scope.holds(ids.real)) => {}
                     Err(why) => return Err(why.clone()),
@@ -189,7 +189,7 @@ impl<H: Host> GuardReader<H> {
         let read = || {
             let process = self.context.host.open(pid)?;
             let facts = read::facts(&process, &self.context.wanted)?;
-            // Read once for all that ask; the tables of sockets only where some profile minds them.
+            // Read once for all; the socket tables only where a profile needs them.
             let is_minded = self.keeps_listeners(&self.context.policy.profiles) && self.may_help(&facts);
             let listens = if is_minded { self.listens(&process, &facts) } else { Ok(None) };
             Ok(Arc::new(Relative { facts, listens, children: self.children.of(pid) }))
@@ -199,14 +199,15 @@ impl<H: Host> GuardReader<H> {
         relative
     }
 
-    /// The desktop scope that was made for a process itself, by its name: `app-…-N.scope`, where N is the process, or one
-    /// above or below it in its tree. The scope of a terminal or an editor that it was typed in has another's number.
+    /// The desktop scope that was made for a process itself, by its name: `app-…-N.scope`, where N is the process, or
+    /// one above or below it in its tree. The scope of the terminal or editor that it was started from has another pid
+    /// in its name.
     fn own_scope(&self, facts: &Facts, chain: Option<&Chain>) -> Option<String> {
         let unit = facts.unit.as_ref().ok()?.as_ref()?;
         let number = unit.name.strip_prefix("app-")?.strip_suffix(".scope")?.rsplit('-').next()?;
         let made_for = Pid::parse(number.as_bytes())?;
         let pid = facts.pid();
-        // An adopter above is in no tree of what it adopted: its scope is its own.
+        // An adopter is not part of the trees that it adopted: its scope is its own.
         let adopts = || {
             let uid = facts.ids.as_ref().ok().map(|ids| ids.real);
             matches!(
@@ -221,7 +222,7 @@ impl<H: Host> GuardReader<H> {
         (made_for == pid || self.is_below(made_for, pid) || is_above()).then(|| unit.name.clone())
     }
 
-    /// Whether a process hangs below another, with nothing but its parents' lists to tell.
+    /// Whether a process is a descendant of another, judged by parent pids alone.
     fn is_below(&self, pid: Pid, above: Pid) -> bool {
         let mut at = pid;
         for _ in 0..MAX_CLIMB {
@@ -235,8 +236,8 @@ impl<H: Host> GuardReader<H> {
     }
 }
 
-/// A place where others can know to connect to, in words. Nothing can find a socket without a name, or one in a folder that
-/// the process made for itself under a random name.
+/// An address that others can connect to, in words. A socket without a name, or one in a folder with a random name that
+/// the process created for itself, cannot be found by others.
 fn known_to_others(listener: &Listener, is_its_own: impl Fn(&[u8]) -> bool) -> Option<String> {
     match listener {
         Listener::Tcp(port) => Some(format!("it accepts connections on TCP port {port}")),
@@ -247,8 +248,8 @@ fn known_to_others(listener: &Listener, is_its_own: impl Fn(&[u8]) -> bool) -> O
     }
 }
 
-/// The folder of a path that stands in one for temporary files and has a random name, as mkdtemp(3) and its likes make it:
-/// at least six letters, digits and underscores at the end, of more than one kind.
+/// The folder in a path that is in a directory for temporary files and has a random name, as mkdtemp(3) makes it: at
+/// the end at least six letters, digits and underscores, of more than one kind.
 fn made_up_folder(path: &[u8]) -> Option<&[u8]> {
     const TEMPORARY: [&[u8]; 5] =
         [b"/tmp/", b"/var/tmp/", b"/dev/shm/", b"/private/tmp/", b"/private/var/folders/"];
@@ -271,7 +272,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sockets_that_others_can_find_are_told_from_those_that_they_cannot() {
+    fn sockets_that_others_can_find_are_distinguished() {
         let is_known =
             |listener: &Listener, is_its_own: bool| known_to_others(listener, |_| is_its_own).is_some();
         for known in [
@@ -297,7 +298,7 @@ mod tests {
         ] {
             assert_eq!(made_up_folder(path), Some(folder), "{}", path.escape_ascii());
             assert!(!is_known(&Listener::Path(path.to_vec()), true), "{}", path.escape_ascii());
-            // A home of somebody, made before: others have its path.
+            // A home directory that existed before: others know its path.
             assert!(is_known(&Listener::Path(path.to_vec()), false), "{}", path.escape_ascii());
         }
         assert!(is_known(&Listener::Tcp(3000), true) && is_known(&Listener::Abstract(b"x".to_vec()), true));

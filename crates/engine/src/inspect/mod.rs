@@ -1,9 +1,8 @@
-//! From a pid to a judgement: reads facts stage by stage, and asks the gates after each.
+//! From a pid to a judgement: reads facts stage by stage, and evaluates the gates after each.
 //!
-//! The gates are pure; this is where their questions meet the machine. A [`Inspector`] keeps what it read of
-//! parents, leaders and units for the length of one look around, so that a thousand orphans of one parent
-//! do not read that parent a thousand times. Every new look, and every new judgement before a signal, is
-//! made with a new one.
+//! The gates are pure; this module reads the facts for them. An [`Inspector`] caches what it read of parents, leaders
+//! and units, so that a parent with a thousand orphans is read once. Every sweep, and every judgement before a signal,
+//! uses a new one.
 
 use std::sync::Arc;
 
@@ -38,9 +37,9 @@ use owners::Owners;
 use services::Services;
 use stays::Stays;
 
-/// One look around with fresh eyes.
+/// Inspects processes, with caches that last for one sweep or one judgement before a signal.
 pub struct Inspector<H: Host> {
-    /// The machine, the settings and who we are.
+    /// The machine, the settings and reaper's own process.
     pub context: Context<H>,
     children: Arc<Children<H>>,
     ancestry: Arc<Ancestry<H>>,
@@ -51,7 +50,7 @@ pub struct Inspector<H: Host> {
 }
 
 impl<H: Host> Inspector<H> {
-    /// Starts a look.
+    /// A new inspector with empty caches.
     #[must_use]
     pub fn new(context: &Context<H>) -> Self {
         let children = Arc::new(Children::new(context));
@@ -69,8 +68,8 @@ impl<H: Host> Inspector<H> {
         }
     }
 
-    /// Whether a first look at a process's environment leaves anything to judge: a marker, or a block
-    /// that could not be trusted. An unmarked process is of no interest, whatever else it is.
+    /// Whether a process needs judging after its environment was scanned: it has a marker, or its environment cannot be
+    /// trusted. An unmarked process is of no interest, whatever else it is.
     #[must_use]
     pub fn is_interesting(&self, first: &Fact<EnvironScan>) -> bool {
         match first {
@@ -85,7 +84,7 @@ impl<H: Host> Inspector<H> {
         }
     }
 
-    /// Judges a pinned process. `past` tells what earlier looks saw of a process.
+    /// Judges a process through its handle. `past` returns the sightings of a process.
     ///
     /// # Errors
     /// When the process is gone.
@@ -128,11 +127,11 @@ impl<H: Host> Inspector<H> {
         }
     }
 
-    /// Judges a process that cannot be looked at as others are, by what can be read without its memory and
-    /// without anybody else's. The verdict is never `reap`.
+    /// Judges a process that cannot be read in full, by the facts that need no process's memory. The verdict is never
+    /// `reap`.
     ///
     /// # Errors
-    /// When not even that can be read, or the process is gone.
+    /// When not even those can be read, or the process is gone.
     pub fn judge_unread(&self, pid: Pid, why: &Why) -> Fact<Judgement> {
         let facts = read::without_memory(&self.context.host.open(pid)?, why)?;
         let case = Case {
@@ -184,7 +183,7 @@ impl<H: Host> Inspector<H> {
         Ok((facts, findings))
     }
 
-    /// How a process that may adopt is called, and what it is to an orphan of `uid`.
+    /// The display name of a process that may be an adopter, and its kind for an orphan of `uid`.
     #[must_use]
     pub fn adopter(&self, pid: Pid, uid: Option<Uid>) -> (String, orphan::Kind) {
         self.ancestry.adopter(pid, uid)
@@ -224,7 +223,7 @@ impl<H: Host> Inspector<H> {
         }
     }
 
-    /// The children of a process, read once for a look.
+    /// The children of a process, read once per inspector.
     ///
     /// # Errors
     /// When they cannot be listed.

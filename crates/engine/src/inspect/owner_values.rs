@@ -1,9 +1,9 @@
-//! Who else holds an owner value: the answer to "does the run that started this still live?"
+//! The processes that hold an owner value: whether the run that started a process is still alive.
 //!
-//! A launcher that stamps each of its runs with a value of its own leaves that value in everything the run
-//! started. As long as one process with the value is in its place, the run lives, and what it put into the
-//! background is wanted. This is the one question that needs a look at all of the user's processes, so it
-//! is asked once for a whole sweep, and only when something is about to be ended.
+//! A launcher that stamps each of its runs with a value of its own leaves that value in everything the run started. As
+//! long as one process with the value is not orphaned, the run is alive, and its background processes are in use. This
+//! is the only check that reads all of the user's processes, so it is made once a sweep, and only when something is
+//! about to be ended.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use reaper_policy::facts::{Fact, Facts};
 use reaper_policy::profile::Profile;
 use reaper_policy::program::{Identity, Names, is_interpreter};
 
-/// The values that the user's processes hold, by variable.
+/// The owner values of the user's processes, by variable.
 #[derive(Debug, Clone, Default)]
 struct Holders {
     by_value: HashMap<(String, Secret), Vec<Pid>>,
@@ -26,7 +26,7 @@ struct Holders {
     unreadable: Option<(Pid, Why)>,
 }
 
-/// Looks for the holders of owner values.
+/// Finds the holders of owner values.
 pub(super) struct OwnerValues<H: Host> {
     context: Context<H>,
     ancestry: Arc<Ancestry<H>>,
@@ -106,14 +106,14 @@ impl<H: Host> OwnerValues<H> {
         let named = self.context.policy.profiles.iter().filter_map(|p| p.owner_env.as_deref());
         let names: Vec<String> = named.map(str::to_owned).collect();
         let wanted = Wanted::new(names.clone());
-        let walk = self.context.host.list(Scope::User(uid)).map_err(|e| e.why)?;
-        if walk.unreadable > 0 {
+        let listing = self.context.host.list(Scope::User(uid)).map_err(|e| e.why)?;
+        if listing.unreadable > 0 {
             return Err(Why::Garbled("not all of the user's processes could be listed"));
         }
         let mut holders = Holders::default();
-        for entry in walk.entries {
+        for entry in listing.entries {
             let pid = entry.stat.pid;
-            // A block that was overwritten or cut short may have held any value.
+            // An environment that was overwritten or truncated may have held any value.
             let scan = self.context.host.environ_of(pid, &wanted).and_then(|scan| scan.verify(&entry.stat));
             let scan = scan.and_then(|scan| match scan.condition {
                 Condition::Intact => Ok(scan),

@@ -1,4 +1,4 @@
-//! Who may still want a process: what it says of its owner, and whether that one lives.
+//! The possible owners of a process, and whether they are alive.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use reaper_policy::gates::{marker, orphan};
 use reaper_policy::profile::Profile;
 use reaper_policy::program::Names;
 
-/// Reads what speaks for an owner of a process.
+/// Reads the indications of an owner of a process.
 pub(super) struct Owners<H: Host> {
     context: Context<H>,
     ancestry: Arc<Ancestry<H>>,
@@ -27,7 +27,7 @@ impl<H: Host> Owners<H> {
         Self { context: context.clone(), ancestry: Arc::clone(ancestry), stays: Arc::clone(stays) }
     }
 
-    /// Every sign that something alive may own the process, with what was found.
+    /// Every indication that a live process may own this one, with what was found.
     pub(super) fn claims(&self, case: &Case<'_>, profiles: &[&Profile]) -> Vec<Claim> {
         let mut claims = Vec::new();
         let facts = case.facts;
@@ -45,7 +45,7 @@ impl<H: Host> Owners<H> {
                     continue;
                 }
                 claims.push(match environ.value(name.as_bytes()).and_then(Pid::parse) {
-                    // Whoever has the number now was there before this process, so it is the one that was meant.
+                    // The process with this pid is older than the candidate, so it is the one that was named.
                     Some(pid) if pid != facts.pid() => {
                         let life = self.liveness(pid, |start| start <= facts.stat.start);
                         Claim::OwnerPid(name.to_owned(), pid, life)
@@ -83,8 +83,8 @@ impl<H: Host> Owners<H> {
         claims
     }
 
-    /// Whether a process runs a program of these profiles, or cannot be read. Where any program may be marked,
-    /// another rule says who the owner is.
+    /// Whether a process runs a program of these profiles, or cannot be read. Where any program may be marked, the
+    /// lease names the owner instead.
     fn may_be_an_agent_of(&self, ancestor: &Ancestor, profiles: &[&Profile]) -> bool {
         let kind = orphan::kind(ancestor, None, &self.context.policy, self.context.own.systemd_booted);
         if !matches!(kind, orphan::Kind::Suspect(_)) {
@@ -96,15 +96,15 @@ impl<H: Host> Owners<H> {
         profiles.iter().any(|p| p.programs.find(&Names::of(&identity), argv).is_some())
     }
 
-    /// Whether the owner that a lease names is alive. Its number means something in its own PID namespace only, and its
-    /// start in its own time namespace: what cannot be compared proves nothing.
+    /// Whether the owner that a lease names is alive. Its pid is valid in its own PID namespace only, and its start
+    /// time in its own time namespace: values that cannot be compared prove nothing.
     fn liveness_of_owner(&self, pid: Pid, lease: &Lease, of: &Facts) -> Fact<Liveness> {
         let (here, owner_start) = (self.context.host.info(), StartTime(lease.start));
         match lease.pid_namespace {
             Some(inode) if inode == here.pid_namespace => {}
             Some(_) => return Err(Why::Garbled("it is in another PID namespace")),
             None if here.sees_the_whole_machine() => {}
-            // The number may mean another process in here. Only that the very owner is seen alive says anything.
+            // The pid may be another process's here. Only finding the owner itself alive proves anything.
             None => {
                 return match self.liveness(pid, |start| start == owner_start)? {
                     Liveness::Alive => Ok(Liveness::Alive),
@@ -118,7 +118,8 @@ impl<H: Host> Owners<H> {
         if stat.start == owner_start {
             return Ok(Liveness::Alive);
         }
-        // An owner is older than what it started. Both starts are read from here, so that this holds in any namespace.
+        // An owner is older than what it started. Both start times are read in our namespace, so this holds in any
+        // namespace.
         if stat.start > of.stat.start {
             return Ok(Liveness::Dead);
         }
@@ -136,12 +137,12 @@ impl<H: Host> Owners<H> {
         Ok(self.alive(pid)?.filter(|stat| is_it(stat.start)).map_or(Liveness::Dead, |_| Liveness::Alive))
     }
 
-    /// The living process that has this number; `None` if there is none.
+    /// The live process with this pid; `None` if there is none.
     fn alive(&self, pid: Pid) -> Fact<Option<Stat>> {
         match self.context.host.stat_of(pid) {
             Ok(stat) => Ok(Some(stat).filter(|stat| !stat.is_dead())),
             Err(Why::Gone) if !self.context.host.exists(pid)? => Ok(None),
-            // It is there, and hidden from us.
+            // It exists, but is hidden from us.
             Err(Why::Gone) => Err(Why::Denied),
             Err(why) => Err(why),
         }
@@ -152,7 +153,8 @@ impl<H: Host> Owners<H> {
             Ok(facts) if facts.stat.is_dead() => return Ok(Leader::Gone),
             Ok(facts) => facts,
             Err(Why::Gone) if !self.context.host.exists(pid)? => return Ok(Leader::Gone),
-            // An owner is one of the user's own processes: who is hidden from us, or is another user's, is none.
+            // An owner is one of the user's own processes: one that is hidden from us or another user's is not the
+            // owner.
             Err(Why::Gone | Why::Denied) => {
                 return match self.context.host.owner(pid) {
                     Ok(uid) if of.ids.as_ref().is_ok_and(|ids| ids.real != uid) => Ok(Leader::Unmarked),

@@ -1,14 +1,13 @@
-//! Reads everything of one process that it is judged by, through one handle and of one program image.
+//! Reads all facts of one process, through one handle and of one program image.
 
 use reaper_platform::{ProcessHandle, Wanted, Why};
 use reaper_policy::facts::{Fact, Facts};
 
-/// How often a process is read whose program changes meanwhile.
+/// How often a process is read again whose program changes meanwhile.
 const TRIES: usize = 3;
 
-/// Reads them all, of one program image: its names and its environment belong together. A process that executed
-/// another program meanwhile is read again; one that keeps doing so has no readable program, arguments or
-/// environment.
+/// Reads all facts of one program image: its names and its environment belong together. A process that executed another
+/// program meanwhile is read again; one that keeps doing so has no readable program, arguments or environment.
 ///
 /// # Errors
 /// When not even `stat` can be read: the process is gone.
@@ -18,7 +17,7 @@ pub fn facts<P: ProcessHandle>(process: &P, wanted: &Wanted) -> Fact<Facts> {
         let facts = facts_once(process, wanted)?;
         let now = match process.image(&facts.stat) {
             Ok(image) => Some(image),
-            // On its way out, it executes nothing any more.
+            // It is exiting and will not execute another program.
             Err(Why::Gone | Why::Exiting) => return Ok(facts),
             Err(_) => None,
         };
@@ -31,8 +30,8 @@ pub fn facts<P: ProcessHandle>(process: &P, wanted: &Wanted) -> Fact<Facts> {
     without_memory(process, &why).map(|facts| Facts { exe: Err(why), ..facts })
 }
 
-/// The environment comes late, because that read can block, and `stat` comes last: it tells whether the environment
-/// was read whole, and its parent is the newest fact of all.
+/// The environment is read late because that can block, and `stat` last: it shows whether the environment was read
+/// whole, and the parent must be as recent as possible.
 fn facts_once<P: ProcessHandle>(process: &P, wanted: &Wanted) -> Fact<Facts> {
     let (ids, exe, unit, argv) = (process.ids(), process.exe(), process.unit(), process.argv());
     let started_by_parent = process.started_by_parent();
@@ -42,7 +41,7 @@ fn facts_once<P: ProcessHandle>(process: &P, wanted: &Wanted) -> Fact<Facts> {
     Ok(Facts { id: process.id(), ids, exe, unit, started_by_parent, argv, environ, stat })
 }
 
-/// Reads what the kernel tells without the process's memory, whose readers may have to wait for ever.
+/// Reads the facts that need no access to the process's memory, which can block for ever.
 ///
 /// # Errors
 /// As [`facts`].

@@ -1,4 +1,4 @@
-//! Which service manager runs a process: asked only of those that nothing else spared.
+//! Queries to service managers, made only for processes that nothing else spared.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -11,10 +11,10 @@ use crate::context::Context;
 use reaper_policy::case::Chain;
 use reaper_policy::facts::{Fact, Facts};
 
-/// How long a service manager may take to answer.
+/// Time limit for a service manager's answer.
 const LIMIT: Duration = Duration::from_secs(3);
 
-/// Asks the service managers.
+/// Queries the service managers.
 pub(super) struct Services<H: Host> {
     context: Context<H>,
     units: Mutex<HashMap<RuntimeUnit, Fact<UnitMain>>>,

@@ -1,8 +1,8 @@
-//! Whether a process that may own an orphan would stay: the answer for holders of an owner value, for leaders of sessions
-//! and groups, and for the agent that a helper was last seen below.
+//! Whether a process that may own an orphan would stay: the answer for holders of an owner value, for leaders of
+//! sessions and groups, and for the earlier agent of a helper.
 //!
-//! It is told from parents, markers and lists alone, never from another verdict, so that two marked trees of a run that is
-//! over do not keep each other, and the order in which processes are asked makes no difference.
+//! It depends on parents, markers and lists alone, never on another verdict, so that two marked trees of a finished run
+//! do not keep each other alive, and the order of evaluation makes no difference.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
@@ -18,10 +18,10 @@ use reaper_policy::gates::{marker, orphan, unprotected, unsupervised};
 use reaper_policy::profile::Profile;
 use reaper_policy::variables::SYSTEMD_EXEC_PID;
 
-/// About which process, and by the markers of which profiles.
+/// The process, and the profiles whose markers count.
 type Question = (Pid, Vec<String>);
 
-/// Tells which processes would stay.
+/// Determines which processes would stay.
 pub(super) struct Stays<H: Host> {
     context: Context<H>,
     ancestry: Arc<Ancestry<H>>,
@@ -48,7 +48,7 @@ impl<H: Host> Stays<H> {
     /// adopter.
     ///
     /// # Errors
-    /// When that cannot be told. Then it counts as one that stays.
+    /// When that is unknown. It then counts as one that stays.
     pub(super) fn would_stay(&self, facts: &Facts, profiles: &[&Profile]) -> Fact<Option<String>> {
         let question = (facts.pid(), profiles.iter().map(|p| p.name.to_string()).collect());
         if let Some(known) = lock(&self.answers).get(&question) {
@@ -93,7 +93,7 @@ impl<H: Host> Stays<H> {
 
     fn stays_by_itself(&self, at: &Facts, profiles: &[&Profile], is_above: bool) -> Fact<Option<String>> {
         let called = at.called();
-        // Nothing of another user's carries our user's markers as far as anybody can tell, and it runs on by itself.
+        // A process of another user cannot be seen to carry our markers, and goes on by itself.
         let is_strangers = match &at.ids {
             Ok(ids) => !self.context.own.scope.holds(ids.real),
             Err(why) => return Err(why.clone()),

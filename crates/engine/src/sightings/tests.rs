@@ -1,4 +1,4 @@
-//! What is remembered, across reboots, reused pids, other namespaces and damaged files.
+//! Sightings across reboots, reused pids, other namespaces and damaged files.
 
 use super::*;
 use reaper_platform::fake;
@@ -127,7 +127,7 @@ fn r11_a_damaged_file_is_set_aside_once() {
         assert!(seen.is_empty() && warning.unwrap().contains("damaged"));
         assert!(state.file(FILE).exists(), "a dry run moves nothing");
         assert!(Sightings::load(&state, &here, &at(1), true).1.is_some());
-        assert_eq!(Sightings::load(&state, &here, &at(1), true).1, None, "said once");
+        assert_eq!(Sightings::load(&state, &here, &at(1), true).1, None, "reported once");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The account of each target: what is about to be done, before it is done, and what became of it.
+//! The records of each target: the intent before a signal, and the outcome.
 
 use reaper_platform::{Clock, HostInfo, Signal};
 use reaper_policy::escalation::Action;
@@ -6,7 +6,7 @@ use reaper_policy::escalation::Action;
 use super::job::Job;
 use crate::audit::record::{self, Record};
 
-/// The accounts of all signals that are about to be sent.
+/// The intents of all signals that are about to be sent.
 pub(super) fn intents<P>(jobs: &[Job<P>], sweep: &str, clock: &Clock) -> Vec<Record> {
     jobs.iter()
         .flat_map(|job| {
@@ -21,7 +21,7 @@ pub(super) fn intents<P>(jobs: &[Job<P>], sweep: &str, clock: &Clock) -> Vec<Rec
         .collect()
 }
 
-/// What became of those that are done, once for each; of all the others too when the sweep is over.
+/// The outcomes of finished targets, once each; of all the others too when the sweep is over.
 pub(super) fn outcomes<P>(
     jobs: &mut [Job<P>],
     is_over: bool,
@@ -30,11 +30,11 @@ pub(super) fn outcomes<P>(
     here: &HostInfo,
 ) -> Vec<Record> {
     let mut records = Vec::new();
-    for job in jobs.iter_mut().filter(|job| !job.is_told) {
+    for job in jobs.iter_mut().filter(|job| !job.is_recorded) {
         if is_over || matches!(job.escalation.action(), Action::Done(_)) {
-            job.is_told = true;
+            job.is_recorded = true;
             records.push(record::outcome(&job.ended(clock.monotonic, here), sweep, clock));
-            // The handle is not needed any more; closing a thousand of them at the end would take a while.
+            // The handle is no longer needed. Closed here, because closing a thousand at the end would take a while.
             job.process = None;
         }
     }

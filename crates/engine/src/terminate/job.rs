@@ -1,4 +1,4 @@
-//! One target while it is being ended: its handle, its escalation, and what was found and sent so far.
+//! One target while it is being ended: its handle, its escalation, and the findings and signals so far.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,24 +15,24 @@ pub(super) struct Job<P> {
     pub(super) target: Target,
     pub(super) process: Option<Arc<P>>,
     pub(super) escalation: Escalation,
-    /// The signals that it got.
+    /// The signals that were delivered.
     pub(super) delivered: Vec<Signal>,
     pub(super) first_signal: Option<Clock>,
     pub(super) ended_at: Option<Clock>,
     pub(super) image: Option<Image>,
-    /// When the look began by which it was cleared for a signal.
+    /// When the reading began that its latest judgement rests on; monotonic clock.
     pub(super) judged_at: Duration,
-    /// Whether it was stopped then, so that SIGTERM needs SIGCONT behind it.
+    /// Whether it was stopped then, so that SIGTERM must be followed by SIGCONT.
     pub(super) is_stopped: bool,
     pub(super) findings: Vec<Finding>,
     pub(super) why: Option<String>,
     pub(super) unsure: bool,
-    /// Whether the history has what became of it.
-    pub(super) is_told: bool,
+    /// Whether its outcome is in the history.
+    pub(super) is_recorded: bool,
 }
 
 impl<P> Job<P> {
-    /// Begins with the judgement before SIGTERM, or, for what came back, with the wait that it is given.
+    /// Begins with the judgement before SIGTERM, or, for a successor, with its wait.
     pub(super) fn new(target: &Target, timeouts: Timeouts) -> Self {
         Self {
             target: target.clone(),
@@ -50,22 +50,22 @@ impl<P> Job<P> {
             findings: Vec::new(),
             why: None,
             unsure: false,
-            is_told: false,
+            is_recorded: false,
         }
     }
 
-    /// What is above and below a root stays when the root does.
+    /// Spares the wrappers and descendants of a root that is spared.
     pub(super) fn spare_tree(&self, spared_roots: &mut HashSet<Pid>) {
         if self.target.role == Role::Root {
             spared_roots.insert(self.target.id.pid);
         }
     }
 
-    /// What became of the target, as of `now` on the monotonic clock.
+    /// The target's outcome, as of `now` on the monotonic clock.
     pub(super) fn ended(&self, now: Duration, here: &HostInfo) -> Ended {
         let outcome = match self.escalation.action() {
             Action::Done(outcome) => outcome,
-            // The loop ends only when all are done; anything else is still there.
+            // The loop ends only when all are done; any other state means that the process still exists.
             _ => Outcome::Survived,
         };
         let took = self.first_signal.map_or(Duration::ZERO, |first| {

@@ -1,8 +1,8 @@
-//! Ending processes: the only place in this program that sends a signal.
+//! Ending processes: the only module in this program that sends signals.
 //!
-//! Every target is pinned and judged again through that very handle, an account of the judgement is on the
-//! disk, and only then the signal goes to that handle. All targets are ended together, with one wait over
-//! all of them; whoever has not ended in time is judged once more before SIGKILL.
+//! Every target is opened and judged again through that handle, the judgement is synced to the history, and only then
+//! the signal is sent through the same handle. All targets are ended together, with one wait over all of them; a target
+//! that has not exited in time is judged again before SIGKILL.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,49 +29,48 @@ use reaper_policy::plan::{Role, Target};
 use rejudge::Rejudge;
 use trouble::Trouble;
 
-/// How often a wait looks up to see whether it is to stop.
+/// How often a wait checks whether it is to stop.
 const PULSE: Duration = Duration::from_millis(100);
 
-/// Who looks on while processes are being ended.
+/// Observes the progress while processes are being ended, and may stop it.
 pub trait Watcher {
     /// `left` of `all` targets have not ended yet.
     fn progress(&mut self, left: usize, all: usize);
 
-    /// Whether to stop: no more signals, and whoever has not ended is left to the next look.
+    /// Whether to stop: no more signals are sent, and what has not exited is left to the next sweep.
     fn is_stopped(&self) -> bool {
         false
     }
 }
 
-/// Ignores the progress and never asks to stop.
+/// Ignores the progress and never stops.
 impl Watcher for () {
     fn progress(&mut self, _left: usize, _all: usize) {}
 }
 
-/// Ends processes on one ground.
+/// Ends processes.
 pub struct Terminator<'a, H: Host> {
-    /// The machine, the settings and who we are.
+    /// The machine, the settings and reaper's own process.
     pub context: &'a Context<H>,
-    /// What earlier looks saw of a process.
+    /// The sightings of a process.
     pub past: Arc<dyn Fn(&ProcId) -> Past + Send + Sync>,
-    /// Where the account goes.
+    /// Where intents and outcomes are written.
     pub account: &'a mut dyn Account,
-    /// Who looks on.
+    /// Observes the progress.
     pub watcher: &'a mut dyn Watcher,
-    /// Joins the records of one sweep.
+    /// The sweep's id, shared by all its records.
     pub sweep: &'a str,
-    /// How long one process may take to be read.
+    /// Time limit for reading one process.
     pub limit: Duration,
-    /// Set when an account could not be written, or nobody waited for: from then on nothing is signalled.
+    /// Set when a record could not be written, or exits cannot be waited for: from then on no signal is sent.
     pub trouble: Option<Trouble>,
 }
 
 impl<H: Host> Terminator<'_, H> {
-    /// Ends the targets, in their order, as many at a time as can be pinned. Returns when the last one has
-    /// ended or was given up.
+    /// Ends the targets, in their order, as many at a time as there are handles. Returns when each has an outcome.
     ///
-    /// When an account cannot be written, what it was for is spared; when nobody can be waited for, no more
-    /// is begun. [`Terminator::trouble`] says why.
+    /// When an intent cannot be written, its targets are spared; when exits cannot be waited for, no further batch is
+    /// begun. [`Terminator::trouble`] has the reason.
     pub fn run(&mut self, targets: &[Target]) -> Vec<Ended> {
         let at_once = self.context.host.handle_limit();
         let mut ended = Vec::with_capacity(targets.len());
@@ -112,7 +111,7 @@ impl<H: Host> Terminator<'_, H> {
             targets.iter().map(|target| Job::new(target, timeouts)).collect();
         self.open(&mut jobs, spared_roots);
         let mut watched = HashSet::new();
-        // Each is waited for from now on: one may be exiting already, or get its signal later.
+        // All are watched from now on: one may be exiting already.
         for (i, job) in jobs.iter().enumerate() {
             if job.process.as_ref().is_some_and(|process| exit_watcher.watch(process, i as u64).is_ok()) {
                 watched.insert(i);
@@ -141,7 +140,7 @@ impl<H: Host> Terminator<'_, H> {
                 continue;
             }
             let Some(until) = waits.min() else { break };
-            // While others are waited for, this costs nobody any time.
+            // Written here because there is a wait anyway.
             self.write_outcomes(&mut jobs, false);
             let now = self.now();
             let tokens = match exit_watcher.wait(until.saturating_sub(now).min(PULSE)) {
@@ -169,14 +168,14 @@ impl<H: Host> Terminator<'_, H> {
         let now = self.now();
         for job in jobs {
             match self.context.host.open(job.target.id.pid) {
-                // The handle that is pinned here is the one that is judged and signalled below.
+                // This handle is the one that is judged and signalled below.
                 Ok(process) if process.id() == job.target.id => {
                     job.image = process.first_image();
                     job.process = Some(Arc::new(process));
                 }
                 Ok(_) | Err(Why::Gone) => job.escalation.on(Event::Ended, now),
                 Err(why) => {
-                    job.why = Some(format!("it cannot be pinned: {why}"));
+                    job.why = Some(format!("no handle to it could be opened: {why}"));
                     job.unsure = true;
                     job.escalation.on(Event::Spared, now);
                     job.spare_tree(spared_roots);
@@ -185,7 +184,7 @@ impl<H: Host> Terminator<'_, H> {
         }
     }
 
-    /// Sends what was cleared and accounted for.
+    /// Sends the signals that were cleared and recorded.
     fn send(
         &self,
         jobs: &mut [Job<H::ProcessHandle>],
@@ -202,7 +201,7 @@ impl<H: Host> Terminator<'_, H> {
             } else {
                 Ok(())
             };
-            // A stopped process acts on SIGTERM only once it goes on.
+            // A stopped process handles SIGTERM only once it is continued.
             let orders: &[Signal] = match signal {
                 Signal::Term if job.is_stopped => &[Signal::Term, Signal::Cont],
                 Signal::Term => &[Signal::Term],
@@ -239,7 +238,7 @@ impl<H: Host> Terminator<'_, H> {
             };
             events.push((i, event));
         }
-        // One moment for all: so a tree comes to its next judgement as a whole.
+        // The same time for all, so that a tree reaches its next judgement as a whole.
         let now = self.now();
         for (i, event) in events {
             if let Some(job) = jobs.get_mut(i) {
@@ -248,7 +247,7 @@ impl<H: Host> Terminator<'_, H> {
         }
     }
 
-    /// Writes the accounts of all signals that are about to be sent, or calls the signals off.
+    /// Writes the intents of all signals that are about to be sent, or calls the signals off.
     fn write_intents(&mut self, jobs: &mut [Job<H::ProcessHandle>]) {
         let clock = self.clock();
         let intents = account::intents(jobs, self.sweep, &clock);
@@ -261,7 +260,7 @@ impl<H: Host> Terminator<'_, H> {
         }
     }
 
-    /// Writes what became of those that are done, once for each; when the sweep is over, of all the others too.
+    /// Writes the outcomes of finished targets, once each; when the sweep is over, of all the others too.
     fn write_outcomes(&mut self, jobs: &mut [Job<H::ProcessHandle>], is_over: bool) {
         let records = account::outcomes(jobs, is_over, self.sweep, &self.clock(), self.context.host.info());
         if !records.is_empty() {
@@ -269,7 +268,7 @@ impl<H: Host> Terminator<'_, H> {
         }
     }
 
-    /// Whether the records are on the disk. After the first failure nothing more is tried.
+    /// Writes records; returns whether they were written. After the first failure nothing more is tried.
     fn account(&mut self, records: &[Record]) -> bool {
         if matches!(self.trouble, Some(Trouble::Account(_))) {
             return false;
@@ -295,7 +294,7 @@ impl<H: Host> Terminator<'_, H> {
     }
 }
 
-/// Nobody can be waited for any more: says so of everybody who has not ended yet.
+/// Exits can no longer be waited for: sets that as the reason for every target that has not exited.
 fn give_up<P: ProcessHandle>(jobs: &mut [Job<P>], e: &HostError, now: Duration) {
     for job in jobs.iter_mut().filter(|j| !matches!(j.escalation.action(), Action::Done(_))) {
         match job.process.as_ref().map(|p| p.has_ended()) {

@@ -19,20 +19,20 @@ use reaper_policy::past::Past;
 use reaper_policy::plan::{Role, Target};
 use reaper_policy::verdict::{Answer, Finding, Gate, Verdict};
 
-/// How old a judgement may be when the last of its batch is done.
+/// How old a judgement may be when its batch is complete.
 const FRESH: Duration = Duration::from_millis(250);
-/// How often a batch is judged again for that.
+/// How often a batch is judged again to meet that limit.
 const MAX_LOOKS: usize = 3;
 
-/// Whom to judge, by which handle, as what.
+/// A process to judge: its handle, and the target that it is.
 type Question<H> = (Option<Arc<<H as Host>::ProcessHandle>>, Target);
 
-/// What a judgement before a signal came to.
+/// The result of a judgement before a signal.
 struct Verdicted {
     event: Event,
     findings: Vec<Finding>,
     why: Option<String>,
-    /// Whether something could not be told, rather than spoke against its end.
+    /// Whether it was spared because a fact is unknown, not because of a negative answer.
     unsure: bool,
     /// Whether it is stopped.
     is_stopped: bool,
@@ -48,17 +48,17 @@ impl Verdicted {
     }
 }
 
-/// Judges the targets of one sweep again.
+/// Re-judges the targets of one sweep.
 pub(super) struct Rejudge<'a, H: Host> {
     pub(super) context: &'a Context<H>,
-    /// What earlier looks saw of a process.
+    /// The sightings of a process.
     pub(super) past: &'a Arc<dyn Fn(&ProcId) -> Past + Send + Sync>,
-    /// How long one process may take to be read.
+    /// Time limit for reading one process.
     pub(super) limit: Duration,
 }
 
 impl<H: Host> Rejudge<'_, H> {
-    /// Judges the roots of these jobs whose own turn is in another batch: their members here are spared with them.
+    /// Judges those roots of these jobs that are in another batch: their members here are spared with them.
     fn judge_elsewhere(&self, asked: &HashSet<Pid>, roots: &[Target], spared_roots: &mut HashSet<Pid>) {
         let roots: Vec<Target> = roots.iter().filter(|r| asked.contains(&r.id.pid)).cloned().collect();
         let (inspector, past) = (Inspector::new(self.context), Arc::clone(self.past));
@@ -75,7 +75,7 @@ impl<H: Host> Rejudge<'_, H> {
         spared_roots.extend(spared.map(|(root, _)| root.id.pid));
     }
 
-    /// Judges each job whose escalation asks for it, roots first. `elsewhere` are the roots in other batches.
+    /// Judges each job whose escalation requests it, roots first. `elsewhere` are the roots in other batches.
     pub(super) fn judge(
         &self,
         jobs: &mut [Job<H::ProcessHandle>],
@@ -86,8 +86,8 @@ impl<H: Host> Rejudge<'_, H> {
         self.judge_those(jobs, asks, elsewhere, spared_roots);
     }
 
-    /// Judges once more what was cleared for a signal too long ago: writing the account of it took its time, on a slow
-    /// disk seconds, and the process may have become another meanwhile. It is signalled right after this.
+    /// Judges again what was cleared for a signal too long ago: writing its intent can take seconds on a slow disk, and
+    /// the process may have executed another program meanwhile. It is signalled right after this.
     pub(super) fn judge_stale(
         &self,
         jobs: &mut [Job<H::ProcessHandle>],
@@ -135,7 +135,7 @@ impl<H: Host> Rejudge<'_, H> {
             let is_announced = matches!(job.escalation.action(), Action::Send(_));
             let with_root = verdicted.event == Event::Cleared && spared_roots.contains(&job.target.root.pid);
             let event = if with_root { Event::Spared } else { verdicted.event };
-            // What was announced is in the history with what was found then.
+            // The history already has the intent with the findings of that time.
             if !is_announced {
                 job.findings = verdicted.findings;
                 job.is_stopped = verdicted.is_stopped;
@@ -158,9 +158,8 @@ impl<H: Host> Rejudge<'_, H> {
         }
     }
 
-    /// Judges a batch. One that hangs holds up all the others, and by then what cleared them for a signal is old: they
-    /// are judged again, without it.
-    /// With each answer goes the moment at which the look for it began.
+    /// Judges a batch. A process whose reads hang delays all the others, whose judgements are then too old: they are
+    /// judged again without it. Each answer has the time at which its reading began.
     fn ask(&self, questions: &[Question<H>]) -> Vec<(Duration, Result<Verdicted, Why>)> {
         let mut answers = BTreeMap::new();
         let mut asked: Vec<usize> = (0..questions.len()).collect();
@@ -193,7 +192,8 @@ fn verdict<H: Host>(
     process: &Arc<H::ProcessHandle>,
     target: &Target,
 ) -> Verdicted {
-    // A main thread that has exited is a zombie by its state. Only the handle says that no thread is left.
+    // A process whose main thread has exited has the state of a zombie. Only the handle reports whether any thread is
+    // left.
     match process.has_ended() {
         Ok(true) | Err(Why::Gone) => return Verdicted::of(Event::Ended),
         Ok(false) => {}
@@ -224,7 +224,7 @@ fn verdict<H: Host>(
     };
     match asked {
         Ok((true, findings)) => Verdicted { findings, is_stopped, ..Verdicted::of(Event::Cleared) },
-        // It may have ended while it was looked at, and would seem to be spared for that.
+        // It may have exited while it was read; that must not be reported as spared.
         Ok((false, _)) if process.has_ended() == Ok(true) => Verdicted::of(Event::Ended),
         Ok((false, findings)) => {
             let against = |f: &&Finding| {

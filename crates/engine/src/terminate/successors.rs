@@ -1,12 +1,11 @@
-//! What comes back: a target that forks when it is asked to end, and goes on as its own child.
+//! Successors: a target that forks on SIGTERM and continues as its own child.
 //!
-//! Such a successor was asked to end already, as what it was before. Asking it again would only make it fork again, so it is
-//! given the time that every target has to end, counted from its own start, and then gets SIGKILL; one that has come back
-//! twice gets that at once.
+//! The predecessor of a successor got SIGTERM already. Another SIGTERM would only make it fork again, so it gets the
+//! usual time to exit, counted from its own start, and then SIGKILL; one that has respawned twice gets SIGKILL at once.
 //!
-//! Its descent is proven, not guessed from its name: fork(2) copies the image, with the very places in memory where the
-//! arguments and the environment begin, which execve(2) chooses at random (proc_sys_kernel(5), randomize_va_space); and
-//! where the kernel keeps who started a process, it says so. Another orphan of the same program is none.
+//! Its descent is proven, not guessed from its name: fork(2) copies the image, including the addresses of the arguments
+//! and the environment, which execve(2) randomises (proc_sys_kernel(5), randomize_va_space); and where the kernel
+//! records which process started another, that must agree. Another orphan of the same program is not a successor.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -29,22 +28,22 @@ use reaper_policy::plan::{Comeback, Role, Target};
 struct Found {
     judgement: Judgement,
     image: Option<Image>,
-    /// Who started it, where the kernel keeps that.
+    /// The process that started it, where the kernel records that.
     starter: Option<Generation>,
 }
 
-/// Finds what the ended targets became: orphans of the same image, marker and user that were started between the first
-/// signal and the end of one, and that pass every gate but grace by themselves.
+/// Finds the successors of ended targets: orphans with the same image, marker and user that were started between the
+/// first signal to a target and its end, and that pass every gate but grace by themselves.
 pub fn successors<H: Host>(context: &Context<H>, ended: &[Ended], limit: Duration) -> Vec<Target> {
     if ended.iter().all(|e| e.fell.is_none()) {
         return Vec::new();
     }
-    // Only a delay when it fails: what is still there is an orphan, and is found by the next look.
+    // A failure only delays: what still exists is an orphan, and the next sweep finds it.
     let Ok(census) = discover::take(&context.host, &context.policy, context.own.scope) else {
         return Vec::new();
     };
     let done: HashSet<ProcId> = ended.iter().map(|e| e.target.id).collect();
-    // A number that was a target's is another process's only since that target has ended: that one is no child of it.
+    // A process with a target's pid started only after that target ended, so it is not its child.
     let was_a_target = |pid: &Pid| ended.iter().any(|e| e.target.id.pid == *pid);
     let may_be = |pid: &Pid| {
         !was_a_target(pid)

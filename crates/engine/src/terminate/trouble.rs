@@ -1,16 +1,16 @@
-//! What keeps targets from being ended.
+//! Errors that stop the ending of targets.
 
 use reaper_platform::HostError;
 
 use crate::failure::Failure;
 
-/// What kept the work from being done to its end.
+/// Why the work was stopped early.
 #[derive(Debug, thiserror::Error)]
 pub enum Trouble {
-    /// No account could be written.
+    /// A record could not be written.
     #[error(transparent)]
     Account(#[from] Failure),
-    /// The ends of the targets cannot be waited for.
+    /// The exits of the targets cannot be waited for.
     #[error(transparent)]
     Wait(#[from] HostError),
 }

@@ -1,35 +1,35 @@
-//! How often work is repeated whose cost depends on the machine: as often as its share of the time allows.
+//! A time budget for repeated work whose cost depends on the machine.
 //!
-//! What takes 10 ms on a small machine and 300 ms on a large one is done often on the first and rarely on the second, and
-//! costs the same on both.
+//! Work that takes 10 ms on a small machine and 300 ms on a large one is done often on the first and rarely on the
+//! second, so that its share of the time is the same.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// The share of the time that some work may take, and when it is due again.
+/// The share of time that some work may take, and when it is due again.
 #[derive(Debug)]
 pub struct Budget {
-    /// It may take one of so many parts of the time.
+    /// The work may take 1/`parts` of the time.
     parts: u32,
-    /// The shortest time until it is due again, however cheap it is, and the longest, however dear.
+    /// The shortest and the longest time until it is due again, whatever it costs.
     wait: RangeInclusive<Duration>,
     next: Duration,
 }
 
 impl Budget {
-    /// Due at once, and afterwards such that it takes one of `parts` of the time, after a `wait` within these bounds.
+    /// Due at once, and afterwards so that it takes 1/`parts` of the time, with intervals within `wait`.
     #[must_use]
     pub const fn new(parts: u32, wait: RangeInclusive<Duration>) -> Self {
         Self { parts, wait, next: Duration::ZERO }
     }
 
-    /// Whether the work is to be done.
+    /// Whether the work is due.
     #[must_use]
     pub fn is_due(&self, now: Duration) -> bool {
         now >= self.next
     }
 
-    /// The work was done, from `began` until `now`.
+    /// Records that the work was done, from `began` until `now`.
     pub fn spent(&mut self, began: Duration, now: Duration) {
         let wait =
             now.saturating_sub(began).saturating_mul(self.parts).clamp(*self.wait.start(), *self.wait.end());

@@ -1,7 +1,7 @@
-//! Whether what a tracker knows equals what the first tick of a fresh one with the same memory says.
+//! Compares a tracker's state with the first tick of a fresh tracker that has the same sightings (`run --paranoid`).
 //!
-//! The two look at different moments, and a tracker leaves processes alone of which it knows enough. So a difference
-//! counts only when the tracker has looked at the process since that difference was first seen, and it is still there.
+//! The two read at different moments, and a tracker does not re-read every process at every tick. So a difference
+//! counts only if it persists after the tracker has inspected the process again.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -10,28 +10,28 @@ use reaper_platform::Pid;
 
 use reaper_policy::verdict::Gate;
 
-/// What one side says of a process: the verdict and the gate that decided.
+/// One side's result for a process: the verdict and the deciding gate.
 pub type Said = (&'static str, Gate);
 
 /// One process on which the two sides differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
-    /// What the tracker says; `None` when it is of no interest to it.
+    /// The tracker's result; `None` when it does not track the process.
     pub ours: Option<Said>,
-    /// What the fresh one says.
+    /// The fresh tracker's result.
     pub theirs: Option<Said>,
-    /// When the tracker last looked at it.
+    /// When the tracker last inspected it.
     pub looked_at: Option<Duration>,
 }
 
-/// The differences that were seen before, and since when.
+/// The differences of earlier comparisons, and when each was first seen.
 #[derive(Debug, Default)]
 pub struct Differences {
     since: HashMap<(Pid, Option<Said>, Option<Said>), Duration>,
 }
 
 impl Differences {
-    /// Takes in the differences of one comparison; returns those that a look could not settle, in words, each
+    /// Applies the differences of one comparison; returns those that another inspection did not resolve, in words, each
     /// of them once.
     pub fn take_in(&mut self, found: &BTreeMap<Pid, Difference>, now: Duration) -> Vec<String> {
         let key = |pid: &Pid, d: &Difference| (*pid, d.ours, d.theirs);
@@ -40,7 +40,7 @@ impl Differences {
         let mut lasting = Vec::new();
         for (pid, difference) in found {
             let since = self.since.entry(key(pid, difference)).or_insert(now);
-            // A process that the tracker has never looked at should have been looked at by the second time.
+            // A process that the tracker has never inspected should have been inspected by the second comparison.
             let looked_at = difference.looked_at.unwrap_or(now);
             if *since < now && looked_at > *since {
                 let side = |said: Option<Said>| {
@@ -70,23 +70,23 @@ mod tests {
     }
 
     #[test]
-    fn only_a_difference_that_a_look_did_not_settle_counts_and_only_once() {
+    fn only_a_difference_that_an_inspection_did_not_resolve_counts_and_only_once() {
         let mut differences = Differences::default();
         assert!(differences.take_in(&found(Some(S)), 5 * S).is_empty(), "seen for the first time");
-        assert!(differences.take_in(&found(Some(S)), 10 * S).is_empty(), "not looked at since");
+        assert!(differences.take_in(&found(Some(S)), 10 * S).is_empty(), "not inspected since");
         assert_eq!(differences.take_in(&found(Some(12 * S)), 15 * S).len(), 1);
         assert!(differences.take_in(&found(Some(17 * S)), 20 * S).is_empty(), "said already");
     }
 
     #[test]
-    fn one_that_was_never_looked_at_counts_the_second_time() {
+    fn a_process_never_inspected_counts_the_second_time() {
         let mut differences = Differences::default();
         assert!(differences.take_in(&found(None), 5 * S).is_empty());
         assert_eq!(differences.take_in(&found(None), 10 * S).len(), 1);
     }
 
     #[test]
-    fn one_that_passed_begins_anew() {
+    fn a_difference_that_went_away_starts_afresh() {
         let mut differences = Differences::default();
         differences.take_in(&found(None), 5 * S);
         differences.take_in(&BTreeMap::new(), 10 * S);

@@ -1,4 +1,4 @@
-//! The plans that are being carried out, on threads of their own.
+//! The plans that are being executed, on threads of their own.
 
 use std::collections::HashSet;
 
@@ -7,12 +7,12 @@ use reaper_platform::{ProcId, StartTime};
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::Plan;
 
-/// The plans that are being carried out.
+/// The plans that are being executed.
 #[derive(Debug, Default)]
 pub struct Ending {
-    /// Their targets, and the roots of trees that are only begun.
+    /// Their targets, and the roots of trees that were started from their leaves only.
     ids: HashSet<ProcId>,
-    /// Each with the start time that a process had which was started when it began.
+    /// Each with its beginning, as the start time of a process that starts then.
     plans: Vec<(StartTime, Plan)>,
 }
 
@@ -23,20 +23,20 @@ impl Ending {
         self.ids.contains(id)
     }
 
-    /// Whether a process is being ended, or its parent is: what a wrapper starts meanwhile is looked at when that is over.
+    /// Whether a process or its parent is being ended: what a wrapper starts meanwhile is inspected when that is over.
     #[must_use]
     pub fn concerns(&self, judgement: &Judgement) -> bool {
         let parent = judgement.stat.ppid;
         self.has(&judgement.id) || self.ids.iter().any(|id| Some(id.pid) == parent)
     }
 
-    /// All that are being ended.
+    /// All processes that are being ended.
     #[must_use]
     pub const fn ids(&self) -> &HashSet<ProcId> {
         &self.ids
     }
 
-    /// A plan begins.
+    /// Records that a plan begins.
     pub fn begin(&mut self, now: StartTime, plan: &Plan) {
         self.ids.extend(everything(plan));
         if !plan.targets.is_empty() {
@@ -44,7 +44,7 @@ impl Ending {
         }
     }
 
-    /// A plan is over; returns what is not being ended any more.
+    /// Records that a plan is over; returns the processes that are no longer being ended.
     pub fn finish(&mut self, plan: &Plan) -> Vec<ProcId> {
         if let Some(at) = self.plans.iter().position(|(_, running)| running == plan) {
             self.plans.remove(at);
@@ -56,8 +56,8 @@ impl Ending {
         over
     }
 
-    /// Whether an orphan may be what a target became while it was being ended. Then the thread that ends that target finds
-    /// it and ends it, and would be disturbed by another one that asks it to end.
+    /// Whether an orphan may be the successor of a target. The thread that ends that target then finds and ends it, and
+    /// a second thread must not send it signals.
     #[must_use]
     pub fn may_have_become(&self, judgement: &Judgement) -> bool {
         self.plans.iter().any(|(began, plan)| {
@@ -67,7 +67,7 @@ impl Ending {
     }
 }
 
-/// The targets of a plan, and the roots of those trees that are only begun.
+/// The targets of a plan, and the roots of trees that are started from their leaves only.
 fn everything(plan: &Plan) -> impl Iterator<Item = ProcId> + '_ {
     plan.targets.iter().flat_map(|target| [target.id, target.root])
 }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_target_starts_concerns_its_end() {
+    fn children_of_a_target_are_left_to_its_end() {
         let (target, mut child) = (judgement(2, Verdict::Reap), judgement(3, Verdict::Reap));
         let mut ending = Ending::default();
         ending.begin(target.id.start, &plan(&[&target]));
@@ -103,13 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn the_same_program_started_since_may_be_what_a_target_became() {
+    fn the_same_program_started_since_may_be_a_successor() {
         let target = judgement(2, Verdict::Reap);
         let mut ending = Ending::default();
         let mut other = judgement(3, Verdict::Reap);
         let began = StartTime(other.id.start.0 + 5);
         ending.begin(began, &plan(&[&target]));
-        assert!(!ending.may_have_become(&other), "it was there before");
+        assert!(!ending.may_have_become(&other), "it was running before");
         other.id.start = began;
         assert!(ending.may_have_become(&other));
         assert!(!ending.may_have_become(&Judgement { program: b"claude".to_vec(), ..other.clone() }));

@@ -1,7 +1,7 @@
-//! How the environments of processes could be read, and what that says of our own rights.
+//! Whether the environments of processes could be read, and what follows about reaper's own rights.
 //!
-//! Without environments no marker can be seen, and finding nothing would look like a clean machine. So each process that
-//! was looked at counts for or against our ability to read, or for neither.
+//! Without environments no marker can be seen, and an empty result would look like a clean machine. So each examined
+//! process counts as evidence for or against our ability to read, or as neither.
 
 use reaper_platform::{Condition, EnvironScan, Why};
 
@@ -9,27 +9,27 @@ use reaper_policy::facts::Fact;
 use reaper_policy::judgement::Judgement;
 use reaper_policy::verdict::{Answer, Gate};
 
-/// How the environment of one process could be read.
+/// The result of reading the environment of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Environment {
-    /// As `execve(2)` was given it.
+    /// Read, as it was passed to `execve(2)`.
     Intact,
-    /// It was read and proves nothing: the process has overwritten it, or it is cut. That says nothing of our rights.
+    /// Read, but overwritten by the process or truncated: proves nothing, and is no evidence about our rights.
     Altered,
-    /// There is none any more, because the process is on its way out; or none was asked for.
+    /// Not available because the process is exiting, or not requested.
     None,
-    /// The system withholds it from every user, which says nothing of our rights either.
+    /// Withheld by the system from every user; no evidence about our rights either.
     Withheld,
-    /// Not at all, but the process is protected by what else could be read.
+    /// Unreadable, but the process is protected by other facts.
     Protected,
-    /// Not at all.
+    /// Unreadable.
     Unread,
-    /// Not within the time limit.
+    /// Not read within the time limit.
     Slow,
 }
 
 impl Environment {
-    /// How the environment of a judged process could be read, of which `first` was the first reading.
+    /// The result for a judged process whose first reading was `first`.
     #[must_use]
     pub fn of(first: &Fact<EnvironScan>, judgement: &Judgement) -> Self {
         match first {
@@ -42,7 +42,7 @@ impl Environment {
         }
     }
 
-    /// The same of a process that could not be looked at, for this reason.
+    /// The result for a process that could not be inspected, for this reason.
     #[must_use]
     pub const fn unread(why: &Why) -> Self {
         match why {
@@ -52,19 +52,19 @@ impl Environment {
     }
 }
 
-/// How many environments could be read.
+/// Counts of environment readings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Readings {
-    /// How many could be read.
+    /// The number that could be read.
     pub read: usize,
-    /// How many could not, although nothing but our rights explains that.
+    /// The number that could not, with missing rights as the only explanation.
     pub unread: usize,
-    /// How many could not be read as `execve(2)` was given them, whatever the reason.
+    /// The number that could not be read intact, whatever the reason.
     pub unreadable: usize,
 }
 
 impl Readings {
-    /// Whether not one could be read, although there were some to read.
+    /// Whether none could be read, although there were some to read.
     #[must_use]
     pub const fn is_blind(&self) -> bool {
         self.unread > 0 && self.read == 0

@@ -1,4 +1,4 @@
-//! The watch for exits: processes that are held by a handle, and whose end is told at once.
+//! The exit watch: processes that are held by a handle and whose exit is reported at once.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use reaper_platform::{ExitWatcher as _, Host, HostError, Pid, ProcId, ProcessHandle as _};
 
-/// Of all processes that can be held at once, the share that this watch may hold: the rest is for ending some.
+/// The share of all available handles that this watch may hold; the rest is kept for ending processes.
 const SHARE: usize = 4;
 
-/// Why a process is watched. It can be both at once.
+/// Why a process is watched. Both roles can apply at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It is of interest itself.
+    /// It is tracked itself.
     Tracked,
-    /// Its end makes orphans of others.
+    /// Its exit may make orphans of others.
     Ancestor,
 }
 
@@ -41,19 +41,19 @@ impl<P> Held<P> {
     }
 }
 
-/// The watch for exits.
+/// The exit watch.
 pub struct ExitWatch<H: Host> {
     exit_watcher: H::ExitWatcher,
-    /// The moment that the waiter was told to wake at.
+    /// The alarm that is set on the exit watcher.
     alarm: Option<Duration>,
     held: HashMap<ProcId, Held<H::ProcessHandle>>,
-    /// Under which numbers the waiter knows them.
+    /// The tokens under which the exit watcher reports them.
     tokens: HashMap<u64, ProcId>,
     last_token: u64,
 }
 
 impl<H: Host> ExitWatch<H> {
-    /// Watches nothing yet.
+    /// An empty watch.
     ///
     /// # Errors
     /// When the system cannot wait for processes.
@@ -62,27 +62,28 @@ impl<H: Host> ExitWatch<H> {
         Ok(Self { exit_watcher, alarm: None, held: HashMap::new(), tokens: HashMap::new(), last_token: 0 })
     }
 
-    /// Readable when a watched process has ended, or the moment of [`Self::wake_at`] has come.
+    /// Readable when a watched process has exited, or at the time set by [`Self::wake_at`].
     #[must_use]
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.exit_watcher.descriptor()
     }
 
-    /// Lets the descriptor tell when a moment of the monotonic clock has come, which is `now`; says whether it will.
+    /// Makes the descriptor readable at time `at` of the monotonic clock, which now reads `now`; returns whether that
+    /// is supported.
     pub fn wake_at(&mut self, at: Duration, now: Duration) -> bool {
-        // A moment that has passed was told already, and is told again only when it is set again.
+        // An alarm that has fired fires again only when it is set again.
         let is_set = (self.alarm == Some(at) && at > now) || self.exit_watcher.wake_at(at);
         self.alarm = is_set.then_some(at);
         is_set
     }
 
-    /// How many more processes may be held.
+    /// The number of further processes that may be held.
     #[must_use]
     pub fn room(&self, host: &H) -> usize {
         (host.handle_limit() / SHARE).saturating_sub(self.held.len())
     }
 
-    /// Holds a process in a role, as long as it is not released; says whether its end will be told.
+    /// Holds a process in a role until it is released; returns whether its exit will be reported.
     pub fn hold(&mut self, process: H::ProcessHandle, role: Role) -> bool {
         let id = process.id();
         if let Some(held) = self.held.get_mut(&id) {
@@ -107,13 +108,13 @@ impl<H: Host> ExitWatch<H> {
         self.held.get(id).map(|held| Arc::clone(&held.process))
     }
 
-    /// The pids of those that are held as ancestors.
+    /// The pids of the processes that are held as ancestors.
     #[must_use]
     pub fn ancestors(&self) -> HashSet<Pid> {
         self.held.iter().filter(|(_, held)| held.is_ancestor).map(|(id, _)| id.pid).collect()
     }
 
-    /// Lets go of a process in a role.
+    /// Releases a process in a role.
     pub fn release(&mut self, id: &ProcId, role: Role) {
         let Entry::Occupied(mut held) = self.held.entry(*id) else { return };
         *held.get_mut().role(role) = false;
@@ -122,7 +123,7 @@ impl<H: Host> ExitWatch<H> {
         }
     }
 
-    /// Lets go of all ancestors but those with these pids.
+    /// Releases all ancestors but those with these pids.
     pub fn keep_ancestors(&mut self, needed: &HashSet<Pid>) {
         let others = self.held.iter().filter(|(id, held)| held.is_ancestor && !needed.contains(&id.pid));
         for id in others.map(|(id, _)| *id).collect::<Vec<_>>() {
@@ -130,10 +131,10 @@ impl<H: Host> ExitWatch<H> {
         }
     }
 
-    /// Which watched processes have ended. They are not held any more.
+    /// The watched processes that have exited. They are released.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the exit watcher fails.
     pub fn ended(&mut self) -> Result<Vec<ProcId>, HostError> {
         let mut ended = Vec::new();
         for token in self.exit_watcher.wait(Duration::ZERO)? {
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn an_end_is_told_once_whatever_the_roles() {
+    fn an_exit_is_reported_once_whatever_the_roles() {
         let host = host();
         let mut watch = ExitWatch::new(&host).unwrap();
         let both = hold(&mut watch, &host, 3, Role::Tracked);
@@ -192,7 +193,7 @@ mod tests {
         watch.keep_ancestors(&HashSet::new());
         assert!(watch.handle(&both).is_none());
         host.change(|machine| machine.exit(pid(3)));
-        assert_eq!(watch.ended().unwrap(), [], "it was let go of");
+        assert_eq!(watch.ended().unwrap(), [], "it was released");
     }
 
     #[test]

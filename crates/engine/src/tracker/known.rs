@@ -1,7 +1,7 @@
-//! The processes of interest: what was made of each, and when it is to be judged again.
+//! The tracked processes: the judgement of each, and when it is to be judged again.
 //!
-//! A process in grace is judged again at the very moment when its grace ends, one that is to be ended at once, any other
-//! at the next tick. One that is being ended, or waits for others to be ended first, is left alone until that is over.
+//! A process in grace is judged again when its grace ends, one whose verdict is `reap` at once, any other at the next
+//! tick. One that is being ended, or waits for others to be ended first, is left alone until then.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,23 +15,22 @@ use super::recheck::longer;
 use reaper_policy::judgement::Judgement;
 use reaper_policy::verdict::Verdict;
 
-/// When an orphan is judged again that could not be remembered yet, because it started in the tick of the clock in which
-/// it was judged: two ticks at 100 a second.
+/// Delay before an orphan is judged again that was too young to be recorded: two clock ticks at 100 a second.
 const NEWBORN: Duration = Duration::from_millis(20);
 
-/// A process of interest.
+/// A tracked process.
 #[derive(Debug)]
 pub struct Tracked {
-    /// What was made of it.
+    /// Its latest judgement.
     pub judgement: Arc<Judgement>,
-    /// How its environment could be read when it was first looked at.
+    /// The result of reading its environment when it was first inspected.
     pub environment: Environment,
-    /// When it was judged, on the monotonic clock as all times here.
+    /// When it was judged; like all times here, on the monotonic clock.
     pub judged_at: Duration,
     next: Duration,
-    /// How long the last failed attempts to judge it again made us wait; `None` when the last one succeeded.
+    /// The current back-off after failed attempts to judge it again; `None` when the last one succeeded.
     failing: Option<Duration>,
-    /// Whether it is to be ended as soon as fewer others are being ended.
+    /// Whether it waits to be ended until fewer others are being ended.
     is_deferred: bool,
 }
 
@@ -41,38 +40,38 @@ impl Tracked {
     }
 }
 
-/// All of them.
+/// All tracked processes.
 #[derive(Debug, Default)]
 pub struct Known {
     all: BTreeMap<Pid, Tracked>,
 }
 
 impl Known {
-    /// How many there are.
+    /// The number of tracked processes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// Whether a process with this pid is among them.
+    /// Whether a process with this pid is tracked.
     #[must_use]
     pub fn has_pid(&self, pid: Pid) -> bool {
         self.all.contains_key(&pid)
     }
 
-    /// Whether this very process is among them.
+    /// Whether exactly this process is tracked.
     #[must_use]
     pub fn has(&self, id: &ProcId) -> bool {
         self.get(id).is_some()
     }
 
-    /// What is known of this very process.
+    /// The record of exactly this process.
     #[must_use]
     pub fn get(&self, id: &ProcId) -> Option<&Tracked> {
         self.all.get(&id.pid).filter(|tracked| tracked.judgement.id == *id)
     }
 
-    /// By pid.
+    /// All records, by pid.
     pub fn iter(&self) -> impl Iterator<Item = &Tracked> {
         self.all.values()
     }
@@ -82,12 +81,12 @@ impl Known {
         self.all.values().map(|tracked| &tracked.judgement)
     }
 
-    /// The same, given away.
+    /// The judgements, by pid; consumes the records.
     pub fn into_judgements(self) -> impl Iterator<Item = Arc<Judgement>> {
         self.all.into_values().map(|tracked| tracked.judgement)
     }
 
-    /// Takes in a process that was not known.
+    /// Adds a process that was not tracked.
     pub fn add(
         &mut self,
         judgement: Arc<Judgement>,
@@ -103,7 +102,7 @@ impl Known {
         self.all.insert(pid, tracked);
     }
 
-    /// Takes in a new judgement; says whether it differs from the last one in verdict or deciding gate.
+    /// Replaces a judgement; returns whether it differs from the last one in verdict or deciding gate.
     pub fn update(
         &mut self,
         judgement: Arc<Judgement>,
@@ -120,7 +119,7 @@ impl Known {
         is_news
     }
 
-    /// A process could not be judged again, and is left alone for longer each time that this happens.
+    /// Backs off after a process could not be judged again: the delay grows with each failure.
     pub fn failed(&mut self, pid: Pid, why: &Why, now: Duration, interval: Duration) {
         if let Some(tracked) = self.all.get_mut(&pid) {
             let wait = longer(tracked.failing, interval, Environment::unread(why)).max(interval);
@@ -128,20 +127,20 @@ impl Known {
         }
     }
 
-    /// Forgets a process.
+    /// Removes a process.
     pub fn remove(&mut self, pid: Pid) -> Option<Tracked> {
         self.all.remove(&pid)
     }
 
-    /// Those that are to be judged again now, at most `limit`.
+    /// The processes that are due to be judged again, at most `limit`.
     #[must_use]
     pub fn due(&self, now: Duration, ending: &Ending, limit: usize) -> Vec<ProcId> {
         let free = self.free(ending).filter(|tracked| tracked.next <= now);
         free.map(|tracked| tracked.judgement.id).take(limit).collect()
     }
 
-    /// When the next of them is to be judged again. The tick does that for those that are no orphans, unless there are too
-    /// many for one.
+    /// When the next process is due to be judged again. Those that are not orphans are left to the tick, unless there
+    /// are too many for one.
     #[must_use]
     pub fn next(&self, ending: &Ending, interval: Duration) -> Option<Duration> {
         let moment = |tracked: &Tracked| {
@@ -155,19 +154,19 @@ impl Known {
         self.all.values().filter(|tracked| !tracked.is_deferred && !ending.has(&tracked.judgement.id))
     }
 
-    /// One is to be judged again at this moment; says whether it is known.
+    /// Schedules a process to be judged again at this time; returns whether it is tracked.
     pub fn judge_at(&mut self, pid: Pid, at: Duration) -> bool {
         self.all.get_mut(&pid).map(|tracked| tracked.next = at).is_some()
     }
 
-    /// All are to be judged again now.
+    /// Schedules all to be judged again now.
     pub fn judge_all(&mut self, now: Duration) {
         for tracked in self.all.values_mut() {
             (tracked.is_deferred, tracked.next) = (false, now);
         }
     }
 
-    /// Those that are to be ended now and are not being ended yet, by pid.
+    /// The processes that are due to be ended and are not being ended yet, by pid.
     #[must_use]
     pub fn due_to_end(&self, now: Duration, ending: &Ending) -> Vec<Arc<Judgement>> {
         let due = self.all.values().filter(|tracked| tracked.is_due_to_end(now));
@@ -175,34 +174,34 @@ impl Known {
         due.map(|tracked| Arc::clone(&tracked.judgement)).collect()
     }
 
-    /// One waits until fewer others are being ended.
+    /// Marks a process as waiting until fewer others are being ended.
     pub fn defer(&mut self, pid: Pid) {
         if let Some(tracked) = self.all.get_mut(&pid) {
             tracked.is_deferred = true;
         }
     }
 
-    /// One does not wait any more: it is being ended, or need not be.
+    /// Clears that mark: the process is being ended, or need not be.
     pub fn undefer(&mut self, pid: Pid) {
         if let Some(tracked) = self.all.get_mut(&pid) {
             tracked.is_deferred = false;
         }
     }
 
-    /// How many wait until fewer others are being ended.
+    /// The number that wait until fewer others are being ended.
     #[must_use]
     pub fn deferred(&self) -> usize {
         self.all.values().filter(|tracked| tracked.is_deferred).count()
     }
 
-    /// What would be ended now is not ended before this moment.
+    /// Postpones everything that is due to be ended until this time.
     pub fn put_off(&mut self, until: Duration, ending: &Ending) {
         for tracked in self.condemned().filter(|tracked| !ending.has(&tracked.judgement.id)) {
             (tracked.is_deferred, tracked.next) = (false, tracked.next.max(until));
         }
     }
 
-    /// What was put off is due again.
+    /// Makes everything that was postponed due again.
     pub fn due_at(&mut self, now: Duration) {
         for tracked in self.condemned() {
             tracked.next = now;
@@ -218,10 +217,10 @@ impl Known {
 fn next_look(judgement: &Judgement, now: Duration, interval: Duration, is_newborn: bool) -> Duration {
     match judgement.verdict {
         Verdict::Reap => now,
-        // Its grace must not begin a whole grace later.
+        // Otherwise its grace would start a whole grace period later.
         Verdict::Wait(_) if is_newborn => now + NEWBORN,
         Verdict::Wait(left) => now + left,
-        // The next tick does it; no need to wake for it alone.
+        // Left to the next tick; not worth a wake-up of its own.
         Verdict::Spare | Verdict::Unknown => now + interval / 2,
     }
 }
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn each_is_due_at_the_moment_that_its_verdict_asks_for() {
+    fn each_is_due_when_its_verdict_requires() {
         let all =
             [(2, Verdict::Reap), (3, Verdict::Wait(30 * S)), (4, Verdict::Spare), (5, Verdict::Unknown)];
         let known = known(&all);
@@ -259,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_woken_for_what_the_tick_does() {
+    fn no_wake_up_for_what_the_tick_does() {
         let known = known(&[(3, Verdict::Wait(30 * S)), (4, Verdict::Spare)]);
         assert_eq!(known.next(&Ending::default(), 10 * S), Some(115 * S));
         assert_eq!(Known::default().next(&Ending::default(), 10 * S), None);
     }
 
     #[test]
-    fn one_that_is_too_young_to_be_remembered_is_judged_again_soon() {
+    fn one_that_is_too_young_to_be_recorded_is_judged_again_soon() {
         let mut known = Known::default();
         known.add(shared(2, Verdict::Wait(30 * S)), Environment::Intact, 100 * S, 10 * S, true);
         assert_eq!(due(&known, 100 * S), [] as [i32; 0]);
@@ -284,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_judged_again_is_tried_ever_less_often() {
+    fn failed_judgements_back_off() {
         let mut known = known(&[(2, Verdict::Spare)]);
         let mut wait = |why: &Why| {
             known.failed(pid(2), why, 200 * S, 10 * S);

@@ -1,11 +1,11 @@
-//! What is known of the processes, kept up to date at the least cost.
+//! The tracker: knowledge of the processes, kept up to date at low cost.
 //!
-//! A tick reads the adopters' lists and looks only at children that are new. A process of interest is held by a handle
-//! that tells when it ends, and is judged again when its grace is over; all others are looked at again now and then,
-//! because `exec` can turn any process into an agent. Agents whose parent lives are found among the processes that were
-//! started since the last tick, and their ancestors are held, so that the end of those is noticed at once. A scan is the
-//! first tick of a tracker that watches nothing. The tracker decides nothing by itself: each judgement is that of the
-//! gates.
+//! A tick reads the adopters' child lists and inspects only new children. Tracked processes are held by a handle (a
+//! pidfd) that reports their exit, and are judged again when their grace expires; all others are re-inspected with
+//! growing intervals, because `exec` can turn any process into an agent. Agents whose parent is alive are found among
+//! the processes that were started since the last tick, and their ancestors are held by handles too, so that an
+//! ancestor's exit is noticed at once. A scan is the first tick of a tracker that watches nothing. The tracker makes no
+//! decisions itself: every judgement comes from the gates.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::BorrowedFd;
@@ -55,32 +55,32 @@ mod survey;
 mod testing;
 mod triage;
 
-/// Most processes that are looked at in one go: a client of the socket waits for no longer than that takes.
+/// Most processes inspected in one batch; bounds how long a client of the control socket waits.
 const BATCH: usize = 256;
-/// When an orphan is judged again that is left to the thread that ends what it was before.
+/// Delay before an orphan is judged again that is left to the thread ending its predecessor.
 const AWAITED: Duration = Duration::from_millis(500);
-/// When a process that could not be ended is tried again.
+/// Delay before a process that could not be ended is tried again.
 const STUBBORN: Duration = Duration::from_secs(600);
 
-/// Something that happened, for the log.
+/// An event for the log.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// A process of interest appeared, or its verdict changed.
+    /// A tracked process appeared, or its verdict changed.
     Judged(Arc<Judgement>),
-    /// A process of interest ended, or lost all interest.
+    /// A tracked process exited, or is no longer of interest.
     Gone(ProcId),
 }
 
-/// Keeps track of the processes.
+/// Tracks the processes.
 pub struct Tracker<H: Host> {
     context: Context<H>,
-    /// What is remembered, across restarts too.
+    /// The sightings, which are kept across restarts.
     pub sightings: Sightings,
     limit: Duration,
-    /// Whether unmarked processes are judged, too.
+    /// Whether unmarked processes are judged as well.
     everything: bool,
     census: Census,
-    /// What is to be looked at as soon as there is time.
+    /// Processes that are queued for inspection.
     pending: BTreeSet<Pid>,
     known: Known,
     recheck: Recheck,
@@ -94,8 +94,8 @@ pub struct Tracker<H: Host> {
 }
 
 impl<H: Host> Tracker<H> {
-    /// Looks at all processes once and decides. Nothing is changed, and nothing held. With `everything`, unmarked
-    /// processes are judged as well; no process may take longer than `limit`.
+    /// Inspects all processes once and decides. Changes nothing and holds no handles. With `everything`, unmarked
+    /// processes are judged as well; reading one process may take at most `limit`.
     ///
     /// # Errors
     /// When processes cannot be listed at all.
@@ -108,10 +108,10 @@ impl<H: Host> Tracker<H> {
         Ok(Self::first_tick(context, sightings.clone(), everything, limit)?.into_survey())
     }
 
-    /// Looks at all processes, and watches those of interest from now on.
+    /// Inspects all processes, and watches those of interest from now on.
     ///
     /// # Errors
-    /// When processes cannot be listed, or not be waited for.
+    /// When processes cannot be listed or waited for.
     pub fn start(context: &Context<H>, sightings: Sightings, limit: Duration) -> Result<Self, HostError> {
         let exits = ExitWatch::new(&*context.host)?;
         let mut tracker = Self::first_tick(context, sightings, false, limit)?;
@@ -152,10 +152,10 @@ impl<H: Host> Tracker<H> {
         Ok(tracker)
     }
 
-    /// Looks at what is new since the last tick, and again at what is due.
+    /// Inspects what is new since the last tick, and re-inspects what is due.
     ///
     /// # Errors
-    /// When processes cannot be listed: then nothing is known, and nothing may be ended.
+    /// When processes cannot be listed: the state is then unknown, and nothing may be ended.
     pub fn tick(&mut self) -> Result<(), HostError> {
         let now = self.now();
         let (known, recheck) = (&self.known, &self.recheck);
@@ -168,28 +168,28 @@ impl<H: Host> Tracker<H> {
         self.follow_lineage()
     }
 
-    /// Takes other settings; what is remembered stays, and everything is looked at again.
+    /// Applies new settings; sightings are kept, and everything is inspected again.
     ///
     /// # Errors
-    /// When processes cannot be listed. The settings are the old ones then.
+    /// When processes cannot be listed. The old settings then stay in force.
     pub fn reload(&mut self, context: Context<H>) -> Result<(), HostError> {
         self.census = discover::take(&context.host, &context.policy, context.own.scope)?;
         self.context = context;
         self.recheck.clear();
-        self.lineage.walk_anew();
+        self.lineage.list_anew();
         self.known.judge_all(self.now());
         self.look_again();
         self.take_in_census(BATCH);
         self.list()
     }
 
-    /// Looks at what the census found and is not known, and at what hangs below marked wrappers: orphans below those are
-    /// not the adopters' own children.
+    /// Inspects unknown processes of the census, and the children of marked wrappers: orphans below those are not
+    /// direct children of an adopter.
     fn take_in_census(&mut self, room: usize) {
         let (now, interval) = (self.now(), self.context.policy.interval);
-        // Only what is of no interest may be forgotten because a list lacks it: the lists are not atomic.
+        // Only processes of no interest may be dropped for being absent from a list: the lists are not atomic.
         self.recheck.retain_among(&self.census.children);
-        // Whose a process is can change, but rarely does.
+        // A process's user can change, but rarely does.
         for pid in &self.census.foreigners {
             self.recheck.enter(*pid, Triaged::Foreign, now, interval);
         }
@@ -200,7 +200,7 @@ impl<H: Host> Tracker<H> {
         self.look_at(unknown, room);
     }
 
-    /// Looks at processes, and at what hangs below the marked wrappers among them: at once, unless they are very many.
+    /// Inspects processes, and the children of the marked wrappers among them: at once, unless there are very many.
     fn look_at(&mut self, pids: Vec<Pid>, mut room: usize) {
         self.pending.extend(pids);
         if self.pending.is_empty() {
@@ -244,7 +244,7 @@ impl<H: Host> Tracker<H> {
         }
     }
 
-    /// Begins to track a process; says whether it is still there.
+    /// Begins to track a process; returns whether it still exists.
     fn track(&mut self, judgement: &Arc<Judgement>, environment: Environment) -> bool {
         if !self.hold(&judgement.id) {
             return false;
@@ -256,8 +256,8 @@ impl<H: Host> Tracker<H> {
         true
     }
 
-    /// Watches for the end of a process, if exits are watched and there is room for one more; otherwise it is opened anew
-    /// each time. Says whether it is still there.
+    /// Watches for the exit of a process, if exits are watched and a handle is free; otherwise it is opened again for
+    /// each judgement. Returns whether it still exists.
     fn hold(&mut self, id: &ProcId) -> bool {
         let Some(exits) = &mut self.exits else { return true };
         if exits.room(&self.context.host) == 0 {
@@ -273,14 +273,14 @@ impl<H: Host> Tracker<H> {
         }
     }
 
-    /// Remembers what a judgement says across restarts; says whether the process is too young to be remembered.
+    /// Records a judgement in the sightings; returns whether the process is too young to be recorded.
     fn remember(&mut self, judgement: &Judgement) -> bool {
         let (clock, here) = (self.clock(), self.context.host.info());
         self.sightings.take_in(judgement, &clock, here);
         sightings::is_newborn(&judgement.id, &clock, here)
     }
 
-    /// Judges again what is due, through the handle that holds it; the rest of very many at the next call.
+    /// Judges again what is due, through the held handle; at most one batch per call.
     pub fn look_again(&mut self) {
         self.look_at(Vec::new(), BATCH);
         let now = self.now();
@@ -305,14 +305,14 @@ impl<H: Host> Tracker<H> {
                 Ok(j) if self.known.has(&j.id) && (j.is_notable() || j.is_wrapper) => {
                     self.take_in(Arc::new(j));
                 }
-                // Another process has the pid now, or this one is of no interest any more.
+                // The pid was reused, or the process is no longer of interest.
                 Ok(_) | Err(Why::Gone) => self.forget(pid),
                 Err(why) => self.known.failed(pid, &why, now, self.context.policy.interval),
             }
         }
     }
 
-    /// Takes in a new judgement of a tracked process.
+    /// Applies a new judgement of a tracked process.
     fn take_in(&mut self, judgement: Arc<Judgement>) {
         let is_newborn = self.remember(&judgement);
         let (now, interval) = (self.now(), self.context.policy.interval);
@@ -331,10 +331,10 @@ impl<H: Host> Tracker<H> {
         self.events.push(Event::Gone(id));
     }
 
-    /// Takes in which watched processes have ended.
+    /// Handles the exits of watched processes.
     ///
     /// # Errors
-    /// When the system does not say.
+    /// When the exit watcher fails.
     pub fn exits(&mut self) -> Result<(), HostError> {
         while let Some(exits) = &mut self.exits {
             let ended = exits.ended()?;
@@ -349,7 +349,7 @@ impl<H: Host> Tracker<H> {
                 unknown.extend(self.on_parent_exit(&id));
             }
             self.look_at(unknown.clone(), BATCH);
-            // What has another parent that lives is in its place again.
+            // A process with another live parent is no orphan.
             unknown.retain(|pid| !self.known.has_pid(*pid) && !self.pending.contains(pid));
             self.inspect_new(unknown);
             self.look_again();
@@ -357,7 +357,7 @@ impl<H: Host> Tracker<H> {
         Ok(())
     }
 
-    /// Remembers what the end of an ancestor proves about those below it, and returns what to look at now.
+    /// Records what the exit of an ancestor proves about the processes below it, and returns the pids to inspect now.
     fn on_parent_exit(&mut self, ancestor: &ProcId) -> Vec<Pid> {
         let clock = self.clock();
         let mut unknown = Vec::new();
@@ -371,9 +371,9 @@ impl<H: Host> Tracker<H> {
         unknown
     }
 
-    /// Looks for new agents in their place.
+    /// Searches for new agents whose parent is alive.
     fn follow_lineage(&mut self) -> Result<(), HostError> {
-        if self.lineage.is_walk_due(self.now()) {
+        if self.lineage.is_listing_due(self.now()) {
             return self.list();
         }
         self.inspect_started();
@@ -388,7 +388,7 @@ impl<H: Host> Tracker<H> {
         Ok(())
     }
 
-    /// Looks at what was started since the last tick, and is no adopter's child: those are found by the census.
+    /// Inspects the processes started since the last tick, except children of adopters, which the census finds.
     fn inspect_started(&mut self) {
         let (now, host) = (self.now(), Arc::clone(&self.context.host));
         let mut started = self.new_pids.list(&*host, self.context.own.scope, now);
@@ -404,28 +404,28 @@ impl<H: Host> Tracker<H> {
         self.new_pids.looked_at(now, self.now());
     }
 
-    /// Walks over all processes, for agents in their place and for orphans that the lists lack.
+    /// Lists all processes, to find agents whose parent is alive and orphans that the child lists lack.
     fn list(&mut self) -> Result<(), HostError> {
         let begun = self.clock();
         let host = Arc::clone(&self.context.host);
-        let is_first = self.new_pids.begin_walk(&*host);
-        let walk = host.list(self.context.own.scope)?;
+        let is_first = self.new_pids.begin_listing(&*host);
+        let listing = host.list(self.context.own.scope)?;
         if is_first {
-            self.new_pids.walked(&walk, host.info().start_clock, begun);
+            self.new_pids.listed(&listing, host.info().start_clock, begun);
         }
-        let unknown = self.lineage.unknown_in(host.info().start_clock, begun, &walk);
-        let stray = self.census.adopted_in(&walk);
-        drop(walk);
+        let unknown = self.lineage.unknown_in(host.info().start_clock, begun, &listing);
+        let stray = self.census.adopted_in(&listing);
+        drop(listing);
         for some in unknown.chunks(BATCH) {
             self.inspect_new(some.to_vec());
         }
         self.look_at(stray.into_iter().filter(|pid| !self.known.has_pid(*pid)).collect(), BATCH);
         self.drop_ended();
-        self.lineage.walked(begun.monotonic, self.now());
+        self.lineage.listed(begun.monotonic, self.now());
         Ok(())
     }
 
-    /// Lets go of ancestors that no agent is below any more, and forgets what is remembered of processes that are gone.
+    /// Releases ancestors without an agent below them, and drops the sightings of processes that no longer exist.
     fn drop_ended(&mut self) {
         if let Some(exits) = &mut self.exits {
             exits.keep_ancestors(&self.lineage.ancestors());
@@ -434,7 +434,7 @@ impl<H: Host> Tracker<H> {
         self.sightings.retain(|pid| host.exists(pid) != Ok(false));
     }
 
-    /// Judges processes that are not known, and remembers those that are agents in their place.
+    /// Judges unknown processes, and tracks the agents whose parent is alive.
     fn inspect_new(&mut self, pids: Vec<Pid>) {
         if pids.is_empty() {
             return;
@@ -460,8 +460,8 @@ impl<H: Host> Tracker<H> {
         }
     }
 
-    /// What is to be ended now, beside what is being ended already; at most `max-targets` at a time. What is in the plan
-    /// counts as being ended from now on.
+    /// The plan of what to end now, in addition to what is being ended already; at most `max-targets` at a time. Its
+    /// targets count as being ended from now on.
     pub fn plan(&mut self) -> Plan {
         let clock = self.clock();
         let now = clock.monotonic;
@@ -474,7 +474,7 @@ impl<H: Host> Tracker<H> {
         for judgement in &due {
             self.known.defer(judgement.id.pid);
         }
-        // A tree has one target at least: more than these cannot fit.
+        // A tree has at least one target, so more trees cannot fit.
         let cap = self.context.policy.max_targets.get();
         due.truncate(cap.saturating_sub(self.ending.ids().len()));
         if due.is_empty() {
@@ -495,7 +495,7 @@ impl<H: Host> Tracker<H> {
         plan
     }
 
-    /// Takes in what became of a plan's targets.
+    /// Applies the outcomes of a plan's targets.
     pub fn ended(&mut self, plan: &Plan, ended: &[Ended]) {
         let (now, interval) = (self.now(), self.context.policy.interval);
         for id in self.ending.finish(plan).into_iter().filter(|id| self.known.has(id)).collect::<Vec<_>>() {
@@ -512,23 +512,23 @@ impl<H: Host> Tracker<H> {
         }
     }
 
-    /// What would be ended now is not ended before this moment.
+    /// Postpones everything that is due to be ended until this time.
     pub fn put_off(&mut self, until: Duration) {
         self.known.put_off(until, &self.ending);
     }
 
-    /// What was put off is due again.
+    /// Makes everything that was postponed due again.
     pub fn due_at(&mut self, now: Duration) {
         self.known.due_at(now);
     }
 
-    /// How many wait for others to be ended first.
+    /// The number that wait for others to be ended first.
     #[must_use]
     pub fn deferred(&self) -> usize {
         self.known.deferred()
     }
 
-    /// When a process is to be looked at, on the monotonic clock.
+    /// When the next process is due for inspection, on the monotonic clock.
     #[must_use]
     pub fn next(&self) -> Option<Duration> {
         if !self.pending.is_empty() {
@@ -537,35 +537,35 @@ impl<H: Host> Tracker<H> {
         self.known.next(&self.ending, self.context.policy.interval)
     }
 
-    /// Lets [`Self::exit_descriptor`] tell when a moment of the monotonic clock has come; says whether it will.
+    /// Makes [`Self::exit_descriptor`] readable at this time of the monotonic clock; returns whether that is supported.
     pub fn wake_at(&mut self, at: Duration) -> bool {
         let now = self.now();
         self.exits.as_mut().is_some_and(|exits| exits.wake_at(at, now))
     }
 
-    /// Readable when a watched process has ended, for [`Self::exits`], or the moment of [`Self::wake_at`] has come.
+    /// Readable when a watched process has exited (see [`Self::exits`]), or at the time set by [`Self::wake_at`].
     #[must_use]
     pub fn exit_descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.exits.as_ref()?.descriptor()
     }
 
-    /// What happened since this was last asked.
+    /// The events since the last call.
     pub fn events(&mut self) -> Vec<Event> {
         std::mem::take(&mut self.events)
     }
 
-    /// The machine, the settings and who we are.
+    /// The machine, the settings and reaper's own process.
     #[must_use]
     pub const fn context(&self) -> &Context<H> {
         &self.context
     }
 
-    /// The processes of interest, by pid.
+    /// The tracked processes, by pid.
     pub fn judgements(&self) -> impl Iterator<Item = &Judgement> {
         self.known.judgements().map(|judgement| &**judgement)
     }
 
-    /// What was made of each process of interest by itself, when it was last judged.
+    /// The latest judgement of each tracked process.
     #[must_use]
     pub fn judged(&self) -> Vec<Judgement> {
         self.judgements().cloned().collect()
@@ -577,8 +577,8 @@ impl<H: Host> Tracker<H> {
         &self.census.children
     }
 
-    /// How well the last look could see, and whether anything is there to be seen now. Ask once for each purpose: in a
-    /// container the second part reads other processes.
+    /// How complete the last tick's view was, and whether any process is visible now. Call it sparingly: in a container
+    /// the second part reads other processes.
     #[must_use]
     pub fn view(&self) -> View {
         let looks = || self.recheck.looks().map(|(_, look)| look);
@@ -618,8 +618,8 @@ impl<H: Host> Tracker<H> {
         Survey { census, judgements, plan: now, later, unreadable, blind, visibility_problem, lost, zombies }
     }
 
-    /// How many processes had ended when they were looked at, and are not collected now either: between its end and its
-    /// collection every process is a zombie for a moment.
+    /// The number of processes that were zombies when inspected and still are: every process is a zombie for a moment
+    /// between its exit and its collection.
     fn zombies(&self) -> usize {
         let tracked = self.known.judgements().filter(|j| j.stat.is_dead()).map(|j| (j.id.pid, j.stat.start));
         let others = self.recheck.looks().filter_map(|(pid, look)| Some((pid, look.zombie()?)));
@@ -629,7 +629,7 @@ impl<H: Host> Tracker<H> {
         tracked.chain(others).filter(is_zombie).count()
     }
 
-    /// Where the first tick of a fresh tracker with the same memory comes to another verdict, and goes on doing so.
+    /// Verdicts in which the first tick of a fresh tracker with the same sightings persistently differs, in words.
     ///
     /// # Errors
     /// When processes cannot be listed.

@@ -1,8 +1,8 @@
-//! New processes, learnt of by their pids, so that a new agent in its place is known at the next tick.
+//! New processes, found by their pids, so that a new agent is known at the next tick while its parent is still alive.
 //!
-//! Each process is in two answers of [`Host::started_since`], and is looked at each time: the first time it may not have
-//! executed its program yet. What that does not find (see [`reaper_platform::started`]) is left to a walk, as is
-//! everything where new processes cannot be told by their pids.
+//! Each process is in two results of [`Host::started_since`] and is inspected both times: at the first it may not have
+//! executed its program yet. What that misses (see [`reaper_platform::started`]) is found by the next full listing, as
+//! is everything where new processes cannot be found by pid.
 
 use std::time::Duration;
 
@@ -10,23 +10,24 @@ use reaper_platform::{Clock, Host, Pid, PidMark, ProcessList, Scope, StartClock,
 
 use super::budget::Budget;
 
-/// So many new processes are looked at by every tick.
+/// Up to this many new processes are inspected at every tick, whatever the cost.
 const MANY: usize = 256;
-/// Looks at more than that may take 1/100 of the time: on a machine that starts them by the thousand, they wait.
+/// Inspecting more than that may take 1/100 of the time; on a machine that starts processes by the thousand, they wait.
 const SHARE: u32 = 100;
 /// No new process waits for longer than this.
 const LONGEST: Duration = Duration::from_secs(60);
-/// A process that is older than this has executed its program when it is looked at.
+/// A process older than this is assumed to have executed its program.
 const GROWN_UP: Duration = Duration::from_secs(10);
 
-/// New processes.
+/// Finds processes that were started since the last tick.
 #[derive(Debug)]
 pub struct NewPids {
-    /// Up to which pid processes are known; `None` where the system does not say.
+    /// The mark up to which pids are known; `None` where the system does not provide it.
     mark: Option<PidMark>,
-    /// What the walk after the first mark looked at, in order: the answers have it as well until the mark moves on.
-    walked: Vec<Pid>,
-    /// How many processes the last answer had.
+    /// The pids that the listing after the first mark covered, sorted: results contain them too until the mark moves
+    /// on.
+    listed: Vec<Pid>,
+    /// The number of processes in the last result.
     examined: usize,
     budget: Budget,
 }
@@ -34,14 +35,14 @@ pub struct NewPids {
 impl Default for NewPids {
     fn default() -> Self {
         let budget = Budget::new(SHARE, Duration::ZERO..=LONGEST);
-        Self { mark: None, walked: Vec::new(), examined: 0, budget }
+        Self { mark: None, listed: Vec::new(), examined: 0, budget }
     }
 }
 
 impl NewPids {
-    /// A walk over all processes is made, which begins now. Says whether it is the first one after the mark, so that
-    /// [`Self::walked`] is to be told of it.
-    pub fn begin_walk<H: Host>(&mut self, host: &H) -> bool {
+    /// A listing of all processes begins now. Returns whether it is the first one after the mark, so that
+    /// [`Self::listed`] must be called with it.
+    pub fn begin_listing<H: Host>(&mut self, host: &H) -> bool {
         if self.mark.is_some() {
             return false;
         }
@@ -49,8 +50,8 @@ impl NewPids {
         self.mark.is_some()
     }
 
-    /// What the first walk after the mark found, when it was begun then.
-    pub fn walked(&mut self, walk: &ProcessList, start_clock: StartClock, begun: Clock) {
+    /// Records the first listing after the mark, begun at `begun`.
+    pub fn listed(&mut self, listing: &ProcessList, start_clock: StartClock, begun: Clock) {
         let ago = |time: Duration| time.saturating_sub(GROWN_UP);
         let then = Clock {
             monotonic: ago(begun.monotonic),
@@ -58,33 +59,33 @@ impl NewPids {
             realtime: ago(begun.realtime),
         };
         let young = start_clock.now(&then);
-        self.walked = walk.entries.iter().filter(|e| e.stat.start < young).map(|e| e.stat.pid).collect();
-        self.walked.sort_unstable();
+        self.listed = listing.entries.iter().filter(|e| e.stat.start < young).map(|e| e.stat.pid).collect();
+        self.listed.sort_unstable();
     }
 
-    /// The processes in scope that were started since the last call, and once more those of the call before.
+    /// The processes in scope that were started since the last call, and again those of the call before.
     pub fn list<H: Host>(&mut self, host: &H, scope: Scope, now: Duration) -> Vec<Pid> {
         let Some(mark) = self.mark.filter(|_| self.budget.is_due(now)) else { return Vec::new() };
         match host.started_since(&mark, scope) {
             Ok(started) => {
                 self.examined = started.examined;
                 let pids = started.entries.iter().map(|listed| listed.pid);
-                let pids = pids.filter(|pid| self.walked.binary_search(pid).is_err()).collect();
+                let pids = pids.filter(|pid| self.listed.binary_search(pid).is_err()).collect();
                 if started.mark != mark {
-                    (self.mark, self.walked) = (Some(started.mark), Vec::new());
+                    (self.mark, self.listed) = (Some(started.mark), Vec::new());
                 }
                 pids
             }
             Err(error) => {
                 if matches!(error.why, Why::Unsupported(_) | Why::Garbled(_)) {
-                    (self.mark, self.walked) = (None, Vec::new());
+                    (self.mark, self.listed) = (None, Vec::new());
                 }
                 Vec::new()
             }
         }
     }
 
-    /// Takes in what it has cost to list new processes and to look at them.
+    /// Records the time that listing and inspecting new processes took.
     pub fn looked_at(&mut self, began: Duration, now: Duration) {
         if self.examined > MANY {
             self.budget.spent(began, now);
@@ -96,14 +97,16 @@ impl NewPids {
 mod tests {
     use super::super::testing;
     use super::*;
-    use reaper_platform::fake::{FakeHost, Machine, Method, Mishap, Process, Script, When, host_info, pid};
+    use reaper_platform::fake::{
+        FakeHost, Fault, FaultScript, Machine, Method, Process, When, host_info, pid,
+    };
 
     const S: Duration = Duration::from_secs(1);
 
-    fn walk(new: &mut NewPids, host: &FakeHost) {
+    fn listing(new: &mut NewPids, host: &FakeHost) {
         let begun = host.clock();
-        if new.begin_walk(host) {
-            new.walked(&host.list(Scope::Everyone).unwrap(), host.info().start_clock, begun);
+        if new.begin_listing(host) {
+            new.listed(&host.list(Scope::Everyone).unwrap(), host.info().start_clock, begun);
         }
     }
 
@@ -119,35 +122,35 @@ mod tests {
     }
 
     #[test]
-    fn what_a_walk_looked_at_is_not_new_unless_it_was_young() {
+    fn what_a_listing_covered_is_not_new_unless_it_was_young() {
         let host = testing::host([Process::new(1, "systemd"), Process::new(20, "goose")]);
         start(&host, 21);
         let mut new = NewPids::default();
-        walk(&mut new, &host);
+        listing(&mut new, &host);
         assert_eq!(next(&mut new, &host), [21]);
         start(&host, 22);
         assert_eq!(next(&mut new, &host), [22]);
         assert_eq!((next(&mut new, &host), next(&mut new, &host)), (vec![22], vec![]));
-        // Later walks are nothing to it.
-        walk(&mut new, &host);
+        // Later listings change nothing.
+        listing(&mut new, &host);
         assert_eq!(next(&mut new, &host), [0; 0]);
-        // A pid that the walk saw and that is given to another process.
+        // A pid of the listing that is reused.
         host.change(|machine| machine.exit(pid(20)));
         start(&host, 20);
         assert!(next(&mut new, &host).contains(&20));
     }
 
     #[test]
-    fn where_pids_tell_nothing_the_next_walk_asks_again() {
+    fn where_pids_are_unordered_the_next_listing_asks_again() {
         let host = testing::host([Process::new(1, "systemd")]);
         host.change(|machine| machine.orders_pids = false);
         let mut new = NewPids::default();
-        walk(&mut new, &host);
+        listing(&mut new, &host);
         start(&host, 20);
         assert_eq!(next(&mut new, &host), [0; 0]);
         host.change(|machine| machine.orders_pids = true);
-        assert_eq!(next(&mut new, &host), [0; 0], "nothing is asked without a mark");
-        walk(&mut new, &host);
+        assert_eq!(next(&mut new, &host), [0; 0], "no query without a mark");
+        listing(&mut new, &host);
         start(&host, 21);
         assert_eq!(next(&mut new, &host), [20, 21]);
         host.change(|machine| machine.orders_pids = false);
@@ -156,12 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_that_fails_once_is_made_up_for() {
+    fn a_failed_query_is_caught_up_by_the_next() {
         let when = When::Call(Method::StartedSince, None, 2);
-        let script = Script::new().at(when, Mishap::Fail(Why::Denied));
+        let script = FaultScript::new().at(when, Fault::Fail(Why::Denied));
         let host = FakeHost::new(host_info(), Machine::of([Process::new(1, "systemd")]), script);
         let mut new = NewPids::default();
-        walk(&mut new, &host);
+        listing(&mut new, &host);
         next(&mut new, &host);
         start(&host, 20);
         assert_eq!(next(&mut new, &host), [0; 0]);
@@ -169,10 +172,10 @@ mod tests {
     }
 
     #[test]
-    fn only_very_many_wait_and_none_is_lost() {
+    fn only_large_numbers_wait_and_none_is_lost() {
         let host = testing::host([Process::new(1, "systemd")]);
         let mut new = NewPids::default();
-        walk(&mut new, &host);
+        listing(&mut new, &host);
         next(&mut new, &host);
         let spend = |new: &mut NewPids| {
             let now = host.clock().monotonic;
@@ -185,7 +188,7 @@ mod tests {
         assert_eq!(next(&mut new, &host).len(), 301, "one was no reason to wait");
         spend(&mut new);
         start(&host, 2_000);
-        assert_eq!(next(&mut new, &host), [0; 0], "0.1 s of work are paid off in 10 s");
+        assert_eq!(next(&mut new, &host), [0; 0], "0.1 s of work are within budget after 10 s");
         assert_eq!(next(&mut new, &host), [0; 0]);
         let listed = next(&mut new, &host);
         assert_eq!((listed.len(), listed.last()), (301, Some(&2_000)));

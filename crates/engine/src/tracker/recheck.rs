@@ -1,8 +1,8 @@
-//! Children of the adopters that are of no interest, and when to make sure of that again.
+//! Children of the adopters that are of no interest, and when to check them again.
 //!
-//! `exec` can turn any process into an agent, and a pid can be given to another process between two looks. Both happen
-//! to young processes: a new one is looked at again soon, and then ever less often. A process whose memory cannot be read
-//! in time costs a thread each time (see [`crate::deadline`]) and is asked least of all.
+//! `exec` can turn any process into an agent, and a pid can be given to another process between two looks. Both mostly
+//! concern young processes, so a new one is checked again soon and then with growing intervals. A process whose memory
+//! cannot be read in time costs a thread each time (see [`crate::deadline`]) and is checked least often.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use reaper_platform::Pid;
 use super::environment::Environment;
 use super::triage::Triaged;
 
-/// The longest time between two looks at a process of no interest.
+/// The longest interval between two checks of a process of no interest.
 const LONGEST: Duration = Duration::from_secs(120);
-/// The same for one that does not answer.
+/// The same for a process whose reads time out.
 const LONGEST_SLOW: Duration = Duration::from_secs(3600);
 
-/// How long to leave a process alone that was left alone for `before` already.
+/// The next interval after an interval of `before`.
 #[must_use]
 pub fn longer(before: Option<Duration>, interval: Duration, environment: Environment) -> Duration {
     match environment {
@@ -33,53 +33,53 @@ struct Entry {
     look: Triaged,
 }
 
-/// Children of the adopters that are of no interest, as of the last look.
+/// Children of the adopters that were of no interest when last inspected.
 #[derive(Debug, Default)]
 pub struct Recheck {
     entries: HashMap<Pid, Entry>,
 }
 
 impl Recheck {
-    /// Whether a process was looked at, and need not be looked at again yet.
+    /// Whether a process was inspected and is not due for another check yet.
     #[must_use]
     pub fn is_known(&self, pid: Pid, now: Duration) -> bool {
         self.entries.get(&pid).is_some_and(|entry| entry.looked_at + entry.wait > now)
     }
 
-    /// Takes in a look that found nothing of interest.
+    /// Records an inspection that found nothing of interest.
     pub fn enter(&mut self, pid: Pid, look: Triaged, now: Duration, interval: Duration) {
         let before = self.entries.get(&pid).map(|entry| entry.wait);
         let wait = longer(before, interval, look.environment());
         self.entries.insert(pid, Entry { wait, looked_at: now, look });
     }
 
-    /// When a process was last looked at.
+    /// When a process was last inspected.
     #[must_use]
     pub fn looked_at(&self, pid: Pid) -> Option<Duration> {
         self.entries.get(&pid).map(|entry| entry.looked_at)
     }
 
-    /// It is of interest now, or to be looked at as if it were new.
+    /// Removes a process that is of interest now, or is to be treated as new.
     pub fn remove(&mut self, pid: Pid) {
         self.entries.remove(&pid);
     }
 
-    /// All are to be looked at as if they were new.
+    /// Treats all processes as new.
     pub fn clear(&mut self) {
         self.entries.clear();
     }
 
-    /// Forgets processes that are not among these, which are in order.
+    /// Drops the processes that are not among these, which must be sorted.
     pub fn retain_among(&mut self, pids: &[Pid]) {
         self.entries.retain(|pid, _| pids.binary_search(pid).is_ok());
     }
 
-    /// What the last looks came to, in no order.
+    /// The results of the latest inspections, in no order.
     pub fn looks(&self) -> impl Iterator<Item = (Pid, &Triaged)> {
         self.entries.iter().map(|(pid, entry)| (*pid, &entry.look))
     }
 
-    /// The same, given away.
+    /// The same; consumes the records.
     pub fn into_looks(self) -> impl Iterator<Item = Triaged> {
         self.entries.into_values().map(|entry| entry.look)
     }
@@ -94,14 +94,17 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     #[test]
-    fn m09_the_young_are_looked_at_again_soon_and_the_old_rarely() {
+    fn m09_young_processes_are_rechecked_soon_and_old_ones_rarely() {
         let mut recheck = Recheck::default();
         let (mut now, mut looks) = (100 * S, 0);
         for _ in 0..200 {
             if !recheck.is_known(pid(7), now) {
                 recheck.enter(pid(7), Triaged::Unmarked, now, 5 * S);
                 looks += 1;
-                assert!(now > 100 * S || !recheck.is_known(pid(7), now + 5 * S), "the next tick looks again");
+                assert!(
+                    now > 100 * S || !recheck.is_known(pid(7), now + 5 * S),
+                    "the next tick checks again"
+                );
             }
             now += 5 * S;
         }
@@ -112,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn r06_one_that_does_not_answer_is_asked_ever_less_often() {
+    fn r06_reads_that_time_out_back_off() {
         let mut recheck = Recheck::default();
         let (mut now, mut looks) = (S, 0);
         for _ in 0..24 * 3600 / 5 {
@@ -128,7 +131,7 @@ mod tests {
         assert_eq!(
             (readings.unread, readings.read),
             (1, 0),
-            "another user's process says nothing about what we can read"
+            "another user's process is no evidence of what we can read"
         );
     }
 }

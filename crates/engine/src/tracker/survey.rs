@@ -1,4 +1,4 @@
-//! What can be seen of a tracker: all that its first tick saw and decided, and how well it can see.
+//! Snapshots of a tracker: what its first tick saw and decided, and how complete its view is.
 
 use crate::discover::Census;
 use crate::discover::method::Method;
@@ -6,37 +6,37 @@ use crate::visibility::VisibilityProblem;
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::Plan;
 
-/// What was seen and decided by one look at all processes.
+/// What one sweep over all processes saw and decided.
 #[derive(Debug, Clone)]
 pub struct Survey {
-    /// What was looked at.
+    /// The census that it examined.
     pub census: Census,
-    /// What was decided about each process that was judged, by pid.
+    /// The judgements, by pid.
     pub judgements: Vec<Judgement>,
-    /// What is to be done now.
+    /// The targets to end now.
     pub plan: Plan,
-    /// What would be done once the orphans in grace have waited long enough. Only ever shown.
+    /// The targets once the grace of all orphans is over. For display only.
     pub later: Plan,
-    /// How many processes of ours could not be read.
+    /// The number of processes in scope that could not be read.
     pub unreadable: usize,
-    /// Whether not one marker could be read, although there were processes to read them from.
+    /// Whether no environment at all could be read, although there were processes to read.
     pub blind: bool,
-    /// Why no process that we could look after can be here.
+    /// Why no process that reaper could look after is visible, if so.
     pub visibility_problem: Option<VisibilityProblem>,
-    /// How many candidates could not even be judged as unknown.
+    /// The number of candidates that could not even be judged as unknown.
     pub lost: usize,
-    /// How many have ended and were not collected by their adopter.
+    /// The number of zombies that their adopter did not collect.
     pub zombies: usize,
 }
 
 impl Survey {
-    /// Whether everything that had to be seen was seen.
+    /// Whether the view was complete.
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.census.complete && !self.blind && self.visibility_problem.is_none() && self.lost == 0
     }
 
-    /// What kept it from being complete, in words.
+    /// The reasons why the view was incomplete, in words.
     #[must_use]
     pub fn troubles(&self) -> Vec<String> {
         let mut troubles = Vec::new();
@@ -56,17 +56,17 @@ impl Survey {
     }
 }
 
-/// How well the service can see.
+/// How complete the service's view is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct View {
-    /// How the last census was taken.
+    /// The method of the last census.
     pub method: Option<Method>,
-    /// How many processes it looked at.
+    /// The number of processes that it examined.
     pub examined: usize,
-    /// How many of ours could not be read.
+    /// The number of processes in scope that could not be read.
     pub unreadable: usize,
-    /// Whether not one marker could be read, although there were processes to read them from.
+    /// Whether no environment at all could be read, although there were processes to read.
     pub blind: bool,
-    /// Why no process that we could look after can be here.
+    /// Why no process that reaper could look after is visible, if so.
     pub visibility_problem: Option<VisibilityProblem>,
 }

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reaper_platform::fake::{self, FakeHost, Machine, Process, Script, pid};
+use reaper_platform::fake::{self, FakeHost, FaultScript, Machine, Process, pid};
 use reaper_platform::{Host as _, ProcessHandle as _};
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::{Plan, Role, Target};
 use reaper_policy::verdict::{Gate, Verdict};
 
-/// A machine on which these run, each started in the second of its own number, and nothing goes wrong.
+/// A fake machine without failures that runs these processes; each started in the second of its own pid.
 pub fn host(processes: impl IntoIterator<Item = Process>) -> FakeHost {
-    FakeHost::new(fake::host_info(), Machine::of(processes), Script::new())
+    FakeHost::new(fake::host_info(), Machine::of(processes), FaultScript::new())
 }
 
-/// What was made of `goose` with this pid, a child of PID 1.
+/// A judgement of `goose` with this pid, a child of PID 1.
 pub fn judgement(number: i32, verdict: Verdict) -> Judgement {
     let process = host([Process::new(number, "goose")]).open(pid(number)).unwrap();
     Judgement {
@@ -36,12 +36,12 @@ pub fn judgement(number: i32, verdict: Verdict) -> Judgement {
     }
 }
 
-/// The same, shared.
+/// The same in an `Arc`.
 pub fn shared(number: i32, verdict: Verdict) -> Arc<Judgement> {
     Arc::new(judgement(number, verdict))
 }
 
-/// A plan that ends these, each for its own sake.
+/// A plan that ends these, each as a root.
 pub fn plan(targets: &[&Judgement]) -> Plan {
     let target = |j: &&Judgement| Target {
         id: j.id,

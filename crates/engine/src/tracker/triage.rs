@@ -1,7 +1,7 @@
-//! The first look at a process that is not known yet, by its pid.
+//! The first inspection of an unknown process, by its pid.
 //!
-//! Nearly all processes carry no marker, so the environment alone is searched first. What that leaves is opened and
-//! judged; what cannot be read, or not in time, is judged by what can be told without its memory.
+//! Nearly all processes carry no marker, so the environment alone is searched first. What remains is opened and judged;
+//! what cannot be read, or not in time, is judged by the facts that need no access to its memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,25 +17,25 @@ use reaper_policy::case::Capacity;
 use reaper_policy::facts::Fact;
 use reaper_policy::judgement::Judgement;
 
-/// What a look at one process came to.
+/// The result of inspecting one process.
 #[derive(Debug, Clone)]
 pub enum Triaged {
-    /// There is no such process any more.
+    /// The process no longer exists.
     Gone,
-    /// It belongs to another user, so it was not looked at.
+    /// It belongs to another user, so it was not inspected.
     Foreign,
     /// It has ended, and its parent has not collected it.
     Zombie(StartTime),
-    /// Its environment was read, and leaves nothing to judge.
+    /// Its environment was read and has no marker.
     Unmarked,
-    /// It was judged, if only by what can be read without its memory.
+    /// It was judged, perhaps only by facts that need no access to its memory.
     Judged(Arc<Judgement>, Environment),
-    /// It exists, and not even that could be read.
+    /// It exists, but not even those facts could be read.
     Failed(Environment),
 }
 
 impl Triaged {
-    /// How the environment of the process could be read.
+    /// The result of reading the environment of the process.
     #[must_use]
     pub const fn environment(&self) -> Environment {
         match self {
@@ -45,7 +45,7 @@ impl Triaged {
         }
     }
 
-    /// When the process started, if it has ended and was not collected.
+    /// The start time of the process, if it is a zombie.
     #[must_use]
     pub fn zombie(&self) -> Option<StartTime> {
         match self {
@@ -56,8 +56,8 @@ impl Triaged {
     }
 }
 
-/// Looks at processes. What is read of their parents, owners and services is read once, so it is made anew for each
-/// round of looks.
+/// Inspects processes in one round. Facts about parents, owners and services are read once and cached, so a new value
+/// is made for each round.
 pub struct Triage<H: Host> {
     inspector: Arc<Inspector<H>>,
     sightings: Arc<Sightings>,
@@ -66,15 +66,15 @@ pub struct Triage<H: Host> {
 }
 
 impl<H: Host> Triage<H> {
-    /// Begins a round of looks with this memory of earlier ones. With `everything`, unmarked processes are judged as
-    /// well. No process may take longer than `limit`.
+    /// Begins a round with these sightings. With `everything`, unmarked processes are judged as well. Reading one
+    /// process may take at most `limit`.
     #[must_use]
     pub fn new(context: &Context<H>, sightings: &Sightings, everything: bool, limit: Duration) -> Self {
         let (inspector, sightings) = (Arc::new(Inspector::new(context)), Arc::new(sightings.clone()));
         Self { inspector, sightings, everything, limit }
     }
 
-    /// Looks at processes, in order.
+    /// Inspects processes; results are in order.
     #[must_use]
     pub fn run(&self, pids: Vec<Pid>) -> Vec<(Pid, Triaged)> {
         let (inspector, sightings, everything) =
@@ -110,7 +110,7 @@ fn look<H: Host>(
 ) -> Fact<Triaged> {
     let first = inspector.context.host.environ_of(pid, &inspector.context.wanted);
     if !everything && !inspector.is_interesting(&first) {
-        // A zombie has no environment any more.
+        // A zombie has no environment.
         if first.as_ref().map_or(true, |scan| scan.len == 0)
             && let Ok(stat) = inspector.context.host.stat_of(pid)
             && stat.is_dead()

@@ -1,4 +1,4 @@
-//! Attacks on a file: what is put in its place, in its directory, or on its lock.
+//! Attacks on a trusted file, its directory and its lock.
 
 use super::*;
 use std::os::unix::fs::{chown, symlink};
@@ -6,7 +6,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 use tempfile::TempDir;
 
-/// Longer than a FIFO is to hold us up, even on a busy machine.
+/// Time limit that detects blocking on a FIFO, even on a busy machine.
 const LONG: Duration = Duration::from_secs(20);
 
 struct Scene {
@@ -41,7 +41,7 @@ impl Scene {
         open_to_write(&self.path, &mut OpenOptions::new(), self.alone())
     }
 
-    /// What the three ways to open it say; each must answer soon.
+    /// The results of the three ways to open it; each must return soon.
     fn answers(&self) -> [Option<Distrust>; 3] {
         let begun = Instant::now();
         let answers = [
@@ -115,7 +115,7 @@ fn a_symbolic_link_is_followed_to_settings_only() {
     put(&victim, "mine");
     symlink(&victim, &scene.path).unwrap();
     assert_eq!(scene.answers(), [Some(Distrust::Link), None, Some(Distrust::Link)]);
-    // One to a place where nothing is yet must not make a file there.
+    // A dangling link must not make a file at its target.
     fs::remove_file(&victim).unwrap();
     assert_eq!(why(scene.write()), Some(Distrust::Link));
     assert!(!victim.exists());
@@ -129,7 +129,7 @@ fn a_file_with_a_second_name_is_read_and_never_written() {
     fs::hard_link(&victim, &scene.path).unwrap();
     assert_eq!(scene.answers(), [None, None, Some(Distrust::Names)]);
     assert_eq!(fs::read(&victim).unwrap(), b"mine");
-    // Replaced it gets a name of its own.
+    // Replacing it separates it from the other hard links.
     replace(&scene.path, b"ours", 0o600, Lasting::Synced).unwrap();
     assert_eq!((fs::read(&victim).unwrap(), scene.answers()), (b"mine".to_vec(), [None, None, None]));
 }
@@ -187,7 +187,7 @@ fn settings_in_a_directory_that_others_can_write_are_refused() {
         None,
         "no other user can replace it there"
     );
-    // A link in a directory of ours does not help a file that can be replaced where it lies.
+    // A link in a directory of ours does not protect a file that can be replaced at its own place.
     mode(scene.dir.path(), 0o777);
     let own = Scene::new();
     symlink(&scene.path, &own.path).unwrap();

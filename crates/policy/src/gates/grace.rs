@@ -1,7 +1,7 @@
-//! Gate `grace`: seen orphaned for long enough.
+//! Gate `grace`: seen orphaned for at least the grace period.
 //!
-//! The time counts from the first sighting, not from the start of the process: an agent that ran for days
-//! has still just lost its parent.
+//! The time counts from the first sighting, not from the process's start: an agent that has run for days may have lost
+//! its parent just now.
 
 use crate::case::Case;
 use crate::duration;
@@ -9,7 +9,7 @@ use crate::verdict::{Finding, Gate};
 
 const GATE: Gate = Gate::Grace;
 
-/// Asks it.
+/// Evaluates the gate.
 pub fn ask(case: &Case<'_>) -> Finding {
     let grace = case.policy.grace;
     let whole = std::time::Duration::from_secs(case.past.seen_for.as_secs());

@@ -1,4 +1,4 @@
-//! Gate `marker`: provenance, from the process's own environment block and nothing else.
+//! Gate `marker`: provenance, proven by the process's own environment block alone.
 
 use reaper_platform::{Condition, EnvironScan, Found};
 
@@ -8,7 +8,7 @@ use crate::verdict::{Finding, Gate};
 
 const GATE: Gate = Gate::Marker;
 
-/// Asks it of the profiles that the program is in; also returns those whose marker is there.
+/// Evaluates the gate for the profiles that list the program; also returns those whose marker is set.
 pub fn ask<'a>(case: &Case<'_>, named: &[&'a Profile]) -> (Finding, Vec<&'a Profile>) {
     if named.is_empty() {
         return (Finding::not_asked(GATE), Vec::new());
@@ -51,7 +51,7 @@ pub fn ask<'a>(case: &Case<'_>, named: &[&'a Profile]) -> (Finding, Vec<&'a Prof
     (Finding::no(GATE, words), Vec::new())
 }
 
-/// Whether an intact environment has everything that a profile asks for.
+/// Whether an intact environment has every variable that a profile requires.
 #[must_use]
 pub fn carries(profile: &Profile, environ: &EnvironScan) -> bool {
     environ.condition == Condition::Intact
@@ -59,7 +59,7 @@ pub fn carries(profile: &Profile, environ: &EnvironScan) -> bool {
         && profile.require.iter().all(|m| accepted(m, environ))
 }
 
-/// The marker by which a profile claims a process: its name only, a value may be anybody's secret.
+/// The name of the marker that matched. The value is not returned: it may be a secret.
 #[must_use]
 pub fn shown<'a>(profile: &'a Profile, environ: &EnvironScan) -> Option<&'a str> {
     profile.markers.iter().find(|m| accepted(m, environ)).map(|m| &*m.name)

@@ -1,8 +1,8 @@
-//! The eight questions, asked in a fixed order; every answer is kept, so that any verdict can be explained.
+//! The eight gates, evaluated in a fixed order; every answer is kept, so that any verdict can be explained.
 //!
-//! Everything here is pure: a [`Case`] holds what was read of one process and of those around it, and the
-//! same case always gives the same findings. Facts come in stages, cheap ones first; a gate whose stage
-//! has not been read answers `not-asked`, which never lets anything through.
+//! Everything here is pure: a [`Case`] holds what was read of one process and of those around it, and equal cases give
+//! equal findings. Facts come in stages, cheap ones first; a gate whose stage has not been read answers `not-asked`,
+//! which never lets anything through.
 
 pub mod grace;
 pub mod marker;
@@ -17,22 +17,22 @@ use crate::case::{Capacity, Case, Needs};
 use crate::profile::Profile;
 use crate::verdict::{Answer, Finding, Gate, Verdict, add_up};
 
-/// What the gates made of a case.
+/// The result of judging a case.
 #[derive(Debug, Clone)]
 pub struct Judged<'a> {
     /// One finding for each gate, in order.
     pub findings: Vec<Finding>,
-    /// Their sum.
+    /// The verdict they add up to.
     pub verdict: Verdict,
     /// The gate that decided.
     pub decided_by: Gate,
     /// The profiles whose program and marker both match; the first one is named in reports.
     pub profiles: Vec<&'a Profile>,
-    /// Facts that could still change the verdict.
+    /// The stage of facts that could still change the verdict; `None` when it is final.
     pub needs: Option<Needs>,
 }
 
-/// Asks every gate that the case has facts for.
+/// Evaluates every gate that the case has facts for.
 #[must_use]
 pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
     let (program, named) = program::ask(case);
@@ -44,7 +44,7 @@ pub fn judge<'a>(case: &Case<'a>) -> Judged<'a> {
         named => marker::ask(case, named),
     };
     let orphan = orphan::ask(case);
-    // Time counts for an orphan only; of any other process it would say something odd.
+    // Grace applies to orphans only; for any other process the finding would be misleading.
     let grace = if orphan.answer == Answer::Yes { grace::ask(case) } else { Finding::not_asked(Gate::Grace) };
     let findings = vec![
         user::ask(case),
@@ -83,7 +83,7 @@ pub fn judge_member<'a>(case: &Case<'a>) -> Vec<Finding> {
     let candidates: Vec<&'a Profile> =
         case.policy.profiles.iter().filter(|p| profiles.iter().any(|name| *name == p.name)).collect();
     let (marker, _) = marker::ask(case, &candidates);
-    // What these profiles protect and keep, they do whether or not the member carries their marker.
+    // The protect and keep rules of these profiles hold whether or not the member carries their marker.
     vec![
         user::ask(case),
         marker,
@@ -98,8 +98,8 @@ pub fn all_pass(findings: &[Finding]) -> bool {
     !findings.is_empty() && findings.iter().all(|f| f.answer == Answer::Yes)
 }
 
-/// Once something spares a process, later questions are idle: they are reported as not asked, so that
-/// the report does not depend on how far the facts happened to be read.
+/// Once a gate spares a process, later gates are reported as not asked, so that the report does not depend on how many
+/// facts happened to be read.
 fn short(mut findings: Vec<Finding>, verdict: Verdict) -> Vec<Finding> {
     if verdict == Verdict::Spare {
         let deciding = findings.iter().position(|f| f.answer == Answer::No).unwrap_or(findings.len());

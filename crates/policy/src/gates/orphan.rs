@@ -1,10 +1,9 @@
-//! Gate `orphan`: its parent died, and the kernel gave it to an adopter.
+//! Gate `orphan`: its parent died, and the kernel reparented it to an adopter.
 //!
-//! "Parent is PID 1" alone proves little: inits start services, containers run their workload as PID 1 or
-//! directly below it, and a user's own `systemd --user` adopts too. So the climb ends at one of three
-//! kinds of process: an adopter, which starts nothing that could be mistaken for an orphan; a suspect,
-//! which may have started the candidate, so that its reparenting must be proven; or anybody else, whose
-//! child is simply not an orphan.
+//! "Parent is PID 1" alone proves little: inits start services, containers run their workload as PID 1 or directly
+//! below it, and a user's own `systemd --user` adopts too. So the climb ends at one of three kinds of process: an
+//! adopter, which starts nothing that could be mistaken for an orphan; a suspect, which may have started the candidate
+//! itself, so that reparenting must be proven; or any other process, in which case the candidate is not an orphan.
 
 use reaper_platform::{Condition, Pid, Scope, Stat, Uid, Why};
 
@@ -41,11 +40,11 @@ const ONE_COMMAND: [&[u8]; 6] =
     [b"tini", b"tini-static", b"dumb-init", b"docker-init", b"podman-init", b"catatonit"];
 
 const INIT_OF_SOME_KIND: &str = "of which nothing is known";
-/// What a suspect is called that the config names.
+/// Description of a suspect that is named in the config.
 pub const NAMED: &str = "a subreaper that the config names";
 const OUTSIDE: &str = "its parent is outside our PID namespace (`docker exec`, a container's first process)";
 
-/// What cannot be told of a process that may be a wrapper.
+/// What is unknown about a process that may be a wrapper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Doubt {
     /// Whether it carries a marker: its environment could not be read.
@@ -71,26 +70,26 @@ impl Doubt {
     }
 }
 
-/// What a process above the candidate is to it.
+/// The kind of an ancestor of the candidate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A marked wrapper: the climb goes on.
     Wrapper,
     /// Perhaps a marked wrapper: the climb goes on, and if it ends at an adopter, the answer is unknown.
     MayBeWrapper(Doubt),
-    /// It adopts orphans and starts no agents; with how it is known.
+    /// It adopts orphans and starts no agents; with the reason why that is known.
     Adopter(&'static str),
-    /// A marked wrapper that runs several marked children, or once did: their living parent.
+    /// A marked wrapper that runs, or once ran, several marked children: their live parent.
     Host,
-    /// It adopts orphans and may also have started the candidate; with what it is.
+    /// It adopts orphans and may also have started the candidate; with a description.
     Suspect(&'static str),
-    /// Anybody else.
+    /// Any other process.
     Other,
     /// It could not be read.
     Unreadable(Why),
 }
 
-/// Tells what an elder is to a candidate of `uid`.
+/// The kind of an ancestor, seen from a candidate of user `uid`.
 #[must_use]
 pub fn kind(ancestor: &Ancestor, uid: Option<Uid>, policy: &Policy, systemd_booted: bool) -> Kind {
     let facts = match &ancestor.facts {
@@ -118,7 +117,7 @@ pub fn kind(ancestor: &Ancestor, uid: Option<Uid>, policy: &Policy, systemd_boot
         // The relay processes of WSL are subreapers and start the user's shells.
         return Kind::Suspect("a relay of WSL");
     }
-    // Others' environments can never be read, and their wrappers wrap no agent of ours.
+    // The environments of other users cannot be read, and their wrappers wrap no agent of ours.
     let is_ours = uid.is_none_or(|uid| facts.ids.as_ref().is_ok_and(|ids| ids.real == uid));
     match wrapping(facts, policy) {
         Some(Ok(())) => match &ancestor.is_host {
@@ -131,8 +130,8 @@ pub fn kind(ancestor: &Ancestor, uid: Option<Uid>, policy: &Policy, systemd_boot
     }
 }
 
-/// Whether a process is an adopter by the config. It may have started what is below it, as `conmon` starts the command
-/// of its container, so that it is a suspect. The same names count here as in the census.
+/// Whether the config names a process as an adopter. Such a process may have started what is below it, as `conmon`
+/// starts the command of its container, so it is a suspect. The census uses the same names.
 #[must_use]
 pub fn is_named_adopter(identity: &Identity<'_>, policy: &Policy) -> bool {
     find_word(identity, policy.adopters.iter().map(String::as_str)).is_some()
@@ -145,15 +144,14 @@ pub fn is_marked_wrapper(facts: &Facts, policy: &Policy) -> bool {
 }
 
 /// Whether a process of a user in `scope` only wraps another (`npm`, `sh`) and carries a marker itself, or may carry
-/// one for all that can be read.
+/// one as far as can be read.
 #[must_use]
 pub fn may_be_marked_wrapper(facts: &Facts, policy: &Policy, scope: Scope) -> bool {
     let is_meant = || facts.ids.as_ref().is_ok_and(|ids| scope.holds(ids.real) && scope.holds(ids.effective));
     wrapping(facts, policy).is_some_and(|marked| marked.is_ok() || is_meant())
 }
 
-/// For a program that only wraps others: whether it carries a marker. `None` for all that is certainly no marked
-/// wrapper.
+/// For a wrapper program: whether it carries a marker. `None` if the process is certainly not a marked wrapper.
 fn wrapping(facts: &Facts, policy: &Policy) -> Option<Result<(), Why>> {
     let marked = match &facts.environ {
         Ok(environ) => match environ.condition {
@@ -161,7 +159,7 @@ fn wrapping(facts: &Facts, policy: &Policy) -> Option<Result<(), Why>> {
             Condition::Intact => return None,
             Condition::Garbled(how) => Err(Why::Garbled(how)),
         },
-        // It has ended, and wraps nothing any more.
+        // It has ended and wraps nothing.
         Err(Why::Gone | Why::Exiting) => return None,
         Err(why) => Err(why.clone()),
     };
@@ -177,7 +175,7 @@ pub fn is_user_manager(facts: &Facts, uid: Option<Uid>) -> bool {
         && facts.ids.as_ref().is_ok_and(|ids| uid.is_none_or(|uid| ids.real == uid && ids.effective == uid))
 }
 
-/// Whether this is a container init that runs a command; unreadable arguments count as one.
+/// Whether this is a container init that runs a command; one with unreadable arguments counts as such.
 #[must_use]
 pub fn runs_one_command(facts: &Facts) -> bool {
     is_called(facts, &ONE_COMMAND) && facts.argv.as_ref().map_or(true, |argv| one_command(argv).is_some())
@@ -203,28 +201,28 @@ fn is_called(facts: &Facts, names: &[&[u8]]) -> bool {
     title_words(&facts.identity()).any(|(word, _)| names.contains(&word))
 }
 
-/// Whether it is this program's service, as a container's first process.
+/// Whether it is reaper's own service as a container's first process.
 fn is_our_service(facts: &Facts) -> bool {
-    is_called(facts, &[b"reaper"]) && facts.argv.as_deref().is_ok_and(is_told_to_run)
+    is_called(facts, &[b"reaper"]) && facts.argv.as_deref().is_ok_and(is_run_without_command)
 }
 
-/// Whether these arguments say `run`, and nothing that is to be run: others have called inits `reaper` that start what
-/// their arguments say.
-fn is_told_to_run(argv: &[Vec<u8>]) -> bool {
+/// Whether these arguments are `run` without a command to run: there are container inits called `reaper` that execute
+/// their arguments.
+fn is_run_without_command(argv: &[Vec<u8>]) -> bool {
     let mut words = argv.iter().skip(1).map(Vec::as_slice);
-    let mut is_told = false;
+    let mut has_run = false;
     while let Some(word) = words.next() {
         match word {
-            b"run" if !is_told => is_told = true,
+            b"run" if !has_run => has_run = true,
             b"--config" | b"--color" => drop(words.next()),
             _ if word.starts_with(b"-") && word != b"--" => {}
             _ => return false,
         }
     }
-    is_told
+    has_run
 }
 
-/// Asks it.
+/// Evaluates the gate.
 pub fn ask(case: &Case<'_>) -> Finding {
     let Some(chain) = case.chain else { return Finding::not_asked(GATE) };
     let uid = case.facts.ids.as_ref().ok().map(|ids| ids.real);
@@ -338,11 +336,11 @@ mod tests {
     }
 
     #[test]
-    fn an_init_that_starts_what_it_is_told_is_not_our_service() {
+    fn an_init_named_reaper_that_executes_its_arguments_is_not_our_service() {
         for ours in
             ["reaper run", "/usr/bin/reaper --config /c.toml run --dry-run", "reaper -q run --color=never"]
         {
-            assert!(is_told_to_run(&argv(ours)), "{ours}");
+            assert!(is_run_without_command(&argv(ours)), "{ours}");
         }
         for other in [
             "reaper",
@@ -352,7 +350,7 @@ mod tests {
             "reaper -- run",
             "reaper run run",
         ] {
-            assert!(!is_told_to_run(&argv(other)), "{other}");
+            assert!(!is_run_without_command(&argv(other)), "{other}");
         }
     }
 }

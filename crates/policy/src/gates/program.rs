@@ -10,11 +10,10 @@ use crate::verdict::{Finding, Gate};
 
 const GATE: Gate = Gate::Program;
 
-/// Asks it; also returns the profiles that the program is in.
+/// Evaluates the gate; also returns the profiles that list the program.
 ///
-/// A profile for any program admits only a process whose environment can be read and trusted: its marker
-/// is all that speaks for it, and taking every unreadable stranger for a candidate would drown the real
-/// findings.
+/// A profile for any program admits only a process whose environment can be read and trusted: the marker is the only
+/// evidence there, and treating every unreadable process as a candidate would drown the real findings.
 pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
     if let Capacity::GroupMember(tree_context) = case.how {
         let profiles = case
@@ -48,7 +47,7 @@ pub fn ask<'a>(case: &Case<'a>) -> (Finding, Vec<&'a Profile>) {
         (None, false) => {
             Finding::yes(GATE, format!("{} is named by no profile, but any may be marked", shown(&names)))
         }
-        // Its arguments might have named it: an interpreter's script, a title.
+        // Its arguments might have given a name: an interpreter's script, a title.
         (None, true) if let Err(why) = &case.facts.argv => {
             Finding::unknown(GATE, could_not("its arguments", why))
         }

@@ -1,14 +1,14 @@
-//! Gate `unclaimed`: nobody alive owns it.
+//! Gate `unclaimed`: it has no live owner.
 //!
-//! A background helper whose shell has exited looks like any orphan, and its agent still waits for it.
-//! Whoever can be found to own it spares it; a look that fails counts as somebody being there.
+//! A background helper whose shell has exited looks like any orphan while its agent still waits for it. Any live owner
+//! spares it; an owner that cannot be checked makes the answer unknown.
 
 use crate::case::{Case, Claim, Leader, Liveness};
 use crate::verdict::{Finding, Gate};
 
 const GATE: Gate = Gate::Unclaimed;
 
-/// Asks it.
+/// Evaluates the gate.
 pub fn ask(case: &Case<'_>) -> Finding {
     let Some(claims) = case.claims else { return Finding::not_asked(GATE) };
     let mut unsure = None;
@@ -69,7 +69,7 @@ pub fn ask(case: &Case<'_>) -> Finding {
         }
     }
     let Some(slow_facts) = case.slow_facts else {
-        // What was found already stands; what is still to be asked can only add an owner.
+        // Owners already found stand; the facts not yet read can only add one.
         return unsure.map_or_else(|| Finding::not_asked(GATE), |words| Finding::unknown(GATE, words));
     };
     match &slow_facts.holder {
@@ -85,8 +85,8 @@ pub fn ask(case: &Case<'_>) -> Finding {
         }
         None => {}
     }
-    // An agent that is a container's first process gets back what its own shells put into the background, and may
-    // wait for it. Only somebody else who was the owner, and has died, says otherwise.
+    // An agent that is a container's first process adopts what its own shells put into the background, and may wait for
+    // it. Only another owner that is known to be dead rules that out.
     if adopted_by_agent && dead.is_empty() {
         return Finding::no(GATE, "PID 1, which has it now, is a marked agent and alive");
     }

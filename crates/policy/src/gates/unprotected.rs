@@ -1,7 +1,7 @@
-//! Gate `unprotected`: not us, not an ancestor of ours, not one that is never touched.
+//! Gate `unprotected`: neither reaper, nor an ancestor of it, nor a protected program.
 //!
-//! Protection goes both ways. What hangs below a protected process is not dragged along: the tree is not read beyond it.
-//! And a protected process spares what it hangs under, where the end of that would end it, too.
+//! Protection works in both directions. The descendants of a protected process are left alone: the tree is not followed
+//! below it. And a protected process spares the process it descends from where ending that would end it as well.
 
 use reaper_platform::Condition;
 
@@ -14,7 +14,7 @@ use reaper_lease::KEEP;
 
 const GATE: Gate = Gate::Unprotected;
 
-/// Asks it; `profiles` are those whose program and marker match.
+/// Evaluates the gate; `profiles` are those whose program and marker match.
 pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
     let wrappers = case.chain.into_iter().flat_map(|c| c.wrappers());
     if let Some(pid) = std::iter::once(case.facts.pid())
@@ -43,7 +43,7 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
             }
             Some(_) => return Finding::no(GATE, format!("{KEEP} is set: it asked to be kept")),
         },
-        // The marker gate has said so already; without an environment nothing is ever ended.
+        // The marker gate has reported this already; nothing is ended without a readable environment.
         Err(_) => Finding::unknown(GATE, "whether it asked to be kept cannot be read"),
     };
     let Some(guards) = case.guards else {

@@ -1,7 +1,7 @@
-//! Gate `unsupervised`: it is nobody's service.
+//! Gate `unsupervised`: no service manager runs it, and it is not a daemon that was started on purpose.
 //!
-//! A service's main process has the service manager for its parent by design, and may carry the marker. So
-//! do daemons that an agent leaves behind on purpose.
+//! A service's main process has the service manager as its parent by design and may carry the marker. The same holds
+//! for daemons that an agent starts on purpose.
 
 use reaper_platform::{Pid, UnitMain};
 
@@ -18,7 +18,7 @@ use crate::verdict::{Answer, Finding, Gate};
 
 const GATE: Gate = Gate::Unsupervised;
 
-/// Asks it.
+/// Evaluates the gate.
 pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
     let kept = keeps(case.policy, case.facts, profiles);
     if kept.answer != Answer::Yes {
@@ -91,8 +91,8 @@ pub fn ask(case: &Case<'_>, profiles: &[&Profile]) -> Finding {
     }
 }
 
-/// An init that adopts orphans starts nothing but services. Where the kernel keeps who started a process, it tells
-/// one from the other.
+/// An init that adopts orphans starts only services. Where the kernel records which process started another, that tells
+/// a service from an orphan.
 fn started_by_adopter(case: &Case<'_>, chain: &Chain) -> Option<Finding> {
     let end = chain.end()?;
     let uid = case.facts.ids.as_ref().ok().map(|ids| ids.real);
@@ -110,7 +110,7 @@ fn started_by_adopter(case: &Case<'_>, chain: &Chain) -> Option<Finding> {
     }
 }
 
-/// The part that needs nothing but the process itself: was it started to outlive its launcher?
+/// The part that needs only the process itself: whether it was started to outlive its launcher.
 pub fn keeps(policy: &Policy, facts: &Facts, profiles: &[&Profile]) -> Finding {
     if let Err(why) = &facts.argv {
         return Finding::unknown(GATE, format!("its arguments cannot be read: {why}"));
@@ -121,7 +121,7 @@ pub fn keeps(policy: &Policy, facts: &Facts, profiles: &[&Profile]) -> Finding {
     }
 }
 
-/// What says that a process was started to outlive its launcher, as far as it can be read.
+/// The argument or variable that marks a process as started to outlive its launcher, as far as it can be read.
 #[must_use]
 pub fn kept_by(policy: &Policy, facts: &Facts, profiles: &[&Profile]) -> Option<String> {
     if let Ok(argv) = &facts.argv {

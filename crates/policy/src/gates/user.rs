@@ -1,7 +1,7 @@
-//! Gate `user`: only processes that are ours through and through.
+//! Gate `user`: only processes whose user ids are all ours and that are in our PID namespace.
 //!
-//! A process with one foreign user id (a setuid program) speaks with somebody else's rights, and one in
-//! another PID namespace belongs to a container: neither is ours to judge.
+//! A process with one foreign user id (a setuid program) has another user's rights, and one in another PID namespace
+//! belongs to a container: reaper judges neither.
 
 use reaper_platform::Scope;
 
@@ -10,7 +10,7 @@ use crate::verdict::{Finding, Gate};
 
 const GATE: Gate = Gate::User;
 
-/// Asks it.
+/// Evaluates the gate.
 pub fn ask(case: &Case<'_>) -> Finding {
     let ids = match &case.facts.ids {
         Ok(ids) => ids,

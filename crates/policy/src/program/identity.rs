@@ -1,8 +1,8 @@
-//! What a process is called by the system, and one name made of it.
+//! The strings that the system has for a process's program, and a name derived from them.
 
 use std::fmt;
 
-/// What the system tells about one process, as read.
+/// The strings that the system has for one process, as read.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Identity<'a> {
     /// Target of the executable link; `None` when it could not be read.
@@ -45,7 +45,7 @@ impl fmt::Display for Source {
 pub struct Name<'a> {
     /// The name, as bytes of the process's own strings.
     pub bytes: &'a [u8],
-    /// Which source told it.
+    /// The source it came from.
     pub source: Source,
 }
 

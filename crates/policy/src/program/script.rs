@@ -1,11 +1,11 @@
 //! Which script an interpreter runs.
 //!
-//! The argument vector of `node --require x.cjs /opt/agent/cli.js` names the agent only to someone who knows which
-//! options take a value. Each interpreter's own rules are a row of a table here.
+//! The argument vector of `node --require x.cjs /opt/agent/cli.js` names the agent, but finding that out requires
+//! knowing which options take a value. Each interpreter's rules are a row of a table here.
 
 use super::identity::{Identity, Name, Source, base_name};
 
-/// Arguments looked at; options come first, so a script beyond these is none we know.
+/// Number of arguments examined. Options come first; a script further back is not recognised.
 const ARGS_MAX: usize = 128;
 /// Folders that name a stage of a build, not a package.
 const LAYOUT: [&[u8]; 14] = [
@@ -24,7 +24,7 @@ const LAYOUT: [&[u8]; 14] = [
     b"node_modules",
     b"site-packages",
 ];
-/// Stems that name a role, not a program: the package folder above tells more.
+/// File stems that name a role, not a program: the package folder above is used instead.
 const ROLES: [&[u8]; 5] = [b"cli", b"index", b"main", b"__main__", b"bin"];
 const EXTENSIONS: [&[u8]; 11] =
     [b".js", b".mjs", b".cjs", b".ts", b".mts", b".cts", b".tsx", b".py", b".rb", b".pl", b".jar"];
@@ -64,7 +64,7 @@ impl Interpreter {
             (b"java", Interpreter::Java),
         ];
         let name = name.strip_suffix(b".exe").unwrap_or(name);
-        // Asked for every name of every process: nearly all differ in the first letter.
+        // Called for every name of every process: nearly all differ in the first letter.
         let first = name.first()?.to_ascii_lowercase();
         let alike = KNOWN.iter().filter(|(known, _)| known.first() == Some(&first));
         alike.copied().find_map(|(known, interpreter)| {
@@ -299,7 +299,7 @@ fn stem(path: &[u8]) -> &[u8] {
     EXTENSIONS.iter().find_map(|extension| base.strip_suffix(*extension)).unwrap_or(base)
 }
 
-/// A package asked for by name may carry its release: `npm:@scope/agent@1.2`.
+/// A package requested by name may carry its version: `npm:@scope/agent@1.2`.
 fn without_release(path: &[u8]) -> &[u8] {
     let spec = path.strip_prefix(b"npm:").or_else(|| path.strip_prefix(b"jsr:")).unwrap_or(path);
     match spec.iter().rposition(|byte| *byte == b'@') {

@@ -1,4 +1,4 @@
-//! What may stand behind a program's name without making it another program.
+//! The endings that a program's name may have and still mean the same program.
 //!
 //! `goose-1.9.0` and `codex-x86_64-unknown-linux-musl` are goose and codex; `claude-monitor` and `claude-code-router` are
 //! not claude. So the endings form a closed set: a version, a target and a packaging, each at most once, in any order,
@@ -10,17 +10,17 @@ const SYSTEMS: [&[u8]; 2] = [b"linux", b"darwin"];
 const PROCESSORS: [&[u8]; 5] = [b"x86_64", b"aarch64", b"arm64", b"x64", b"amd64"];
 /// Processors behind the system, as Node.js packages have them: `opencode-linux-x64-baseline-musl`.
 const PROCESSORS_BEHIND: [&[u8]; 4] = [b"x64", b"arm64", b"x86_64", b"aarch64"];
-/// What packagers call the program behind a wrapper script.
+/// Endings that packagers give to the program behind a wrapper script.
 const PACKAGINGS: [&[u8]; 4] = [b"-raw", b"-unwrapped", b".real", b".bin"];
 const PRERELEASES: [&[u8]; 5] = [b"alpha", b"beta", b"rc", b"nightly", b"canary"];
 
-/// Whether this is nothing, or at most one of each ending, with nothing behind.
+/// Whether this is empty, or at most one of each ending and nothing else.
 #[must_use]
 pub(super) fn is_closed(rest: &[u8]) -> bool {
     ends(rest, [version, target, packaging].map(Some))
 }
 
-/// Reads one ending, and returns what may be left behind it: a text can sometimes be read in two ways.
+/// Reads one ending and returns every possible rest: a text can sometimes be read in two ways.
 type Ending = fn(&[u8]) -> Vec<&[u8]>;
 
 fn ends(rest: &[u8], unused: [Option<Ending>; 3]) -> bool {
@@ -53,7 +53,7 @@ fn version(text: &[u8]) -> Vec<&[u8]> {
     ways
 }
 
-/// How many numbers stand here with dots between them, and what is behind the last one.
+/// The count of dot-separated numbers at the start, and the rest.
 fn numbers(text: &[u8]) -> (usize, &[u8]) {
     let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let (mut count, mut rest) = (0, text);
@@ -96,7 +96,7 @@ fn packaging(text: &[u8]) -> Vec<&[u8]> {
     one_of(&PACKAGINGS, text).into_iter().collect()
 }
 
-/// What is behind the one of these words that the text begins with.
+/// The rest of the text after the one of these words that it begins with.
 fn one_of<'a>(words: &[&[u8]], text: &'a [u8]) -> Option<&'a [u8]> {
     words.iter().find_map(|word| text.strip_prefix(*word))
 }

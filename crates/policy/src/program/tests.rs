@@ -1,4 +1,4 @@
-//! Rows seen on real machines, rows made by an enemy, and two laws.
+//! Process names seen on real machines, hostile ones, and two properties.
 
 use super::{
     Identity, Names, Source, find, find_protected, find_widely, find_word, names_closely, names_widely,
@@ -17,7 +17,7 @@ fn names(exe: &str, argv: &[&str], comm: &str) -> Vec<String> {
 }
 
 #[test]
-fn real_processes_have_the_names_people_call_them_by() {
+fn real_processes_have_their_common_names() {
     let rows: &[(&str, &[&str], &str, &str)] = &[
         ("/home/u/.local/share/claude/versions/2.1.197", &["claude"], "claude", "claude"),
         ("/home/u/.local/share/claude/versions/2.1.197 (deleted)", &["/x"], "2.1.197", "claude"),
@@ -242,7 +242,7 @@ fn wrappers_and_adopters_are_matched_exactly() {
     assert!(!known("/p/gnome-keyring-daemon", &["x"], "gnome-keyring-d", &["gnome-keyring"]));
 }
 
-/// What every built-in protection covered when the same rule still chose what to end.
+/// Every name that the built-in protections covered when protection and selection still shared one rule.
 #[test]
 fn no_protection_lost_a_name() {
     let covered = |rule: &str, name: &[u8]| {
@@ -273,7 +273,7 @@ fn no_protection_lost_a_name() {
 }
 
 #[test]
-fn arguments_of_others_name_nobody() {
+fn arguments_of_other_programs_are_not_names() {
     for (exe, argv, comm) in [
         ("/usr/bin/tail", &["tail", "-f", "notes-claude.md"][..], "tail"),
         ("/usr/bin/vim", &["vim", "/p/claude"][..], "vim"),
@@ -344,7 +344,7 @@ fn a_protected_program_is_known_even_by_a_cut_comm() {
 }
 
 #[test]
-fn hostile_strings_name_nothing_and_break_nothing() {
+fn hostile_strings_yield_no_names_and_no_panics() {
     let huge = vec![vec![b'g'; 1 << 20]];
     let many = vec![b"-x".to_vec(); 100_000];
     let nuls = vec![vec![0; 64]];
@@ -372,7 +372,7 @@ fn identity() -> impl Strategy<Value = Strings> {
 }
 
 proptest! {
-    /// No name is invented: each is a piece of a string the process has, and none is an interpreter's.
+    /// Each name is a piece of a string of the process, and none is an interpreter's.
     #[test]
     fn every_name_is_a_piece_of_the_process((exe, argv, comm) in identity()) {
         let subject = Identity { exe: exe.as_deref(), argv: argv.as_deref(), comm: &comm };

@@ -1,4 +1,4 @@
-//! Real processes with real sockets. Most are `cat`, which is given a socket as its standard input and ends when the
+//! Real processes with real sockets. Most are `cat`, which gets a socket as its standard input and exits when the
 //! pipe that it reads is closed; the rest are this test program once more, in a part of [`plays_a_part`].
 
 use std::io::{BufRead as _, BufReader, PipeWriter, Write as _};
@@ -20,15 +20,15 @@ use crate::host::{Host as _, ProcessHandle as _};
 use crate::linux::socket_table::{MAX_NAMESPACES, Namespace, Table};
 use crate::linux::{LinuxHandle, LinuxHost};
 
-/// Says which part this program plays.
+/// Selects the part of [`plays_a_part`] that this program runs.
 const PART: &str = "REAPER_TEST_PART";
-/// The user and the group of those who have no rights.
+/// The user and the group `nobody`.
 const NOBODY: u32 = 65534;
 
-/// Some child of ours, that ends when this is dropped.
+/// A child of ours that is ended when this is dropped.
 struct Actor {
     child: Child,
-    pinned: LinuxHandle,
+    process: LinuxHandle,
     lifeline: Option<PipeWriter>,
     input: Option<ChildStdin>,
 }
@@ -42,11 +42,11 @@ impl Drop for Actor {
 
 impl Actor {
     fn pid(&self) -> Pid {
-        self.pinned.id().pid
+        self.process.id().pid
     }
 
     fn listeners(&self) -> Result<Vec<Listener>, Why> {
-        self.pinned.listeners(&SocketTables::default())
+        self.process.listeners(&SocketTables::default())
     }
 }
 
@@ -54,15 +54,15 @@ fn pid_of(child: &Child) -> Pid {
     Pid::new(i32::try_from(child.id()).unwrap()).unwrap()
 }
 
-fn pin(pid: Pid) -> LinuxHandle {
+fn open_handle(pid: Pid) -> LinuxHandle {
     LinuxHost::new().unwrap().open(pid).unwrap()
 }
 
 fn me() -> LinuxHandle {
-    pin(Pid::new(i32::try_from(std::process::id()).unwrap()).unwrap())
+    open_handle(Pid::new(i32::try_from(std::process::id()).unwrap()).unwrap())
 }
 
-/// A process that has one descriptor of ours.
+/// A process that inherits one descriptor of ours.
 fn holding(what: impl Into<Stdio>) -> Actor {
     holding_through(&[], what)
 }
@@ -72,24 +72,24 @@ fn holding_through(wrapper: &[&str], what: impl Into<Stdio>) -> Actor {
     let words = [wrapper, &["cat", "/dev/stderr"]].concat();
     let mut command = Command::new(words[0]);
     let child = command.args(&words[1..]).stdin(what).stdout(Stdio::null()).stderr(reader).spawn().unwrap();
-    let pinned = pin(pid_of(&child));
-    let actor = Actor { child, pinned, lifeline: Some(writer), input: None };
+    let process = open_handle(pid_of(&child));
+    let actor = Actor { child, process, lifeline: Some(writer), input: None };
     let deadline = Instant::now() + Duration::from_secs(60);
-    while actor.pinned.argv().unwrap().first().is_none_or(|program| program != b"cat") {
+    while actor.process.argv().unwrap().first().is_none_or(|program| program != b"cat") {
         assert!(Instant::now() < deadline, "{words:?} does not begin");
         std::thread::yield_now();
     }
     actor
 }
 
-/// A program that tells a number in a line with `told=`, and ends when its input does.
+/// A program that prints a number in a line with `told=`, and exits at the end of its input.
 fn telling(command: &mut Command) -> Result<(Actor, u16), String> {
     let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut child = spawned.map_err(|e| format!("{}: {e}", command.get_program().display()))?;
     let (input, output) = (child.stdin.take(), child.stdout.take().unwrap());
-    let pinned = pin(pid_of(&child));
+    let process = open_handle(pid_of(&child));
     let told = BufReader::new(output).lines().map_while(Result::ok).find_map(|line| told(&line));
-    let actor = Actor { child, pinned, lifeline: None, input };
+    let actor = Actor { child, process, lifeline: None, input };
     let port = told.ok_or_else(|| format!("{} does not run here", command.get_program().display()))?;
     Ok((actor, port.parse().unwrap()))
 }
@@ -103,7 +103,7 @@ fn tell(what: impl std::fmt::Display) {
     writeln!(out, "told={what}").and_then(|()| out.flush()).unwrap();
 }
 
-/// This program once more, in another part.
+/// This program once more, running another part.
 fn part(name: &str, wrapper: &[&str]) -> Command {
     let program = std::env::current_exe().unwrap();
     let mut words: Vec<&std::ffi::OsStr> = wrapper.iter().map(std::ffi::OsStr::new).collect();
@@ -114,7 +114,7 @@ fn part(name: &str, wrapper: &[&str]) -> Command {
     command
 }
 
-/// What another user's process sees.
+/// What the user `nobody` sees of a process.
 fn seen_by_nobody(of: Pid) -> Result<String, String> {
     let mut command = part(&format!("look {of}"), &[]);
     let output = command.uid(NOBODY).gid(NOBODY).output().map_err(|e| format!("as nobody: {e}"))?;
@@ -126,7 +126,7 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Past the harness's capture of output, in the words that `ci/skipped` looks for.
+/// Bypasses the harness's capture of output, in the format that `ci/skipped` looks for.
 fn skip(name: &str, reason: &str) {
     drop(writeln!(std::io::stderr(), "skipped: listeners::{name}: {reason}"));
 }
@@ -147,7 +147,7 @@ fn unix_socket(kind: rustix::net::SocketType) -> OwnedFd {
 fn plays_a_part() {
     let Ok(part) = std::env::var(PART) else { return };
     if let Some(pid) = part.strip_prefix("look ") {
-        return match pin(Pid::parse(pid.as_bytes()).unwrap()).listeners(&SocketTables::default()) {
+        return match open_handle(Pid::parse(pid.as_bytes()).unwrap()).listeners(&SocketTables::default()) {
             Ok(found) => tell(format!("{found:?}")),
             Err(why) => tell(format!("{why:?}")),
         };
@@ -241,7 +241,7 @@ fn sockets_that_accept_nothing_are_no_listeners() {
     none(UnixStream::pair().unwrap().0.into());
     none(UnixDatagram::bind(dir.path().join("datagrams")).unwrap().into());
     none(std::net::UdpSocket::bind("127.0.0.1:0").unwrap().into());
-    // Bound and not told to listen.
+    // Bound, but not listening.
     use rustix::net::{SocketAddrUnix, SocketType, bind};
     let bound = unix_socket(SocketType::STREAM);
     bind(&bound, &SocketAddrUnix::new(dir.path().join("bound")).unwrap()).unwrap();
@@ -252,10 +252,10 @@ fn sockets_that_accept_nothing_are_no_listeners() {
 fn without_sockets_no_table_is_read() {
     let tables = SocketTables::default();
     let holder = holding(Stdio::null());
-    assert_eq!(holder.pinned.listeners(&tables), Ok(Vec::new()));
+    assert_eq!(holder.process.listeners(&tables), Ok(Vec::new()));
     assert_eq!(tables.shared.lock().len(), 0);
     let holder = holding(OwnedFd::from(tcp().0));
-    assert!(holder.pinned.listeners(&tables).is_ok());
+    assert!(holder.process.listeners(&tables).is_ok());
     assert_eq!(tables.shared.lock().len(), 1, "with sockets it is");
 }
 
@@ -265,15 +265,15 @@ fn a_table_is_read_once() {
     let (socket, _) = tcp();
     let inode = fstat(&socket).unwrap().st_ino;
     let holder = holding(OwnedFd::from(socket));
-    holder.pinned.listeners(&tables).unwrap();
-    // No file of /proc says this.
+    holder.process.listeners(&tables).unwrap();
+    // An entry that no file of /proc has.
     let told = Listener::Path(b"told by the table".to_vec());
     for namespace in tables.shared.lock().values_mut() {
         namespace.table = Arc::new(Table::from([(inode, told.clone())]));
     }
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| assert_eq!(holder.pinned.listeners(&tables), Ok(vec![told.clone()])));
+            scope.spawn(|| assert_eq!(holder.process.listeners(&tables), Ok(vec![told.clone()])));
         }
     });
     assert_ne!(holder.listeners(), Ok(vec![told]), "other tables are read anew");
@@ -287,7 +287,7 @@ fn threads_that_ask_at_the_same_time_get_the_same() {
         let tables = SocketTables::default();
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                scope.spawn(|| assert_eq!(holder.pinned.listeners(&tables), Ok(vec![expected.clone()])));
+                scope.spawn(|| assert_eq!(holder.process.listeners(&tables), Ok(vec![expected.clone()])));
             }
         });
         assert_eq!(tables.shared.lock().len(), 1);
@@ -302,7 +302,7 @@ fn no_more_namespaces_are_held_than_allowed() {
         tables.shared.lock().insert(number, Namespace { table: Arc::default(), _held: held });
     }
     let (socket, expected) = tcp();
-    assert_eq!(holding(OwnedFd::from(socket)).pinned.listeners(&tables), Ok(vec![expected]));
+    assert_eq!(holding(OwnedFd::from(socket)).process.listeners(&tables), Ok(vec![expected]));
     assert_eq!(tables.shared.lock().len(), MAX_NAMESPACES);
 }
 
@@ -318,12 +318,12 @@ fn another_network_namespace_has_tables_of_its_own() {
     let tables = SocketTables::default();
     let (socket, ours) = tcp();
     let outside = holding(OwnedFd::from(socket.try_clone().unwrap()));
-    assert_eq!(outside.pinned.listeners(&tables), Ok(vec![ours]));
-    assert_eq!(inside.pinned.listeners(&tables), Ok(vec![Listener::Tcp(port)]));
+    assert_eq!(outside.process.listeners(&tables), Ok(vec![ours]));
+    assert_eq!(inside.process.listeners(&tables), Ok(vec![Listener::Tcp(port)]));
     assert_eq!(tables.shared.lock().len(), 2);
-    // The limit that is written down with `ProcessHandle::listeners`.
+    // The limit that the documentation of `listeners` states.
     let brought = holding_through(unshare, OwnedFd::from(socket));
-    assert_eq!(brought.pinned.listeners(&tables), Ok(Vec::new()));
+    assert_eq!(brought.process.listeners(&tables), Ok(Vec::new()));
 }
 
 #[test]
@@ -368,13 +368,13 @@ fn others_descriptors_are_denied() {
             Err(reason) => skip(name, &reason),
         }
     } else if host.owner(Pid::INIT) != Ok(host.info().uid) {
-        assert_eq!(pin(Pid::INIT).listeners(&SocketTables::default()), Err(Why::Denied));
+        assert_eq!(open_handle(Pid::INIT).listeners(&SocketTables::default()), Err(Why::Denied));
     } else {
-        skip(name, "everybody here is the same user");
+        skip(name, "there is only one user in this namespace");
     }
 }
 
-/// Its first thread ends, another goes on: the first is a zombie as long as the process lives.
+/// Its main thread exits and another runs on: the main thread is a zombie as long as the process lives.
 const LEADERLESS: &str = "
 import ctypes, os, socket, sys, threading
 s = socket.socket()

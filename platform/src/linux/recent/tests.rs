@@ -10,10 +10,10 @@ use crate::linux::LinuxHost;
 use crate::started::{Listed, PidMark, Started};
 use crate::types::{Scope, Uid};
 
-/// Names the test that runs in a namespace of its own.
+/// The name of the test that runs in its own namespace.
 const INSIDE: &str = "REAPER_TEST_IN_NAMESPACE";
 
-/// Children that wait for their end.
+/// Children that sleep until they are ended.
 #[derive(Default)]
 struct Children(Vec<Child>);
 
@@ -45,7 +45,7 @@ fn last(host: &LinuxHost) -> Result<Pid, Why> {
     PidOrder::open(host.root(), host.info().pid)?.last()
 }
 
-/// A mark of now, before which everything has been listed.
+/// A mark of now, with nothing left to list from before.
 fn settled(host: &LinuxHost) -> PidMark {
     PidMark::settled(last(host).unwrap(), host.clock().monotonic)
 }
@@ -54,7 +54,7 @@ fn pids(started: &Started) -> Vec<Pid> {
     started.entries.iter().map(|listed| listed.pid).collect()
 }
 
-/// Past the harness's capture of output, in the words that `ci/skipped` looks for.
+/// Bypasses the harness's capture of output, in the format that `ci/skipped` looks for.
 fn skip(name: &str, reason: &str) {
     drop(writeln!(std::io::stderr(), "skipped: recent::{name}: {reason}"));
 }
@@ -137,7 +137,7 @@ fn the_cost_follows_the_number_of_new_processes() {
         let mut new = Children::start(3);
         let started = host.started_since(&mark, Scope::Everyone).unwrap();
         assert_eq!((started.examined, pids(&started)), (3, new.pids()));
-        // Pids of threads and of processes that are gone are passed over.
+        // Pids of threads and of processes that are gone are skipped.
         drop(Children(vec![new.0.remove(1)]));
         for _ in 0..50 {
             std::thread::spawn(|| {}).join().unwrap();
@@ -224,7 +224,7 @@ fn a_file_over_the_kernels_own_is_not_believed() {
         assert!(is_right(last(&host)), "from the other file");
         cover("/proc/loadavg", &loadavg).unwrap();
         assert_eq!(last(&host), Err(NO_ORDER));
-        assert_eq!(host.pid_mark().map_err(|error| error.why), Err(NO_ORDER), "the caller walks");
+        assert_eq!(host.pid_mark().map_err(|error| error.why), Err(NO_ORDER), "the caller lists all");
         assert!(host.list(Scope::Everyone).is_ok());
     });
 }

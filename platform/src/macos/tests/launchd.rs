@@ -1,4 +1,4 @@
-//! What launchctl prints, in the forms that it has on macOS 11 to 15, and what it must not be taken for.
+//! What launchctl prints on macOS 11 to 15, and output that must be refused.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -141,7 +141,7 @@ fn what_is_not_as_known_is_no_answer() {
     }
 }
 
-/// A directory with a `launchctl` that answers as written.
+/// A directory with a `launchctl` that prints prepared answers.
 struct Answers(tempfile::TempDir);
 
 impl Answers {

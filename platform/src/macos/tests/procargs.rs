@@ -1,4 +1,4 @@
-//! Buffers as the kernel builds them, as processes ruin them, and as nobody should.
+//! Buffers as the kernel builds them, as processes overwrite them, and as they must not be.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use crate::environ::{Condition, Found};
 #[path = "titles.rs"]
 mod titles;
 
-/// What an M-series machine adds, in its order.
+/// The kernel's own strings on an M-series machine, in order.
 const KERNEL: [&str; 9] = [
     "pfz=0x1fffffc0a000",
     "stack_guard=0x4d2f00d1c2b3a495",
@@ -106,7 +106,7 @@ fn search(bytes: &[u8]) -> Result<EnvironScan, Why> {
     ProcArgs::parse(bytes)?.search(&Wanted::new(["SPROUT_MANAGED_AGENT", "LANG", "X"]))
 }
 
-/// What a search that may be trusted says of the marker.
+/// Whether the marker is found by a search that can be trusted; `None` for one that cannot.
 fn marked(bytes: &[u8]) -> Option<bool> {
     let scan = search(bytes).ok().filter(|s| s.condition == Condition::Intact)?;
     Some(scan.get(MARK).is_some())
@@ -187,7 +187,7 @@ fn m07_an_environment_that_is_withheld_is_neither_there_nor_missing() {
     }
 }
 
-/// What the kernel says of a program with the entitlement com.apple.private.no-read-procargs.
+/// What the kernel returns for a program with the entitlement com.apple.private.no-read-procargs.
 #[test]
 fn m07_a_program_that_shows_its_path_alone_tells_nothing_of_its_environment() {
     for len in 1..=17 {

@@ -1,4 +1,4 @@
-//! Builds the population. Each helper is this executable started again with another part to in_namespace, so that its children
+//! Builds the population. Each helper is this executable started again with other arguments, so that its children
 //! are orphaned by a real exit and every process has been through exec.
 
 use crate::images::{doing, helper, here, image, images, manager_image, turn_into, turned, until_turned};
@@ -23,7 +23,7 @@ pub const FAILED: u8 = 125;
 const USER: u32 = 1000;
 const OTHER_USER: u32 = 1001;
 
-/// Plays the part that the arguments ask for; the exit status to end with.
+/// Runs the part that the arguments select; returns the exit status.
 pub fn dispatch(args: &[String]) -> Result<u8, String> {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
@@ -48,7 +48,7 @@ fn make(args: &[String]) -> Result<u8, String> {
     if command.is_empty() {
         return Err(USAGE.into());
     }
-    // Every name is a hard link to one copy of this executable: comm and exe are then as real agents have them.
+    // Every name is a hard link to one copy of this executable, so that comm and exe look like real agents'.
     let dir = doing("make a directory", tempfile::Builder::new().prefix("population.").tempdir())?;
     doing(
         "open the directory to all",
@@ -64,14 +64,14 @@ fn make(args: &[String]) -> Result<u8, String> {
     let mut pid_1 = Command::new(dir.path().join("systemd"));
     pid_1.arg0("/usr/lib/systemd/systemd").args(["--system", "--"]).args(command);
     let mut child = doing("start PID 1", pid_1.env(HANDED_DOWN, options.to_words()).spawn())?;
-    // An interrupt ends COMMAND, and by that everything else; this process stays to clean up.
+    // An interrupt ends COMMAND, and with it everything else; this process stays to clean up.
     // SAFETY: SIG_IGN installs no handler, so no code of ours can run in signal context.
     let _ = unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) };
     let status = doing("wait for PID 1", child.wait())?;
     Ok(exit_status(status.code(), status.signal()))
 }
 
-/// PID 1 of the namespace: has everything built, runs COMMAND, and collects until that exits.
+/// PID 1 of the namespace: has everything built, runs COMMAND, and reaps until that exits.
 fn be_pid_1(command: &[String]) -> Result<u8, String> {
     doing("die with the parent", prctl::set_pdeathsig(Signal::SIGKILL))?;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
@@ -89,7 +89,7 @@ fn be_pid_1(command: &[String]) -> Result<u8, String> {
     run_launch(USER, "marked-others", 0, options.decoys)?;
     run_launch(OTHER_USER, "quiet-agents", 0, options.decoys)?;
     until_turned(helper("launcher", &["session"])?.stdout(Stdio::piped()))?;
-    // All are through exec; this is for the last ones to set their SIGTERM action and reach their sleep.
+    // All have executed; this gives the last ones time to set their SIGTERM action and to sleep.
     std::thread::sleep(Duration::from_millis(200));
     if options.churn > 0 {
         let rate = options.churn.to_string();
@@ -117,12 +117,12 @@ fn be_pid_1(command: &[String]) -> Result<u8, String> {
     }
 }
 
-/// What a shell would make of it.
+/// The exit status that a shell would report.
 fn exit_status(code: Option<i32>, signal: Option<i32>) -> u8 {
     u8::try_from(code.unwrap_or_else(|| 128 + signal.unwrap_or(0))).unwrap_or(FAILED)
 }
 
-/// Has sleepers of a kind started by a launcher that exits, and waits for that exit.
+/// Runs a launcher that starts sleepers of a kind and exits, and waits for its exit.
 fn run_launch(uid: u32, kind: &str, from: usize, count: usize) -> Result<(), String> {
     let mut launcher = helper("launcher", &["launch", kind, &from.to_string(), &count.to_string()])?;
     launcher.uid(uid).gid(uid).stdin(Stdio::null()).stdout(Stdio::null());
@@ -132,7 +132,7 @@ fn run_launch(uid: u32, kind: &str, from: usize, count: usize) -> Result<(), Str
     }
 }
 
-/// The stand-in `systemd --user`: fills itself with orphans and services, then only collects.
+/// The stand-in `systemd --user`: gets orphans and services as children, then only reaps.
 fn be_manager() -> Result<u8, String> {
     doing("start a session", setsid())?;
     doing("become a subreaper", prctl::set_child_subreaper(true))?;
@@ -142,7 +142,7 @@ fn be_manager() -> Result<u8, String> {
     turn_into(&mut manager_image(&options)?)
 }
 
-/// Starts `count` sleepers in a session of its own and exits: they are orphans then, and in a dead session.
+/// Starts `count` sleepers in a session of its own and exits: they become orphans whose session leader is dead.
 fn launch(kind: &str, from: usize, count: usize) -> Result<u8, String> {
     doing("start a session", setsid())?;
     let options = Options::handed_down()?;
@@ -160,11 +160,11 @@ fn launch(kind: &str, from: usize, count: usize) -> Result<u8, String> {
     let mut willing = images(&options, names, drains, marked)?;
     let mut deaf = images(&options, names, Part::Deaf, marked)?;
     for i in from..from + count {
-        // Spread evenly over all that are launched, in however many launches.
+        // Spread evenly over all agents, also if several launchers start them.
         let ignores = kind == "agents" && (i + 1) * options.ignoring / 100 > i * options.ignoring / 100;
         let images = if ignores { &mut deaf } else { &mut willing };
         if let Some(image) = images.get_mut(i % names.len()) {
-            // As launchers do it, so that a signal to one agent's group means one agent.
+            // As real launchers do, so that a signal to one agent's group reaches one agent.
             doing("start an agent", image.process_group(0).spawn())?;
         }
     }
@@ -197,7 +197,7 @@ fn be_session() -> Result<u8, String> {
     become_shell(&options)
 }
 
-/// A live parent: starts its children, the first `marked` of them agents, and becomes a shell that has them.
+/// A live parent: starts its children, the first `marked` of them agents, and executes as a shell.
 fn be_parent(kids: usize, marked: usize) -> Result<u8, String> {
     // The children stay in this session, whose leader lives: nothing suggests that an ancestor has died.
     doing("start a session", setsid())?;

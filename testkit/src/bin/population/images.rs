@@ -1,4 +1,4 @@
-//! What the processes look like: names, arguments and environments, and how a helper turns into one of them.
+//! What the processes look like: names, arguments and environments, and how a helper becomes one of them by exec.
 
 use crate::options::Options;
 use crate::sleeper::Part;
@@ -9,25 +9,25 @@ use std::process::{Child, Command, Stdio};
 
 const MARKER: (&str, &str) = ("SPROUT_MANAGED_AGENT", "1");
 
-/// Adds to an error what was being done.
+/// Adds to an error what was attempted.
 pub fn doing<T, E: std::fmt::Display>(what: &str, result: Result<T, E>) -> Result<T, String> {
     result.map_err(|e| format!("cannot {what}: {e}"))
 }
 
-/// The directory of the names.
+/// The directory of the hard links.
 pub fn here() -> Result<PathBuf, String> {
     let me = doing("find this executable", std::env::current_exe())?;
     me.parent().map(Path::to_path_buf).ok_or_else(|| "this executable is in no directory".into())
 }
 
-/// This executable under one of its names, to play a part in the building. The options go with it.
+/// This executable under one of its names, as a helper of the building. It gets the options in its environment.
 pub fn helper(name: &str, args: &[&str]) -> Result<Command, String> {
     let mut command = Command::new(here()?.join(name));
     command.args(args);
     Ok(command)
 }
 
-/// A sleeper under each of the names, all alike otherwise.
+/// A sleeper for each of the names, all alike otherwise.
 pub fn images(options: &Options, names: &[&str], part: Part, marked: bool) -> Result<Vec<Command>, String> {
     let dir = here()?;
     Ok(names.iter().map(|name| image(options, &dir, name, part, marked)).collect())
@@ -59,7 +59,7 @@ pub fn manager_image(options: &Options) -> Result<Command, String> {
     Ok(command)
 }
 
-/// Variables of the size that was asked for, with the marker in their midst.
+/// Variables of the requested size, with the marker in the middle.
 fn environment(options: &Options, marked: bool) -> Vec<(String, String)> {
     let each = options.env_bytes / options.env_vars.max(1);
     let mut variables = Vec::new();
@@ -78,7 +78,7 @@ fn environment(options: &Options, marked: bool) -> Vec<(String, String)> {
     variables
 }
 
-/// Becomes the sleeper, keeping pid and children; returns only to say why it could not.
+/// Executes as the sleeper, keeping pid and children; returns only the error.
 pub fn turn_into(command: &mut Command) -> Result<u8, String> {
     // The new output closes the pipe that `turned` reads to its end.
     let why = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).exec();

@@ -1,18 +1,18 @@
-//! `population`: a machine full of processes, made to order, for benchmarks and for tests of the whole program.
+//! `population`: a machine full of processes of chosen numbers, for benchmarks and for end-to-end tests.
 //!
 //! ```text
 //! population -n 20000 -k 100 -U 1000 -- reaper scan --dry-run
 //! ```
 //!
 //! builds about 20,000 sleeping processes in PID, mount and cgroup namespaces of their own, runs the command in
-//! there as uid 1000 and exits with its status. Everything dies with the namespace's PID 1, whatever becomes of
-//! this program. It needs root. Inside:
+//! there as uid 1000 and exits with its status. Everything ends with the namespace's PID 1, also if
+//! this program is killed. It needs root. Inside:
 //!
-//! - PID 1 is a stand-in `systemd --system`, which collects exited children; a stand-in `systemd --user` (uid 1000)
+//! - PID 1 is a stand-in `systemd --system`, which reaps exited children; a stand-in `systemd --user` (uid 1000)
 //!   is a child subreaper;
-//! - `-k` marked agents (`claude`, `codex`, `goose`) whose launcher has exited hang under the two: these, and no
+//! - `-k` marked agents (`claude`, `codex`, `goose`) whose launcher has exited are children of the two: these, and no
 //!   others, are to be found;
-//! - daemons without the marker hang beside them, and three kinds of decoys: no marker, a marker on another name, and
+//! - beside them are daemons without the marker and three kinds of decoys: no marker, a marker on another name, and
 //!   another user's agent;
 //! - all the rest, marked agents among them, has live parents, and belongs to two users in turn.
 //!
@@ -20,11 +20,15 @@
 //! pays here what it pays on a real machine. The command sees `POPULATION_EXPECT` (how many are to be found),
 //! `POPULATION_MANAGER` (pid of the user manager) and `POPULATION_UID`.
 //!
-//! `population usage -- COMMAND` is the benchmarks' stop-watch; see [`usage`].
+//! `population usage -- COMMAND` measures a command for the benchmarks; see [`usage`].
 //!
-//! One executable plays every part, told by its arguments. Linked statically a sleeper costs two thirds of the
+//! One executable has every role, selected by its arguments. Linked statically a sleeper costs two thirds of the
 //! memory (123 KiB with its kernel side, against 192), and 20,000 of them fit into 2.5 GiB:
-//! `cargo rustc --release -p reaper-testkit --bin population -- -C target-feature=+crt-static -C relocation-model=static`
+//!
+//! ```text
+//! cargo rustc --release -p reaper-testkit --bin population -- \
+//!     -C target-feature=+crt-static -C relocation-model=static
+//! ```
 #![cfg_attr(not(test), no_main)]
 
 mod builder;
@@ -46,7 +50,7 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char) -> c_int 
         // SAFETY: the C runtime passes `argc` valid, NUL-terminated strings that live as long as the process.
         let first = unsafe { CStr::from_ptr(*argv.add(1)) };
         if let Some(part) = sleeper::Part::of_argument(first.to_bytes()) {
-            sleeper::in_namespace(part);
+            sleeper::run(part);
         }
     }
     // The rest may allocate; `std::env::args_os` works without the Rust entry point on Linux.

@@ -1,7 +1,7 @@
-//! What population is wanted. The options travel twice: as arguments of the command, and as one environment variable
+//! The options of a population. They are passed twice: as arguments of the command, and as one environment variable
 //! to the helper processes that build it, so reading and writing them are each other's inverse.
 
-/// The environment variable that hands the options down.
+/// The environment variable that passes the options to helpers.
 pub const HANDED_DOWN: &str = "POPULATION_OPTIONS";
 
 pub const USAGE: &str = "usage: population [OPTION NUMBER]... -- COMMAND [ARG...]
@@ -90,14 +90,14 @@ impl Options {
         words.join(" ")
     }
 
-    /// The options handed down by the process that started this one.
+    /// The options passed on by the process that started this one.
     pub fn handed_down() -> Result<Self, String> {
         let words = std::env::var(HANDED_DOWN).map_err(|_| format!("{HANDED_DOWN} is not set"))?;
         let words: Vec<String> = words.split(' ').map(String::from).collect();
         Ok(Self::parse(&words)?.0)
     }
 
-    /// Processes left for the trees with live parents, once everything that hangs under an adopter is counted.
+    /// Processes left for the trees with live parents, once all children of the adopters are counted.
     pub fn ordinary(&self) -> usize {
         self.processes.saturating_sub(self.orphans + 2 * self.daemons + 3 * self.decoys + 3)
     }

@@ -1,25 +1,25 @@
-//! The part that 20,000 processes play: sleep until told to go. It runs before anything is allocated, so a sleeper
+//! The part that 20,000 processes run: sleep until a signal. It runs before anything is allocated, so a sleeper
 //! owns little more than its stack and its argument and environment pages.
 
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::sys::wait::wait;
 use nix::unistd::pause;
 
-/// How a sleeper behaves, said by its first argument. None of them is an argument that a real agent has.
+/// How a sleeper behaves, selected by its first argument. No real agent has these arguments.
 #[derive(Clone, Copy)]
 pub enum Part {
-    /// Dies of SIGTERM at once.
+    /// Exits at once on SIGTERM.
     Plain,
-    /// Exits this many milliseconds after SIGTERM, as a program does that puts its things in order.
+    /// Exits this many milliseconds after SIGTERM, like a program that cleans up.
     Drains(u32),
     /// Ignores SIGTERM.
     Deaf,
-    /// A parent or manager: sleeps, and collects children that exit.
+    /// A parent or manager: sleeps, and reaps children that exit.
     Collects,
 }
 
 impl Part {
-    /// The argument that makes a sleeper play this part.
+    /// The argument that selects this part.
     pub fn argument(self) -> String {
         match self {
             Self::Plain => "--sleep".into(),
@@ -29,7 +29,7 @@ impl Part {
         }
     }
 
-    /// The part an argument asks for; `--user` makes the collector that stands in for `systemd --user`.
+    /// The part that an argument selects; `--user` is the reaping parent that stands in for `systemd --user`.
     pub fn of_argument(argument: &[u8]) -> Option<Self> {
         match argument {
             b"--sleep" => Some(Self::Plain),
@@ -43,8 +43,8 @@ impl Part {
     }
 }
 
-/// Plays the part until a signal ends it.
-pub fn in_namespace(part: Part) -> ! {
+/// Runs the part until a signal ends it.
+pub fn run(part: Part) -> ! {
     match part {
         Part::Plain => {}
         Part::Deaf => {
@@ -63,7 +63,7 @@ pub fn in_namespace(part: Part) -> ! {
     }
 }
 
-#[expect(clippy::exit, reason = "the sleeper's whole life is in here; there is no caller to return to")]
+#[expect(clippy::exit, reason = "a sleeper runs nothing else; there is no caller to return to")]
 fn drain(ms: u32) -> ! {
     let mut term = SigSet::empty();
     term.add(Signal::SIGTERM);

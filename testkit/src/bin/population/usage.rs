@@ -1,8 +1,8 @@
-//! `population usage -- COMMAND`: what one command costs, from before its fork to after its collection.
+//! `population usage -- COMMAND`: what one command costs, from before its fork until it is reaped.
 //!
-//! It prints `CPU_US PEAK_KIB STATUS START_NS END_NS` on one line, the times by the monotonic clock. The kernel counts into a command's peak memory the image it
-//! was started from (the peak survives exec), so a benchmark that grew to many MiB cannot measure a small command
-//! itself; this program is small enough to.
+//! It prints `CPU_US PEAK_KIB STATUS START_NS END_NS` on one line, the times by the monotonic clock. The kernel counts
+//! into a command's peak memory the image it was started from (the peak survives exec), so a benchmark that grew to
+//! many MiB cannot measure a small command itself; this program is small enough.
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
@@ -10,7 +10,7 @@ use nix::time::{ClockId, clock_gettime};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
 
-/// Runs the command with its output thrown away, and prints its cost.
+/// Runs the command with its output discarded, and prints its cost.
 #[expect(clippy::print_stdout, reason = "the figures are this command's output")]
 pub fn measure(command: &[String]) -> Result<u8, String> {
     let (program, args) = command.split_first().ok_or("usage: a COMMAND is wanted after `--`")?;

@@ -1,18 +1,18 @@
-//! The closed set of endings, beside the same grammar as a regular expression.
+//! The closed set of endings, compared with the same grammar as a regular expression.
 
 use crate::program::names_closely;
 use proptest::prelude::*;
 
 proptest! {
-    /// What may be ended has a name of the grammar, and no other string behind it: compared with the same grammar as a
-    /// regular expression, on strings made of the pieces that look most alike.
+    /// Only names of the grammar match: compared with the regular expression on strings built from similar-looking
+    /// pieces.
     #[test]
     fn only_the_closed_set_of_endings_matches(pieces in prop::collection::vec(piece(), 0..7)) {
         let name = format!("goose{}", pieces.concat());
         prop_assert_eq!(names_closely("goose", name.as_bytes()), grammar().is_match(&name), "{}", name);
     }
 
-    /// The same for whatever bytes are behind it.
+    /// The same for arbitrary bytes after the name.
     #[test]
     fn no_other_bytes_behind_a_name_match(rest in prop::collection::vec(any::<u8>(), 0..16)) {
         let name = [b"goose", rest.as_slice()].concat();
@@ -64,7 +64,7 @@ fn piece() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-/// DESIGN's grammar, written down once more by other means.
+/// The same grammar as a regular expression.
 fn grammar() -> &'static regex::Regex {
     static GRAMMAR: std::sync::OnceLock<regex::Regex> = std::sync::OnceLock::new();
     GRAMMAR.get_or_init(|| {

@@ -1,4 +1,4 @@
-//! What can be typed. No input or output happens here.
+//! The command line, as clap parses it. No I/O happens here.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -67,10 +67,10 @@ pub enum Command {
     /// Ask the running service how it is and what it did
     #[command(after_help = help::STATUS)]
     Status(Status),
-    /// Make the running service look around now
+    /// Make the running service sweep now
     #[command(after_help = help::SWEEP)]
     Sweep,
-    /// Make the running service end nothing for a while; it goes on looking
+    /// Make the running service end nothing for a while; it keeps tracking
     #[command(after_help = help::PAUSE)]
     Pause(Pause),
     /// End a pause
@@ -79,7 +79,7 @@ pub enum Command {
     /// Make the running service read its config again
     #[command(after_help = help::RELOAD)]
     Reload,
-    /// Make the service start by itself, by your systemd or launchd; take it away again; look how it is
+    /// Install the service with your systemd or launchd, remove it, show its state
     #[command(subcommand, after_help = help::SERVICE)]
     Service(Service),
     /// What was ended, why, and what became of it
@@ -158,7 +158,7 @@ pub struct Run {
     /// As root: every user's processes, not only root's own
     #[arg(long)]
     pub all_users: bool,
-    /// Compare each look around with one that remembers nothing, and log differences
+    /// Compare each sweep with a stateless one, and log differences
     #[arg(long, hide = true)]
     pub paranoid: bool,
 }
@@ -169,7 +169,7 @@ pub struct Status {
     /// How to print the result
     #[arg(long, value_enum, default_value_t = StatusFormat::Table)]
     pub format: StatusFormat,
-    /// Print nothing, and tell by the exit status
+    /// Print nothing, and report by the exit status
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "format")]
     pub check: Option<Check>,
 }

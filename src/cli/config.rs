@@ -1,13 +1,13 @@
-//! `reaper config`: what is in force, whether it is sound, and where it stands.
+//! `reaper config`: shows the settings in force, checks them, and lists their files.
 
 use super::args::Config;
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
+use super::output::Output;
 use crate::config::{Overrides, example, show};
 use reaper_engine::format;
 
-pub fn run(invocation: &Invocation, what: &Config, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, what: &Config, out: &mut Output) -> Result<Exit, CommandError> {
     match what {
         Config::Show => {
             let settings = invocation.settings(&Overrides::default(), out)?;

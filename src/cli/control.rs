@@ -11,18 +11,18 @@ use reaper_platform::Host as _;
 use super::args::{Check, Pause, Status as Args, StatusFormat};
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
+use super::output::Output;
 use crate::config::paths::Paths;
 use crate::report::status::Status;
 use crate::service::protocol::{CONTROL, Command, Reply, Request};
 use reaper_engine::format;
 
-/// How long the service may take to answer: longer than any look around.
+/// Time limit for the answer of the service: longer than any sweep.
 const LIMIT: Duration = Duration::from_secs(15);
-/// Longest reply that is read.
+/// Largest reply that is read, in bytes.
 const MAX_REPLY: u64 = 16 << 20;
 
-pub fn status(invocation: &Invocation, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn status(invocation: &Invocation, args: &Args, out: &mut Output) -> Result<Exit, CommandError> {
     if args.format == StatusFormat::Openmetrics {
         let reply = call(invocation, Command::Metrics, None)?;
         out.data(reply.metrics.ok_or_else(|| refused(reply.error))?);
@@ -40,8 +40,8 @@ pub fn status(invocation: &Invocation, args: &Args, out: &mut Out) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// For probes: says in one line what is wrong, if anything is.
-fn probe(status: &Status, check: Check, out: &Out) -> Exit {
+/// For probes: reports in one line what is wrong, if anything is.
+fn probe(status: &Status, check: Check, out: &Output) -> Exit {
     let wrong = match check {
         Check::Live => None,
         Check::Ready => status.not_ready(),
@@ -55,7 +55,7 @@ fn probe(status: &Status, check: Check, out: &Out) -> Exit {
     }
 }
 
-pub fn pause(invocation: &Invocation, args: &Pause, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn pause(invocation: &Invocation, args: &Pause, out: &mut Output) -> Result<Exit, CommandError> {
     let status = answered(call(invocation, Command::Pause, args.time)?)?;
     match status.paused.and_then(|paused| paused.until) {
         Some(until) => out.note(format_args!("paused until {until}; `reaper resume` ends it earlier")),
@@ -64,7 +64,7 @@ pub fn pause(invocation: &Invocation, args: &Pause, out: &mut Out) -> Result<Exi
     Ok(Exit::Done)
 }
 
-pub fn plain(invocation: &Invocation, command: Command, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn plain(invocation: &Invocation, command: Command, out: &mut Output) -> Result<Exit, CommandError> {
     let status = answered(call(invocation, command, None)?)?;
     match command {
         Command::Resume => out.note("resumed"),
@@ -97,7 +97,7 @@ fn refused(error: Option<String>) -> CommandError {
 
 fn call(invocation: &Invocation, command: Command, time: Option<Duration>) -> Result<Reply, CommandError> {
     let own = invocation.paths()?.socket();
-    // From root's login the service for all users would be out of sight: a login has a runtime directory of its own.
+    // A login of root has a runtime directory of its own, so the one of the service for all users is tried as well.
     let shared = Paths::of_all_users().socket();
     let is_shared = invocation.host.info().uid.0 == 0 && !own.exists() && shared.exists();
     let path = if is_shared { shared } else { own };
@@ -105,7 +105,7 @@ fn call(invocation: &Invocation, command: Command, time: Option<Duration>) -> Re
     talk(&path, &request, LIMIT).map_err(|e| match e.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => CommandError::new(
             Exit::Failed,
-            format_args!("no reaper service runs for you (nobody answers on `{}`)", path.display()),
+            format_args!("no reaper service runs for you (nothing answers on `{}`)", path.display()),
             "start one with `reaper run`, or end orphans once with `reaper scan`",
         ),
         _ => CommandError::new(
@@ -116,7 +116,7 @@ fn call(invocation: &Invocation, command: Command, time: Option<Duration>) -> Re
     })
 }
 
-/// Asks whoever listens on a socket.
+/// Sends a request to a control socket and reads the reply.
 pub fn talk(path: &Path, request: &Request, limit: Duration) -> io::Result<Reply> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(limit))?;
@@ -124,7 +124,7 @@ pub fn talk(path: &Path, request: &Request, limit: Duration) -> io::Result<Reply
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     match stream.write_all(&line) {
-        // It has hung up already, and may have said why.
+        // The service has closed the connection already, and may have sent the reason.
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
         written => written?,
     }
@@ -156,7 +156,7 @@ fn describe(status: &Status) -> String {
         ),
     );
     row(
-        "last look",
+        "last sweep",
         format!(
             "{}: {} by {}, {} unreadable, took {}; the next in {}",
             status.sweeps.last_at.as_deref().unwrap_or("never"),
@@ -207,7 +207,7 @@ fn describe(status: &Status) -> String {
         row("degraded", format!("{}: {}", degraded.check, degraded.what));
     }
     for trouble in &status.errors {
-        // The log and the JSON have all of it.
+        // The log and the JSON have the full text.
         row("trouble", format!("{} {}", trouble.at, trouble.what.lines().next().unwrap_or_default()));
     }
     text
@@ -217,9 +217,9 @@ fn state(status: &Status) -> String {
     let what = if status.visibility.blind {
         "BLIND: not one environment can be read, so no marker can be seen (see `reaper doctor`)"
     } else if status.visibility.problem.is_some() {
-        "BLIND: nobody that it could look after can be where it runs, see below (and `reaper doctor`)"
+        "BLIND: no agent can be seen where it runs, see below (and `reaper doctor`)"
     } else if status.is_degraded() {
-        "IMPAIRED: it cannot do its whole job, see below (and `reaper doctor`)"
+        "DEGRADED: it cannot do its whole job, see below (and `reaper doctor`)"
     } else if !status.ready {
         "FAILING: processes cannot be listed; nothing is ended"
     } else {

@@ -1,4 +1,4 @@
-//! `reaper doctor`: can this machine, user and sandbox do the job? And the processes that its self-test is about.
+//! `reaper doctor`: the checks of the machine, user and sandbox, and the hidden processes of its self-test.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use super::args::{Color, Doctor as Args, Format};
 use super::control;
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::{self, Out};
+use super::output::{self, Output};
 use crate::config;
 use crate::config::Overrides;
 use crate::doctor::self_test;
@@ -30,13 +30,13 @@ use reaper_engine::sightings::Sightings;
 use reaper_engine::tracker::Tracker;
 use reaper_policy::policy::Policy;
 
-/// How long a running service may take to answer.
+/// Time limit for the answer of a running service.
 const LIMIT: Duration = Duration::from_secs(5);
 
 pub fn run(
     invocation: Result<Invocation, CommandError>,
     args: &Args,
-    out: &mut Out,
+    out: &mut Output,
 ) -> Result<Exit, CommandError> {
     let invocation = match invocation {
         Ok(invocation) => invocation,
@@ -45,14 +45,14 @@ pub fn run(
     let scope = invocation.scope(args.all_users)?;
     let here = invocation.host.info();
     let loaded = config::load(&invocation.sources, &Overrides::default());
-    // A broken config is one finding; the others are still worth knowing.
+    // A broken config fails one check; the others are made all the same.
     let policy = match &loaded {
         Ok(settings) => settings.policy(),
         Err(_) => Arc::new(Policy::default()),
     };
     let context = Context::new(Arc::clone(&invocation.host), policy, scope);
     let mut checks = quick(&context, invocation.var("MANAGERPID"));
-    // What a scan would say.
+    // The problems that a scan would report.
     if let Ok(survey) = Tracker::survey(&context, &Sightings::default(), false, deadline::LIMIT) {
         checks.extend(Check::namespace(here.pid, survey.visibility_problem.as_ref()));
         checks.extend(agents::check(&survey));
@@ -62,12 +62,12 @@ pub fn run(
     match invocation.paths() {
         Ok(paths) => {
             for (name, path) in [("state", &paths.state), ("runtime", &paths.runtime)] {
-                checks.push(directories::check(name, &directories::look(&invocation.host, path, here.uid)));
+                checks.push(directories::check(name, &directories::gather(&invocation.host, path, here.uid)));
             }
             let found = ask(&paths.socket());
             checks.push(service::check(&found));
             let runs = matches!(found, service::Found::Runs(_));
-            checks.extend(linger::look(&invocation.host, runs).map(linger::check));
+            checks.extend(linger::gather(&invocation.host, runs).map(linger::check));
             if !args.no_self_test {
                 self_tested = Some(test(&context, &paths.state)?);
             }
@@ -96,8 +96,8 @@ pub fn run(
     )
 }
 
-/// Without `/proc` nothing can be asked; that is an answer, too.
-fn without_a_host(e: &CommandError, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+/// Without `/proc` no check can be made; that is reported as a failed check.
+fn without_a_host(e: &CommandError, args: &Args, out: &mut Output) -> Result<Exit, CommandError> {
     let check = Check::fail(
         "proc",
         format!("{}: nothing can be known about any process", e.failure.message()),
@@ -114,7 +114,7 @@ fn test(context: &Context<NativeHost>, state: &Path) -> Result<SelfTest, Command
     Ok(self_test::run(&own, &program, state, deadline::LIMIT))
 }
 
-/// Asks the service, if there is one.
+/// Asks the running service for its status, if there is one.
 fn ask(socket: &Path) -> service::Found {
     let request = Request { schema: CONTROL.to_owned(), command: Command::Status, for_s: None };
     match control::talk(socket, &request, LIMIT) {
@@ -123,7 +123,7 @@ fn ask(socket: &Path) -> service::Found {
             (None, error) => service::Found::Silent(error.unwrap_or_else(|| "an empty answer".to_owned())),
         },
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-            service::Found::Nobody
+            service::Found::Absent
         }
         Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory) => {
             service::Found::Hidden(e.to_string())
@@ -132,7 +132,7 @@ fn ask(socket: &Path) -> service::Found {
     }
 }
 
-fn conclude(report: &Doctor, args: &Args, verbose: bool, out: &mut Out) -> Result<Exit, CommandError> {
+fn conclude(report: &Doctor, args: &Args, verbose: bool, out: &mut Output) -> Result<Exit, CommandError> {
     match args.format {
         Format::Json => out.document(report)?,
         Format::Table => out.data(render(report, verbose)),
@@ -169,7 +169,7 @@ fn line(text: &mut String, check: &CheckReport) {
         Level::Skipped => ("skip", None),
     };
     let style = Style::new().fg_color(colour.map(Into::into));
-    // A place in a config file takes several lines.
+    // A location in a config file takes several lines.
     let what = check.what.replace('\n', "\n                ");
     let _ = writeln!(text, "{style}{word:<4}{style:#}  {:<9} {what}", check.name);
     if let Some(hint) = &check.hint {
@@ -193,7 +193,8 @@ fn steps(text: &mut String, test: &SelfTestReport, verbose: bool) {
     }
 }
 
-/// The hidden side of the self-test. It stands before the command line, and so in no help and no completion.
+/// Runs as a process of the self-test, if the arguments ask for it. It is checked before the command line is parsed, so
+/// that it appears in no help and no completion.
 pub fn stand_in(mut args: impl Iterator<Item = OsString>) -> Option<Exit> {
     if args.next()? != life::COMMAND {
         return None;
@@ -210,7 +211,7 @@ pub fn stand_in(mut args: impl Iterator<Item = OsString>) -> Option<Exit> {
     Some(match done {
         Ok(()) => Exit::Done,
         Err(why) => {
-            out::error(Color::Never, why);
+            output::error(Color::Never, why);
             Exit::Failed
         }
     })

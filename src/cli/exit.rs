@@ -1,4 +1,4 @@
-//! The exit codes, a public contract, and the errors that lead to them.
+//! The exit codes, which are a public contract, and the errors that lead to them.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -9,12 +9,12 @@ use crate::config::ConfigError;
 use reaper_engine::failure::Failure;
 use reaper_engine::terminate::trouble::Trouble;
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done, or nothing to do.
     Done,
-    /// Orphans were found, and `--exit-code` asked to say so.
+    /// Orphans were found, with `--exit-code`.
     Found,
     /// Wrong usage.
     Usage,
@@ -24,12 +24,12 @@ pub enum Exit {
     Failed,
     /// A target survived or could not be signalled.
     Survived,
-    /// Our own fault.
+    /// A bug in reaper.
     Bug,
 }
 
 impl Exit {
-    /// The number.
+    /// The exit status.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -50,17 +50,17 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command did not do its work.
+/// Why a command failed.
 #[derive(Debug)]
 pub struct CommandError {
     /// The exit code.
     pub exit: Exit,
-    /// What is said about it.
+    /// The message and the hint.
     pub failure: Failure,
 }
 
 impl CommandError {
-    /// An error with a way out.
+    /// An error with a hint.
     #[must_use]
     pub fn new(exit: Exit, what: impl fmt::Display, hint: impl fmt::Display) -> Self {
         Self { exit, failure: Failure::new(what.to_string()).hint(hint.to_string()) }
@@ -79,7 +79,7 @@ impl From<ConfigError> for CommandError {
             ConfigError::Flag { .. } => Exit::Usage,
             _ => Exit::Config,
         };
-        // Its text may show a line of a file; the hint is a part of it.
+        // Its text may quote a line of a file, and includes the hint.
         Self { exit, failure: Failure::new(e.to_string()) }
     }
 }

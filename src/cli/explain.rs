@@ -4,25 +4,24 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use reaper_platform::{Host as _, Scope, Why};
 
 use super::args::{Explain, Format};
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
+use super::output::Output;
 use crate::config::Overrides;
-use crate::report::build;
-use crate::report::types;
-use crate::report::types::JudgementReport;
-use reaper_engine::audit::words::{Answer, Word};
+use crate::report::findings::findings;
+use crate::report::scan;
+use crate::report::types::{self, JudgementReport};
 use reaper_engine::context::Context;
 use reaper_engine::deadline;
 use reaper_engine::format;
 use reaper_engine::inspect::Inspector;
 use reaper_policy::case::Capacity;
 
-pub fn run(invocation: &Invocation, args: &Explain, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, args: &Explain, out: &mut Output) -> Result<Exit, CommandError> {
     let policy = invocation.settings(&Overrides::default(), out)?.policy();
     let here = invocation.host.info();
     let scope = if here.uid.0 == 0 { Scope::Everyone } else { Scope::User(here.uid) };
@@ -49,7 +48,7 @@ pub fn run(invocation: &Invocation, args: &Explain, out: &mut Out) -> Result<Exi
         };
         CommandError::new(Exit::Failed, format_args!("cannot look at process {pid}: {why}"), hint)
     })?;
-    let report = build::judgement(&judgement, &[], &invocation.host.clock(), here.start_clock);
+    let report = scan::judgement(&judgement, &[], &invocation.host.clock(), here.start_clock);
     match args.format {
         Format::Json => {
             let document = types::Explain { schema: types::EXPLAIN.to_owned(), judgement: report };
@@ -80,23 +79,5 @@ fn render(j: &JudgementReport) -> String {
     let _ =
         writeln!(text, "{bold}verdict: {}{bold:#}, decided by {}: {}\n", j.verdict, j.decided_by, j.reason);
     text.push_str(&findings(j, "  "));
-    text
-}
-
-/// The gates, one a line.
-pub fn findings(j: &JudgementReport, indent: &str) -> String {
-    let mut text = String::new();
-    for finding in &j.findings {
-        let colour = match finding.answer {
-            Word::Known(Answer::Yes) => Some(AnsiColor::Green),
-            Word::Known(Answer::No) => Some(AnsiColor::Red),
-            Word::Known(Answer::Unknown) => Some(AnsiColor::Magenta),
-            Word::Known(Answer::NotAsked) | Word::Other(_) => None,
-        };
-        let style = Style::new().fg_color(colour.map(Into::into));
-        let (gate, answer) = (&finding.gate, &finding.answer);
-        let line = format!("{indent}{gate:<13} {style}{answer:<9}{style:#} {}", finding.evidence);
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
     text
 }

@@ -1,4 +1,4 @@
-//! What `--help` teaches below the list of flags. Paragraphs stand on one line each: clap wraps them.
+//! The text below the flags in `--help`. Each paragraph is one line: clap wraps it.
 
 /// Below the help of `reaper`.
 pub const REAPER: &str = "\
@@ -30,7 +30,7 @@ Verdicts:
   reap     all gates say yes: it is ended
   wait     the same, but it has not been seen orphaned for as long as grace
   spare    a gate says no: it is left alone
-  unknown  something that matters could not be told: it is left alone, and the exit status is 4
+  unknown  something that matters is not known: it is left alone, and the exit status is 4
 
 Without --dry-run, `scan` shows what it found, asks, waits until the grace of each orphan is over, looks again, \
 sends SIGTERM, and SIGKILL to what is still there after term-timeout. Before each signal every process is judged \
@@ -40,7 +40,7 @@ Examples:
   reaper scan --dry-run                   look only: signal nothing, write nothing
   reaper scan --dry-run --all             also list what was spared, with the reason
   reaper scan --yes                       do not ask
-  reaper scan --grace 5m                  be more patient than the config
+  reaper scan --grace 5m                  a longer grace than in the config
   reaper scan --dry-run --profile sprout  one family of agents only
   reaper scan --yes --format json         for a timer or a script
   reaper scan --dry-run --exit-code       status 1 when there are orphans";
@@ -48,7 +48,7 @@ Examples:
 /// Below the help of `reaper explain`.
 pub const EXPLAIN: &str = "\
 `yes` always speaks for ending the process, `no` spares it, `unknown` spares it and is reported. `not-asked` \
-means that an earlier answer made the question idle.
+means that an earlier answer decided.
 
 Examples:
   reaper explain 4242                every gate, one a line
@@ -79,9 +79,9 @@ Examples:
 
 /// Below the help of `reaper run`.
 pub const RUN: &str = "\
-The service looks around every `interval`, and notices the moment an agent's parent dies. It runs in the foreground \
+The service sweeps every `interval`, and notices the moment an agent's parent dies. It runs in the foreground \
 until SIGTERM or SIGINT, and finishes or hands back what it is ending first. SIGHUP reads the config again, SIGUSR1 \
-looks around at once. One runs at a time for each user; a second one says who holds the lock.
+sweeps at once. One runs at a time for each user; a second one reports the pid that holds the lock.
 
 Examples:
   reaper run              the service, as a service manager starts it
@@ -99,10 +99,10 @@ Examples:
 
 /// Below the help of `reaper sweep`.
 pub const SWEEP: &str = "\
-It looks at everything anew, does what is due, and says how things are then. Orphans still in grace go on waiting.
+It judges all processes again, ends what is due, and shows the status. Orphans still in grace go on waiting.
 
 Examples:
-  reaper sweep    look now, then show the status";
+  reaper sweep    sweep now, then show the status";
 
 /// Below the help of `reaper pause`.
 pub const PAUSE: &str = "\
@@ -133,8 +133,8 @@ Prints the name of each file that it writes; one that is there is written over. 
 holds the date for the foot of the pages.
 
 Examples:
-  reaper man ~/.local/share/man    for oneself, where man(1) looks when ~/.local/bin is in PATH
-  reaper man /usr/local/share/man  as root, for everybody";
+  reaper man ~/.local/share/man    for one user, where man(1) looks when ~/.local/bin is in PATH
+  reaper man /usr/local/share/man  as root, for all users";
 
 /// Below the help of `reaper history`.
 pub const HISTORY: &str = "\
@@ -163,14 +163,14 @@ Examples:
 /// Below the help of `reaper service`.
 pub const SERVICE: &str = "\
 The service belongs to the user who installs it, and needs no rights of root: a unit of `systemd --user` on Linux, an \
-agent of launchd on macOS. Each command that is run is shown. A file that somebody else wrote or changed is neither \
-overwritten nor removed.
+agent of launchd on macOS. Each command that is run is shown. A file that reaper did not write, or that was edited \
+since, is neither overwritten nor removed.
 
 Examples:
   reaper service install --print  show the file and the commands, and do nothing
   reaper service install          make it run, now and from now on
   reaper service status           whether it runs
-  reaper service uninstall        take it away
+  reaper service uninstall        remove it
 
 For all users of a machine there is a system unit, reaper-system.service; for one user without a service manager \
 reaper@UID.service.";
@@ -179,7 +179,7 @@ reaper@UID.service.";
 pub const SERVICE_INSTALL: &str = "\
 The file names this very program, and the config of --config if it is given. Where a package has brought a unit that \
 runs this program, that one is used. The exit status is 3 when the config is broken, and 4 when there is no service \
-manager, the file cannot be written, or somebody else's is in the way.
+manager, the file cannot be written, or another file is in the way.
 
 Examples:
   reaper service install

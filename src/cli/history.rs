@@ -9,7 +9,7 @@ use reaper_platform::{Host as _, Pid};
 use super::args::{Format, History as Args};
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
+use super::output::Output;
 use crate::config::paths::Paths;
 use crate::report::table;
 use reaper_engine::audit::entries::{Entry, HistoryReport};
@@ -20,12 +20,12 @@ use reaper_engine::state_dir::StateDir;
 
 const HEAD: [&str; 9] =
     ["TIME", "PROGRAM", "PID", "PROFILE", "SIGNALS", "OUTCOME", "TOOK", "MEMORY", "REASON"];
-/// Columns of numbers are aligned to the right.
+/// Columns of numbers, aligned to the right.
 const RIGHT: [bool; 9] = [false, false, true, false, false, false, true, true, false];
-/// Column of the outcome, which has the colour.
+/// The column of the outcome, which is coloured.
 const OUTCOME: usize = 5;
 
-pub fn run(invocation: &Invocation, args: &Args, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, args: &Args, out: &mut Output) -> Result<Exit, CommandError> {
     let now = invocation.host.clock().realtime;
     invocation.scope(args.all_users)?;
     let paths = if args.all_users { Paths::of_all_users() } else { invocation.paths()? };
@@ -44,8 +44,8 @@ pub fn run(invocation: &Invocation, args: &Args, out: &mut Out) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
-/// Damage is never passed over in silence: something may have been ended that is not shown.
-fn complain(report: &HistoryReport, out: &Out) {
+/// Warns of lines that could not be read: something may have been ended that is not shown.
+fn complain(report: &HistoryReport, out: &Output) {
     for (n, what) in [
         (report.skipped.damaged, "damaged, probably by a crash or a full disk"),
         (report.skipped.newer, "written by a newer version of reaper"),
@@ -106,7 +106,7 @@ fn took(entry: &Entry) -> String {
     }
 }
 
-/// What speaks most: why it was left, else why it was an orphan, else whose tree it was in.
+/// The most useful reason: why it was left, else why it was an orphan, else the tree that it was in.
 fn reason(entry: &Entry) -> String {
     if let Some(why) = &entry.why {
         return why.clone();
@@ -133,7 +133,7 @@ fn colour(outcome: &Word<Outcome>) -> Style {
     Style::new().fg_color(Some(colour.into()))
 }
 
-/// One target with everything that is known of it.
+/// One target with all details.
 fn describe(text: &mut String, entry: &Entry) {
     let (bold, colour) = (Style::new().bold(), colour(&entry.outcome));
     let took = took(entry);
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_says_why() {
+    fn each_line_has_a_reason() {
         let spared = Entry {
             why: Some("grace: first seen".into()),
             signals: Vec::new(),

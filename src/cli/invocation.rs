@@ -1,4 +1,4 @@
-//! What every command starts from: the machine, the environment and where the settings are.
+//! The context of every command: the host, the environment and the sources of settings.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -10,10 +10,10 @@ use reaper_platform::{Clock, Host as _, NativeHost, Scope};
 
 use super::args::Global;
 use super::exit::{CommandError, Exit};
-use super::out::Out;
+use super::output::Output;
 use crate::config::{ConfigError, Overrides, SYSTEM_FILE, Settings, Sources, paths};
 
-/// What every command starts from.
+/// The context of a command.
 pub(super) struct Invocation {
     pub(super) host: Arc<NativeHost>,
     pub(super) env: Vec<(OsString, OsString)>,
@@ -38,7 +38,7 @@ impl Invocation {
         Ok(Self { host, env, sources, verbose: global.verbose })
     }
 
-    pub(super) fn settings(&self, overrides: &Overrides, out: &Out) -> Result<Settings, ConfigError> {
+    pub(super) fn settings(&self, overrides: &Overrides, out: &Output) -> Result<Settings, ConfigError> {
         let settings = crate::config::load(&self.sources, overrides)?;
         for warning in settings.warnings() {
             out.warn(warning);
@@ -46,7 +46,7 @@ impl Invocation {
         Ok(settings)
     }
 
-    /// Whose processes: our own, or as root and on demand everybody's.
+    /// Which users' processes are covered: our own, or with `--all-users` those of all users.
     pub(super) fn scope(&self, all_users: bool) -> Result<Scope, CommandError> {
         let uid = self.host.info().uid;
         match (all_users, uid.0) {
@@ -68,8 +68,8 @@ impl Invocation {
         paths::Paths::from_env(&self.env, self.host.info().uid.0, paths::System::current())
     }
 
-    /// Sightings for a command that changes nothing.
-    pub(super) fn sightings(&self, clock: &Clock, out: &Out) -> Sightings {
+    /// Loads the sightings for a command that writes nothing. Errors are warnings.
+    pub(super) fn sightings(&self, clock: &Clock, out: &Output) -> Sightings {
         let Ok(paths) = self.paths() else { return Sightings::default() };
         let state: &Path = &paths.state;
         match StateDir::open(state, self.host.info().uid) {

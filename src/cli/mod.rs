@@ -1,8 +1,8 @@
-//! The command line: arguments to a library call to a report. One file for each subcommand.
+//! The command line: parses arguments, calls the library, prints the report. One file for each subcommand.
 
 pub mod args;
-mod ask;
 mod config;
+mod confirm;
 mod control;
 mod doctor;
 mod exit;
@@ -10,10 +10,10 @@ mod explain;
 mod help;
 mod history;
 mod invocation;
-mod live;
 mod man;
-mod out;
+mod output;
 mod profiles;
+mod progress;
 mod run;
 mod scan;
 mod service;
@@ -27,7 +27,7 @@ pub use exit::{CommandError, Exit};
 use crate::service::protocol::Command as Request;
 use args::{App, Command};
 use invocation::Invocation;
-use out::Out;
+use output::Output;
 
 /// Runs the program.
 #[must_use]
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
     let app = match args::parse(std::env::args_os()) {
         Ok(app) => app,
         Err(e) => {
-            // Help and version are data, and no error; whether they could be printed changes nothing.
+            // Help and version are data, not errors; write errors are ignored.
             let _ = e.print();
             return if e.use_stderr() { Exit::Usage } else { Exit::Done }.into();
         }
@@ -48,14 +48,14 @@ pub fn main() -> ExitCode {
     match run(&app) {
         Ok(exit) => exit.into(),
         Err(e) => {
-            out::error(color, &e);
+            output::error(color, &e);
             e.exit.into()
         }
     }
 }
 
 fn run(app: &App) -> Result<Exit, CommandError> {
-    let mut out = Out::new(&app.global);
+    let mut out = Output::new(&app.global);
     let exit = match &app.command {
         Command::Scan(args) => scan::run(&Invocation::new(&app.global)?, args, &mut out)?,
         Command::Explain(args) => explain::run(&Invocation::new(&app.global)?, args, &mut out)?,
@@ -81,11 +81,11 @@ fn run(app: &App) -> Result<Exit, CommandError> {
     out.finish().map(|()| exit)
 }
 
-/// A panic is our fault: say so, and use the exit code for it.
+/// Makes a panic end the program with a request to report it, and with the exit code for bugs.
 fn report_bugs() {
     std::panic::set_hook(Box::new(|info| {
         let hint = "this is a bug in reaper; nothing is signalled after it. Please report the line above";
-        out::error(args::Color::Auto, format_args!("{info}\nhint: {hint}"));
+        output::error(args::Color::Auto, format_args!("{info}\nhint: {hint}"));
         #[expect(
             clippy::exit,
             reason = "a thread's panic must end the whole program, with the code for bugs"

@@ -6,14 +6,14 @@ use anstyle::{AnsiColor, Style};
 
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
+use super::output::Output;
 use crate::config::Overrides;
 use reaper_policy::builtin_profiles::BUILT_IN;
 use reaper_policy::policy::Policy;
 use reaper_policy::profile::{Marker, Profile, ProfileOrigin, Programs, Text};
 use reaper_policy::protected::{BROWSERS, DAEMON_ARGS, DAEMON_SCRIPTS, PROTECTED_IN_ANY};
 
-pub fn run(invocation: &Invocation, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, out: &mut Output) -> Result<Exit, CommandError> {
     let policy = invocation.settings(&Overrides::default(), out)?.policy();
     let mut text = String::new();
     for built_in in BUILT_IN {
@@ -62,7 +62,7 @@ fn describe(text: &mut String, profile: &Profile, on: bool, why: &str, verbose: 
     text.push('\n');
 }
 
-/// The evidence goes with each entry when it is asked for, else the entries share a line.
+/// With `-v` each entry has a line with its evidence, else the entries share a line.
 fn list<'a>(
     text: &mut String,
     key: &str,

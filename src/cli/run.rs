@@ -20,7 +20,7 @@ use reaper_engine::deadline;
 use reaper_engine::state_dir::StateDir;
 
 pub fn run(invocation: &Invocation, args: &Run) -> Result<Exit, CommandError> {
-    // Its warnings are the log's, so that each line there is in the log's form.
+    // Warnings of the config are logged by the service, so that they have the format of the log.
     let settings = Arc::new(config::load(&invocation.sources, &Overrides::default())?);
     start_log(invocation, &settings)?;
     let scope = invocation.scope(args.all_users)?;
@@ -57,7 +57,7 @@ pub fn run(invocation: &Invocation, args: &Run) -> Result<Exit, CommandError> {
     Ok(Exit::Done)
 }
 
-/// `RUST_LOG` wins over `-v`, and both over the config.
+/// The log levels: `RUST_LOG` wins over `-v`, and both over the config.
 fn start_log(invocation: &Invocation, settings: &Settings) -> Result<(), CommandError> {
     let say = match std::env::var("RUST_LOG") {
         Ok(levels) => Say::Fixed(levels),

@@ -1,4 +1,4 @@
-//! `reaper scan`: look, show, ask, wait, look again, end, report.
+//! `reaper scan`: survey, show, ask, wait, survey again, end, report.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -10,14 +10,14 @@ use reaper_platform::{Clock, Host as _, NativeHost, ProcId, Scope};
 use super::args::{Format, Scan};
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
-use super::{ask, explain, live};
+use super::output::Output;
+use super::{confirm, progress};
 use crate::config::Overrides;
 use crate::doctor::rights;
 use crate::report::check::Check;
 use crate::report::types;
 use crate::report::types::{CensusReport, JudgementReport};
-use crate::report::{build, table};
+use crate::report::{findings::findings, scan, table};
 use reaper_engine::audit::history::History;
 use reaper_engine::audit::words::Outcome;
 use reaper_engine::context::Context;
@@ -34,20 +34,20 @@ use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::Plan;
 use reaper_policy::verdict::Verdict;
 
-pub fn run(invocation: &Invocation, args: &Scan, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, args: &Scan, out: &mut Output) -> Result<Exit, CommandError> {
     let overrides = Overrides { grace: args.grace, profiles: args.profile.clone() };
     let policy = invocation.settings(&overrides, out)?.policy();
     let scope = invocation.scope(args.all_users)?;
     let context = Context::new(Arc::clone(&invocation.host), policy, scope);
-    if args.dry_run { look(invocation, args, &context, out) } else { act(invocation, args, &context, out) }
+    if args.dry_run { dry_run(invocation, args, &context, out) } else { act(invocation, args, &context, out) }
 }
 
 /// A dry run: nothing is signalled, written or waited for.
-fn look(
+fn dry_run(
     invocation: &Invocation,
     args: &Scan,
     context: &Context<NativeHost>,
-    out: &mut Out,
+    out: &mut Output,
 ) -> Result<Exit, CommandError> {
     let started = context.host.clock();
     let sightings = invocation.sightings(&started, out);
@@ -65,13 +65,13 @@ fn act(
     invocation: &Invocation,
     args: &Scan,
     context: &Context<NativeHost>,
-    out: &mut Out,
+    out: &mut Output,
 ) -> Result<Exit, CommandError> {
     if let Some(why) = &context.host.info().cannot_signal {
         let what = format!("cannot end processes safely: {why}");
         return Err(CommandError::new(Exit::Failed, what, "`reaper scan --dry-run` still works here"));
     }
-    if !args.yes && !Out::can_ask() {
+    if !args.yes && !Output::can_ask() {
         return Err(CommandError::new(
             Exit::Usage,
             "`reaper scan` ends processes and asks first, but there is no terminal to ask on",
@@ -90,7 +90,7 @@ fn act(
     match remember(context, &survey, &mut sightings, &state) {
         Ok(()) => {}
         Err(e) if listed.is_empty() => out.warn(e),
-        // Where this cannot be written, no account can be either: better said now than after the grace.
+        // Where sightings cannot be written, accounts cannot either: fail now rather than after the grace.
         Err(e) => {
             print(&report(context, &survey, &[], &started, args), args, invocation.verbose, out)?;
             complain(&survey, context, out);
@@ -102,22 +102,22 @@ fn act(
         let table = || table::render(&listing.judgements, out.width()) + &left_alone(&listing);
         match args.format {
             Format::Table => out.data(table()),
-            // Nobody can agree to what was not shown.
+            // The table is shown before the question, also with JSON output.
             Format::Json if !args.yes => out.ask(table()),
             Format::Json => {}
         }
-        if !args.yes && !ask::confirmed(&survey, out) {
+        if !args.yes && !confirm::confirmed(&survey, out) {
             out.note("nothing was ended");
             if args.format == Format::Json {
                 out.document(&listing)?;
             }
             return Ok(exit(&survey, &[], &listing, args));
         }
-        let has_waited = ask::wait(context, &survey, out);
-        // Time has passed; where none has, that look will do: everybody is judged again before each signal.
+        let has_waited = confirm::wait(context, &survey, out);
+        // A wait or a question makes the survey outdated. Each process is judged again before each signal in any case.
         if has_waited || !args.yes {
             survey = Tracker::survey(context, &sightings, args.all, deadline::LIMIT)?;
-            // Only what was shown, and agreed to, is ended; whatever is new waits for the next run.
+            // Only what was shown and confirmed is ended; new orphans wait for the next run.
             survey.plan.targets.retain(|t| listed.contains(&t.root));
             for plan in [&mut survey.plan, &mut survey.later] {
                 plan.left_alone.retain(|l| listed.iter().any(|id| id.pid == l.root));
@@ -127,7 +127,7 @@ fn act(
         if !survey.plan.targets.is_empty() {
             let _lock = state.lock_to_act(Duration::ZERO)?.ok_or_else(|| state.busy())?;
             let mut history = History::open(&state)?;
-            let mut line = live::Line::new(out.is_live());
+            let mut line = progress::Line::new(out.is_live());
             (ended, trouble) = sweep::end(
                 context,
                 &survey.plan,
@@ -174,14 +174,14 @@ fn report(
 ) -> types::Scan {
     let (clock, start_clock) = (context.host.clock(), context.host.info().start_clock);
     let listed: Vec<&Judgement> = survey.judgements.iter().filter(|j| args.all || j.is_notable()).collect();
-    // Who still waits after a run that acted is of no concern any more.
-    let nobody = Plan::default();
-    let later = if ended.is_empty() { &survey.later } else { &nobody };
-    let targets = build::targets_by_root([&survey.plan, later]);
+    // After a run that ended processes, the plan for orphans in grace is not shown.
+    let empty = Plan::default();
+    let later = if ended.is_empty() { &survey.later } else { &empty };
+    let targets = scan::targets_by_root([&survey.plan, later]);
     let judgements: Vec<JudgementReport> = listed
         .iter()
         .map(|j| (j, targets.get(&j.id.pid).map_or(&[][..], Vec::as_slice)))
-        .map(|(j, targets)| build::judgement(j, targets, &clock, start_clock))
+        .map(|(j, targets)| scan::judgement(j, targets, &clock, start_clock))
         .collect();
     let left_alone = survey.plan.left_alone.iter().chain(&later.left_alone);
     let warnings = survey.troubles();
@@ -199,14 +199,14 @@ fn report(
             zombies: survey.zombies,
         },
         judgements,
-        actions: ended.iter().map(build::action).collect(),
-        left_alone: left_alone.map(build::left_alone).collect(),
-        summary: build::summary(&listed, [&survey.plan, later], ended, args.dry_run),
+        actions: ended.iter().map(scan::action).collect(),
+        left_alone: left_alone.map(scan::left_alone).collect(),
+        summary: scan::summary(&listed, [&survey.plan, later], ended, args.dry_run),
         warnings,
     }
 }
 
-fn print(report: &types::Scan, args: &Scan, verbose: bool, out: &mut Out) -> Result<(), CommandError> {
+fn print(report: &types::Scan, args: &Scan, verbose: bool, out: &mut Output) -> Result<(), CommandError> {
     if args.format == Format::Json {
         out.document(report)?;
         return Ok(());
@@ -217,7 +217,7 @@ fn print(report: &types::Scan, args: &Scan, verbose: bool, out: &mut Out) -> Res
         if verbose {
             for judgement in &report.judgements {
                 let _ = writeln!(text, "\n{} (pid {})", judgement.program, judgement.pid);
-                text.push_str(&explain::findings(judgement, "  "));
+                text.push_str(&findings(judgement, "  "));
             }
         }
         text.push('\n');
@@ -248,7 +248,7 @@ fn left_alone(report: &types::Scan) -> String {
     text
 }
 
-/// What was done: everything unusual by name, the rest as a count.
+/// What was done: unusual outcomes by name, the rest as a count.
 fn done(report: &types::Scan, verbose: bool) -> String {
     let mut text = String::new();
     for action in &report.actions {
@@ -267,8 +267,8 @@ fn done(report: &types::Scan, verbose: bool) -> String {
     text
 }
 
-/// Says what could not be seen, and what would help.
-fn complain(survey: &Survey, context: &Context<NativeHost>, out: &Out) {
+/// Warns of what could not be seen, with hints.
+fn complain(survey: &Survey, context: &Context<NativeHost>, out: &Output) {
     let all_users = context.own.scope == Scope::Everyone;
     for trouble in survey.troubles() {
         out.warn(trouble);
@@ -276,7 +276,7 @@ fn complain(survey: &Survey, context: &Context<NativeHost>, out: &Out) {
     if survey.blind {
         out.note(format_args!(
             "hint: {AS_THE_AGENTS}; a sandbox may be in the way, too (systemd's Protect… and Private… directives in a \
-             user unit): `reaper doctor` looks which"
+             user unit): `reaper doctor` finds which"
         ));
     }
     if let Some(visibility_problem) = &survey.visibility_problem {
@@ -286,8 +286,8 @@ fn complain(survey: &Survey, context: &Context<NativeHost>, out: &Out) {
         out.note("hint: run this again for the deferred ones, or raise `max-targets`");
     }
     if survey.judgements.iter().any(|j| j.verdict == Verdict::Unknown) {
-        out.note("hint: `reaper explain PID` says what could not be told about a process");
-        // What root lacks is known; of others it is said above.
+        out.note("hint: `reaper explain PID` shows what could not be determined about a process");
+        // For root, missing capabilities are the reason; for users, the hints above apply.
         let rights = rights::check(context.host.machine().capabilities, context.host.info().uid, all_users);
         if let Some(Check { what, hint: Some(hint), .. }) = rights {
             out.warn(format_args!("{what}\nhint: {hint}"));

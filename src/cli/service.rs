@@ -1,4 +1,4 @@
-//! `reaper service`: what is there, what is wished, and what is said of it.
+//! `reaper service`: installs, removes and shows the service of the user.
 
 use std::fs;
 use std::io;
@@ -10,13 +10,13 @@ use reaper_platform::{Capabilities, Host as _, Pid};
 use super::args::{Print, Service};
 use super::exit::{CommandError, Exit};
 use super::invocation::Invocation;
-use super::out::Out;
+use super::output::Output;
 use crate::config;
 use crate::config::Overrides;
 use crate::doctor::linger;
 use crate::install;
-use crate::install::own;
-use crate::install::own::Found;
+use crate::install::ownership;
+use crate::install::ownership::Found;
 use crate::install::request::{Refusal, Wish};
 use crate::install::status;
 use crate::install::status::Facts;
@@ -27,12 +27,12 @@ mod steps;
 
 use reachable::reachable;
 
-pub fn run(invocation: &Invocation, what: &Service, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(invocation: &Invocation, what: &Service, out: &mut Output) -> Result<Exit, CommandError> {
     let manager = Manager::current();
     let wish = wish(invocation)?;
     match what {
         Service::Install(args) => {
-            // A service that will not start is better not installed.
+            // A service that could not start is not installed.
             config::load(&invocation.sources, &Overrides::default())?;
             warn_of_place(&wish.program, out);
             let steps = install::install(manager, &wish, &present(manager, &wish)?)?;
@@ -92,7 +92,7 @@ fn wish(invocation: &Invocation) -> Result<Wish, CommandError> {
     })
 }
 
-/// What is there already.
+/// Finds the files of an existing installation.
 fn present(manager: Manager, wish: &Wish) -> Result<Present, CommandError> {
     let path = install::place(manager, wish);
     let failed = |e: io::Error| {
@@ -103,22 +103,22 @@ fn present(manager: Manager, wish: &Wish) -> Result<Present, CommandError> {
         Ok(meta) if meta.is_symlink() => Found::Link(fs::read_link(&path).map_err(failed)?),
         Ok(meta) if !meta.is_file() => Found::Foreign,
         Ok(_) => match String::from_utf8(fs::read(&path).map_err(failed)?) {
-            Ok(text) => own::recognise(&text),
+            Ok(text) => ownership::recognise(&text),
             Err(_) => Found::Foreign,
         },
         Err(e) if e.kind() == io::ErrorKind::NotFound => Found::Nothing,
         Err(e) => return Err(failed(e)),
     };
     let mut units = systemd::PACKAGES.iter().map(|folder| Path::new(folder).join(systemd::NAME));
-    // The strongest one hides the others, whatever it runs.
+    // The one with the highest precedence hides the others, also when it runs another program.
     let unit = units.find_map(|path| Some((fs::read_to_string(&path).ok()?, path)));
     let unit = unit.filter(|(text, _)| manager == Manager::Systemd && systemd::runs(text, &wish.program));
     Ok(Present { file, packaged: unit.map(|(_, path)| path) })
 }
 
-/// Whether somebody builds here: then it is gone after the next `cargo clean`.
-fn warn_of_place(program: &Path, out: &Out) {
-    // Cargo tags the directory only if it made it; its lock lies beside each program that it built.
+/// Warns when the program is in a build directory, where `cargo clean` would remove it.
+fn warn_of_place(program: &Path, out: &Output) {
+    // Cargo tags the directory only if it made it; its lock is beside each program that it built.
     let tags = ["CACHEDIR.TAG", ".cargo-lock"];
     if program.ancestors().any(|folder| tags.iter().any(|tag| folder.join(tag).exists())) {
         out.warn(format_args!(
@@ -130,7 +130,7 @@ fn warn_of_place(program: &Path, out: &Out) {
 }
 
 fn linger_of(invocation: &Invocation) -> Option<bool> {
-    linger::look(&invocation.host, true).and_then(|facts| facts.is_on)
+    linger::gather(&invocation.host, true).and_then(|facts| facts.is_on)
 }
 
 fn report(
@@ -138,7 +138,7 @@ fn report(
     manager: Manager,
     wish: &Wish,
     args: Print,
-    out: &mut Out,
+    out: &mut Output,
 ) -> Result<Exit, CommandError> {
     let call = match manager {
         Manager::Systemd => systemd::ask(),

@@ -1,8 +1,8 @@
 //! Writes the table of built-in profiles, `crates/policy/src/builtin_profiles.rs`, from the TOML files in
-//! `crates/policy/profiles`, and checks both: what the program ships is what its sources say, line by line.
+//! `crates/policy/profiles`, and checks that the program ships what its sources contain.
 //!
-//! The sources are TOML so that what a profile claims can be read and disputed without reading Rust. They are read, and
-//! held to the same rules, as a profile of the user's own. The table is Rust so that no start has to do that.
+//! The sources are TOML so that they can be reviewed without reading Rust. They are checked by the same rules as profiles
+//! in a config file. The table is Rust so that they need not be parsed at each start.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -15,7 +15,7 @@ use reaper_policy::program;
 use super::document::{self, Fault, Fields};
 use super::{profile_file, validate};
 
-/// The profiles, in the order in which they are asked and shown.
+/// The profiles, in order of matching and display.
 const PROFILES: [&str; 12] = [
     "sprout",
     "buzz",
@@ -30,14 +30,14 @@ const PROFILES: [&str; 12] = [
     "goose-children",
     "browsers",
 ];
-/// Lists that profiles have in common.
+/// Lists that profiles share.
 const LISTS: [&str; 3] = ["agents", "helpers", "keep"];
 
 fn policy_crate() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/policy")
 }
 
-/// Reads a source and hands its keys on.
+/// Parses a source and passes its keys to `take`.
 fn read<T>(name: &str, keys: &[&str], take: impl FnOnce(&Fields<'_, '_>) -> Result<T, Fault>) -> T {
     let path = policy_crate().join("profiles").join(name).with_extension("toml");
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -63,7 +63,7 @@ fn keep() -> (List<KeepArgs>, List<Marker>) {
     })
 }
 
-/// What a source says of a profile.
+/// A profile as its source describes it.
 struct Source {
     default: bool,
     why: String,
@@ -73,7 +73,7 @@ struct Source {
 fn source(name: &str) -> Source {
     let keys = ["default", "why", "helpers", "include", "profile"];
     let source = read(name, &keys, |file| {
-        // Its own programs are agents unless it says otherwise.
+        // Its own programs are agents unless the source sets otherwise.
         let helpers = file.get("helpers").map_or(Ok(false), document::boolean)?;
         let mut profile = profile_file::read(file.required("profile")?, ProfileOrigin::BuiltIn, &[])?;
         if let Programs::Named(rules) = &mut profile.programs {
@@ -198,7 +198,7 @@ fn profile_lines(source: &Source) -> String {
     )
 }
 
-/// A list of Rust, a line for each item.
+/// A Rust list, one line for each item.
 fn lines<T>(items: &[T], indent: usize, one: fn(&T) -> String) -> String {
     let indent = " ".repeat(indent);
     let all: String = items.iter().map(|item| format!("{indent}    {},\n", one(item))).collect();
@@ -240,7 +240,7 @@ fn option(text: &Option<Text>) -> String {
 }
 
 #[test]
-fn the_table_is_what_its_sources_say() {
+fn the_table_is_generated_from_its_sources() {
     let path = policy_crate().join("src/builtin_profiles.rs");
     let generated = generate();
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
@@ -251,9 +251,9 @@ fn the_table_is_what_its_sources_say() {
     assert!(committed == generated, "run `UPDATE_EXPECTED=1 cargo test --lib builtin_table`");
 }
 
-/// Not only its text: a table that is written wrongly compiles, too.
+/// Compares values, not only text: a wrong table may compile, too.
 #[test]
-fn what_the_program_has_is_what_the_sources_say() {
+fn the_compiled_profiles_equal_their_sources() {
     let sources = PROFILES.map(source);
     assert_eq!(BUILT_IN.len(), sources.len());
     for (built_in, source) in BUILT_IN.iter().zip(sources) {
@@ -303,7 +303,7 @@ fn three_profiles_are_on_by_default() {
 }
 
 #[test]
-fn no_program_is_protected_and_none_stands_twice() {
+fn no_program_is_protected_or_listed_twice() {
     for built_in in BUILT_IN {
         let Programs::Named(rules) = &built_in.profile.programs else { continue };
         for (index, rule) in rules.iter().enumerate() {

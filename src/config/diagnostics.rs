@@ -1,7 +1,7 @@
-//! Words for what is wrong with the settings: what failed, on what, why, and what to do about it.
+//! Errors and warnings about settings: what failed, on what, why, and what to do about it.
 //!
-//! An error in a file points at its line with a caret, because a service that refuses to start at night should be
-//! mended in one look.
+//! An error in a file points at its line with a caret, so that the config of a service that does not start is quick
+//! to fix.
 
 use reaper_engine::failure::Failure;
 use std::fmt;
@@ -12,27 +12,27 @@ use thiserror::Error;
 /// Longest piece of a source line shown with an error, in characters.
 const SNIPPET: usize = 100;
 
-/// Why there is no policy. The text is complete: it ends with a `hint:` line where there is something to do.
+/// Why the settings cannot be used. The text is complete: it ends with a `hint:` line where there is something to do.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// A file exists and could not be read, or was named and does not exist.
+    /// A file exists and cannot be read, or was named explicitly and does not exist.
     #[error(transparent)]
     Read(Failure),
-    /// A file that cannot be trusted or is none of ours.
+    /// A file cannot be trusted, by its owner or mode, or is not a regular file.
     #[error(transparent)]
     Refused(Failure),
-    /// Something in a file is wrong.
+    /// A file contains an error.
     #[error("{0}")]
     Invalid(Box<Location>),
-    /// An environment variable holds something wrong.
+    /// An environment variable has an invalid value.
     #[error("environment variable `{variable}`: {}{}", diagnostic.why, hint_line(diagnostic.hint.as_ref()))]
     Env {
-        /// The variable.
+        /// The name of the variable.
         variable: String,
         /// What is wrong.
         diagnostic: Diagnostic,
     },
-    /// A flag asks for something that does not exist.
+    /// A flag has an invalid value.
     #[error("`{flag}`: {}{}", diagnostic.why, hint_line(diagnostic.hint.as_ref()))]
     Flag {
         /// The flag.
@@ -50,12 +50,12 @@ fn shown(path: &Path) -> String {
     printable(&path.to_string_lossy())
 }
 
-/// Control characters would reach a terminal through an error.
+/// Replaces control characters, which would otherwise reach a terminal through an error.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-/// What is wrong with a value, before it is known where it stands.
+/// What is wrong with a value, without its location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// What is wrong.
@@ -65,7 +65,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A diagnostic with a way out.
+    /// A diagnostic with a hint.
     pub fn new(why: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { why: why.into(), hint: Some(hint.into()) }
     }
@@ -81,7 +81,7 @@ impl Diagnostic {
         Self::new(format!("unknown {kind} `{}`", name.escape_debug()), hint)
     }
 
-    /// The error when it is about an environment variable.
+    /// The error for a diagnostic about an environment variable.
     pub(super) fn about(self, variable: &str) -> ConfigError {
         ConfigError::Env { variable: variable.to_owned(), diagnostic: self }
     }
@@ -93,7 +93,7 @@ impl From<reaper_policy::duration::DurationError> for Diagnostic {
     }
 }
 
-/// The known name most like a misspelt one, if any is alike.
+/// The known name closest to a misspelt one, if any is close.
 pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name: String = name.chars().take(64).collect::<String>().to_lowercase();
     known
@@ -104,7 +104,7 @@ pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         .map(|(candidate, _)| candidate)
 }
 
-/// A diagnostic about a place in a file.
+/// A diagnostic with its location in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     path: PathBuf,
@@ -154,7 +154,7 @@ impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Diagnostic { why, hint } = &self.diagnostic;
         writeln!(f, "{}:{}:{}: {}", shown(&self.path), self.line, self.column, printable(why))?;
-        // A long line is shown from a little before the place.
+        // A long line is shown from a little before the location.
         let skipped = if self.column > SNIPPET / 2 { self.column - SNIPPET / 4 } else { 0 };
         let snippet: String = self.source_line.chars().skip(skipped).take(SNIPPET).collect();
         let indent = self.column - 1 - skipped;
@@ -168,7 +168,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// Something allowed that is probably not what was meant.
+/// A warning about settings that are allowed but probably not meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// What looks wrong.

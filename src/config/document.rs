@@ -1,7 +1,7 @@
-//! Values as TOML has them: read with the place where they stand, and written.
+//! TOML values: reading with their position in the text, and writing.
 //!
-//! The words of the TOML library reach a user only where a text is no TOML at all. What a value should have been, which
-//! key is unknown and which is missing is said here.
+//! Errors of the TOML library reach the user only where a text is not TOML at all. Wrong types, unknown keys and
+//! missing keys are reported here.
 
 use std::fmt::Write as _;
 use std::ops::Range;
@@ -11,10 +11,10 @@ use toml::de::{DeInteger, DeString, DeTable, DeValue};
 
 use super::diagnostics::Diagnostic;
 
-/// A value and where it stands.
+/// A value with its position in the text.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
-/// What is wrong, and with which bytes of the text.
+/// A diagnostic with the range of bytes that it is about.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) span: Range<usize>,
@@ -26,7 +26,7 @@ impl Fault {
         Self { span, diagnostic }
     }
 
-    /// The value should have been something else.
+    /// The value has the wrong type.
     pub(super) fn expected(what: &str, value: &Value<'_>) -> Self {
         let is_table_for_list = what == LIST && value.get_ref().is_table();
         let hint = is_table_for_list.then(|| "a table in a list is written [[…]]".to_owned());
@@ -34,7 +34,7 @@ impl Fault {
         Self::new(value.span(), Diagnostic { why, hint })
     }
 
-    /// There is no such key.
+    /// The key is unknown.
     pub(super) fn unknown_key<'k>(
         key: &Spanned<DeString<'_>>,
         known: impl IntoIterator<Item = &'k str>,
@@ -53,14 +53,14 @@ pub(super) fn parse(text: &str) -> Result<Spanned<DeTable<'_>>, Fault> {
     })
 }
 
-/// The keys of a table.
+/// The keys and values of a table.
 pub(super) struct Fields<'v, 'i> {
     table: &'v DeTable<'i>,
     span: Range<usize>,
 }
 
 impl<'v, 'i> Fields<'v, 'i> {
-    /// Those of a whole text.
+    /// The keys of a whole text.
     pub(super) fn of(document: &'v Spanned<DeTable<'i>>) -> Self {
         Self { table: document.get_ref(), span: document.span() }
     }
@@ -72,7 +72,7 @@ impl<'v, 'i> Fields<'v, 'i> {
         all
     }
 
-    /// Takes no key but these.
+    /// Refuses all keys but these.
     pub(super) fn only<'k>(self, known: impl IntoIterator<Item = &'k str> + Clone) -> Result<Self, Fault> {
         let is_known = |name: &str| known.clone().into_iter().any(|known| known == name);
         match self.in_order().into_iter().find(|(key, _)| !is_known(key.get_ref())) {
@@ -81,12 +81,12 @@ impl<'v, 'i> Fields<'v, 'i> {
         }
     }
 
-    /// The value of a key, if it is there.
+    /// The value of an optional key.
     pub(super) fn get(&self, name: &str) -> Option<&'v Value<'i>> {
         self.table.get(name)
     }
 
-    /// The value of a key that must be there.
+    /// The value of a required key.
     pub(super) fn required(&self, name: &str) -> Result<&'v Value<'i>, Fault> {
         self.get(name).ok_or_else(|| {
             let diagnostic = Diagnostic::new(format!("missing key `{name}`"), format!("add `{name} = …`"));
@@ -106,7 +106,7 @@ pub(super) fn list<'v, 'i>(value: &'v Value<'i>) -> Result<&'v [Value<'i>], Faul
     value.get_ref().as_array().map(|array| &**array).ok_or_else(|| Fault::expected(LIST, value))
 }
 
-/// A value that is a text.
+/// A value that is a string.
 pub(super) fn text<'v>(value: &'v Value<'_>) -> Result<&'v str, Fault> {
     value.get_ref().as_str().ok_or_else(|| Fault::expected("a string", value))
 }
@@ -122,13 +122,13 @@ pub(super) fn whole_number(value: &Value<'_>) -> Result<Option<i64>, Fault> {
     Ok(i64::from_str_radix(number.as_str(), number.radix()).ok())
 }
 
-/// A text, or a table that says more.
+/// A string, or a table with more fields.
 pub(super) enum TextOrTable<'v, 'i> {
     Text(&'v str),
     Table(Fields<'v, 'i>),
 }
 
-/// A value that is one of both.
+/// Reads a value that is a string or a table.
 pub(super) fn text_or_table<'v, 'i>(value: &'v Value<'i>) -> Result<TextOrTable<'v, 'i>, Fault> {
     match value.get_ref() {
         DeValue::String(text) => Ok(TextOrTable::Text(text)),
@@ -137,7 +137,7 @@ pub(super) fn text_or_table<'v, 'i>(value: &'v Value<'i>) -> Result<TextOrTable<
     }
 }
 
-/// A value in words.
+/// The type of a value, in words.
 fn describe(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => format!("string {text:?}"),

@@ -1,7 +1,6 @@
-//! The example config, written from the defaults themselves so that it cannot tell a lie.
+//! Generates the example config from the defaults, so that the two cannot differ.
 //!
-//! Every key stands there commented out at its default: deleting the file, or removing every `#` before a key,
-//! changes nothing.
+//! Every key is commented out at its default: deleting the file, or removing every `#` before a key, changes nothing.
 
 use super::keys::{Key, TABLES, keys_of};
 use super::profile_file::{PROFILE, PROFILE_KEYS};
@@ -30,7 +29,7 @@ fn entry(key: &Key) -> String {
     format!("\n{text}#{} = {}\n", key.name, key.default())
 }
 
-/// A profile of the reader's own, doubly commented out: one `#` less, and it is a profile with its explanations.
+/// An example profile, commented out twice: with one `#` removed it is a profile with its explanations.
 fn own_profile() -> String {
     let mut out = String::from("# [[profile]]\n");
     for key in PROFILE_KEYS {
@@ -122,10 +121,10 @@ mod tests {
         assert_eq!(again.policy.grace, first.policy.grace);
         let names = |settings: &Settings| settings.policy().protect.clone();
         assert_eq!(names(&again), names(&first));
-        let told = |policy: &Settings| {
+        let values = |policy: &Settings| {
             let o = policy.outputs();
             (o.log_level().clone(), o.log_format(), o.notify(), o.textfile().map(Path::to_owned), o.listen())
         };
-        assert_eq!(told(&again), told(&first));
+        assert_eq!(values(&again), values(&first));
     }
 }

@@ -1,14 +1,14 @@
-//! Programs and variables that prove nothing: no profile may rest on one of them.
+//! Programs and variables that are too common to be evidence: no profile may depend on one of them.
 
 /// Shells: as programs they would claim every script, as adopters every job.
 pub(super) const SHELLS: [&str; 10] =
     ["sh", "bash", "dash", "zsh", "ash", "ksh", "fish", "csh", "tcsh", "busybox"];
 
-/// Names so common that they tell no program from another.
+/// Names so common that they identify no program.
 pub(super) const COMMON_NAMES: [&str; 8] =
     ["agent", "cli", "index", "main", "MainThread", "env", "server", "pause"];
 
-/// Programs that start what runs beneath them, so a child of theirs is no orphan.
+/// Programs that start their children themselves, so that a child of theirs is no orphan.
 pub(super) const LAUNCHERS: [&str; 9] =
     ["tmux", "screen", "zellij", "dtach", "abduco", "mosh-server", "sshd", "login", "sudo"];
 
@@ -58,5 +58,5 @@ pub(super) const GENERIC_VARIABLES: [&str; 43] = [
     "JOURNAL_STREAM",
     "_",
 ];
-/// Beginnings of variables of the session.
+/// Prefixes of session variables.
 pub(super) const GENERIC_BEGINNINGS: [&str; 4] = ["XDG_", "LC_", "npm_", "SYSTEMD_"];

@@ -1,6 +1,6 @@
-//! One value of a setting as a source gives it, in a file or in an environment variable, read as what it is to be.
+//! One value of a setting from a file or an environment variable, and its conversion to the type of the setting.
 //!
-//! A setting says which of these it is ([`super::keys`]); it does not need to know where the value stands.
+//! The rows of [`super::keys`] choose the conversion; they need not know the source of the value.
 
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
@@ -13,31 +13,31 @@ use super::diagnostics::Diagnostic;
 use super::document::{self, Fault, Value};
 use super::setting::{Origin, Settings};
 
-/// Where a value stands.
+/// The source of a value.
 #[derive(Clone, Copy)]
 pub(super) enum Source<'a> {
     File(&'a Value<'a>),
     Variable(&'a str),
 }
 
-/// A value, and what its refusal has to name.
+/// A value, with what an error about it has to name.
 pub(super) struct Given<'a> {
     pub(super) source: Source<'a>,
     pub(super) origin: &'a Origin,
-    /// The key that it is for.
+    /// The name of the key.
     pub(super) name: &'static str,
-    /// Shows the value of that key.
+    /// Formats the value of that key, for hints with the default.
     pub(super) show: fn(&Settings) -> String,
 }
 
 impl Given<'_> {
-    /// A length of time.
+    /// Reads a duration within a range.
     pub(super) fn duration(&self, range: RangeInclusive<Duration>) -> Result<Duration, Fault> {
         let value = match self.source {
             Source::Variable(text) => duration::parse(text),
             Source::File(value) => match value.get_ref() {
                 DeValue::String(text) => duration::parse(text),
-                // The mistake that is made most: the hint repeats the number, with a unit.
+                // The most common mistake: the hint repeats the number with a unit.
                 DeValue::Integer(number) => Err(bare(number.as_str(), &document::decimal(number))),
                 DeValue::Float(number) => {
                     let whole = number.as_str().parse::<f64>().map(f64::trunc);
@@ -59,7 +59,7 @@ impl Given<'_> {
         Err(self.refused(Diagnostic::new(why, self.default())))
     }
 
-    /// A number of things, at least one; `advice` is what to do instead of setting it to none.
+    /// Reads a count from 1 to `most`; `advice` is what to do instead of setting it to 0.
     pub(super) fn count(&self, most: usize, advice: &str) -> Result<NonZeroUsize, Fault> {
         let number = match self.source {
             Source::Variable(text) => text.parse().ok(),
@@ -73,7 +73,7 @@ impl Given<'_> {
         })
     }
 
-    /// Yes or no.
+    /// Reads a boolean.
     pub(super) fn boolean(&self) -> Result<bool, Fault> {
         match self.source {
             Source::File(value) => document::boolean(value),
@@ -85,7 +85,7 @@ impl Given<'_> {
         }
     }
 
-    /// One of a few words.
+    /// Reads one of a fixed set of words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Result<T, Fault> {
         self.text(|text| {
             let found = choices.iter().find(|(name, _)| *name == text);
@@ -94,7 +94,7 @@ impl Given<'_> {
         })
     }
 
-    /// A list of names, each of which passes a check. In a variable they are separated by commas.
+    /// Reads a list of names, each of which must pass a check. In a variable they are separated by commas.
     pub(super) fn names(&self, check: fn(&str) -> Result<(), Diagnostic>) -> Result<Vec<String>, Fault> {
         match self.source {
             Source::Variable(text) => {
@@ -116,7 +116,7 @@ impl Given<'_> {
         }
     }
 
-    /// A text in a form of its own.
+    /// Reads a string with a parser of its own.
     pub(super) fn text<T>(&self, read: impl Fn(&str) -> Result<T, Diagnostic>) -> Result<T, Fault> {
         let text = match self.source {
             Source::File(value) => document::text(value)?,
@@ -132,7 +132,7 @@ impl Given<'_> {
     fn refused(&self, diagnostic: impl Into<Diagnostic>) -> Fault {
         let span = match self.source {
             Source::File(value) => value.span(),
-            // A variable is named as a whole.
+            // In a variable the location is the whole value.
             Source::Variable(_) => 0..0,
         };
         Fault::new(span, diagnostic.into())

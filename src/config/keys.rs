@@ -1,7 +1,7 @@
-//! The table of settings: a row says all there is to know of one.
+//! The table of settings: one row defines one setting.
 //!
-//! Files and variables are read by it, `config show`, `config example` and the man page are written by it, and it is where
-//! a misspelt key or variable is looked for. The default is what [`Settings::default`] has.
+//! It is used to read files and variables, to write `config show`, `config example` and the man page, and to suggest
+//! names for misspelt keys and variables. The defaults are those of [`Settings::default`].
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,35 +18,35 @@ use super::validate;
 
 /// A setting.
 pub(crate) struct Key {
-    /// The table that it stands in; none at the top.
+    /// Its TOML table; `None` at the top level.
     pub(crate) table: Option<&'static Table>,
     /// Its name.
     pub(crate) name: &'static str,
-    /// The variable that sets it too.
+    /// The environment variable that sets it.
     pub(crate) variable: &'static str,
-    /// What it means, wrapped for the example file; see [`Key::text`].
+    /// Its description, wrapped for the example file; see [`Key::text`].
     text: &'static str,
-    /// Reads, checks and stores a value.
+    /// Parses, checks and stores a value.
     pub(super) read: fn(&mut Settings, &Given<'_>) -> Result<(), Fault>,
-    /// The value in force, as TOML.
+    /// Formats the value in force as TOML.
     pub(super) show: fn(&Settings) -> String,
-    /// For a setting that all sources add to: what they added.
+    /// For a setting to which all sources add: what they added.
     pub(super) added: Option<Added>,
 }
 
-/// What the sources added to a value, each with its source.
+/// Returns what the sources added to a value, each entry with its origin.
 type Added = fn(&Settings) -> &[Setting<String>];
 
 /// A table of settings.
 pub(crate) struct Table {
     /// Its name.
     pub(crate) name: &'static str,
-    /// What its keys have in common.
+    /// Its description.
     pub(crate) text: &'static str,
 }
 
 impl Key {
-    /// What it means, wrapped for the example file.
+    /// Its description, wrapped for the example file.
     pub(crate) fn text(&self) -> String {
         let off = BUILT_IN.iter().filter(|built_in| !built_in.default);
         let off: Vec<&str> = off.map(|built_in| &*built_in.profile.name).collect();
@@ -59,7 +59,7 @@ impl Key {
     }
 }
 
-/// The keys of a table, or of the top.
+/// The keys of a table, or of the top level.
 pub(crate) fn keys_of(table: Option<&str>) -> impl Iterator<Item = &'static Key> + Clone {
     KEYS.iter().filter(move |key| key.table.map(|table| table.name) == table)
 }
@@ -72,19 +72,19 @@ static METRICS: Table = Table {
     text: "Where the service puts its metrics; docs/metrics.md explains them. Both are off while they are empty.",
 };
 
-/// Stands in a text for the built-in profiles that are off by default.
+/// Placeholder in a text for the built-in profiles that are off by default.
 const PROFILES_OFF: &str = "{profiles that are off}";
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
-/// More frequent sweeps would cost more than the orphans that they find.
+/// Shortest interval: more frequent sweeps would cost more than the orphans that they find.
 const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
-/// More than any process table holds is a slip of the pen.
+/// Largest `max-targets`, the limit of pids on Linux; a larger value is a typing error.
 const MOST_TARGETS: usize = 4_194_304;
 
-/// Every setting, in the order of the example file. Those of a table stand behind all others, next to each other.
+/// Every setting, in the order of the example file: top-level keys first, then those of each table together.
 pub(crate) static KEYS: &[Key] = &[
     Key {
         table: None,
@@ -160,7 +160,7 @@ pub(crate) static KEYS: &[Key] = &[
         name: "use",
         variable: "REAPER_USE",
         text: "Built-in profiles to apply; `reaper profiles` explains them. Also known:\n{profiles that are off}.",
-        // Which profiles there are is known when all files are read.
+        // Names are checked later: all profiles are known only when all files are read.
         read: |s, given| given.names(|_| Ok(())).map(|names| s.selected = names),
         show: |s| quoted_list(&s.selected),
         added: None,
@@ -235,7 +235,7 @@ pub(crate) static KEYS: &[Key] = &[
         table: Some(&METRICS),
         name: "listen",
         variable: "REAPER_METRICS_LISTEN",
-        text: "An address to serve /metrics, /livez and /readyz on, such as \"127.0.0.1:9464\". Nothing there asks who calls.",
+        text: "An address to serve /metrics, /livez and /readyz on, such as \"127.0.0.1:9464\". Access is not authenticated.",
         read: |s, given| given.text(outputs::listen).map(|address| s.outputs.listen = address),
         show: |s| quoted(&s.outputs.listen.map(|address| address.to_string()).unwrap_or_default()),
         added: None,
@@ -247,7 +247,7 @@ mod tests {
     use super::{KEYS, TABLES, keys_of};
 
     #[test]
-    fn a_variable_is_called_like_its_key() {
+    fn a_variable_is_named_after_its_key() {
         for key in KEYS {
             let table = key.table.map(|table| format!("{}_", table.name)).unwrap_or_default();
             let name = format!("REAPER_{table}{}", key.name).to_uppercase().replace('-', "_");

@@ -1,9 +1,8 @@
-//! Settings: what the user asked for, where each value came from, and what is refused.
+//! Settings: the values, their origins, and what is refused.
 //!
 //! [`load`] reads the files and variables (`sources.rs`); `resolve.rs` merges and checks them into [`Settings`], which
-//! nothing changes afterwards. What there is to set is the table in `keys.rs`: a setting is one row of it. The keys of a
-//! profile are the table in `profile_file.rs`. Nothing here reads the real environment: everything the outside world has
-//! a say in arrives in [`Sources`].
+//! are immutable afterwards. Each setting is one row of the table in `keys.rs`; the keys of a profile are the table in
+//! `profile_file.rs`. Nothing here reads the real environment: all inputs arrive in [`Sources`].
 
 #[cfg(test)]
 mod builtin_table;
@@ -28,10 +27,10 @@ pub use outputs::{LogFormat, LogLevel, Outputs};
 pub use setting::{Origin, Setting, Settings};
 pub use sources::{Overrides, SYSTEM as SYSTEM_FILE, Sources};
 
-/// Reads every layer and resolves them.
+/// Reads all sources and merges them.
 ///
 /// # Errors
-/// Whatever cannot be read, trusted or understood is an error: settings are never guessed.
+/// When a source cannot be read, trusted or understood: settings are never guessed.
 pub fn load(sources: &Sources, overrides: &Overrides) -> Result<Settings, ConfigError> {
     resolve::resolve(&sources::read(sources)?, overrides)
 }

@@ -1,7 +1,7 @@
-//! Settings of what the service tells, and where: its log, its metrics, a note on the desktop.
+//! Settings of the service's outputs: log, metrics, desktop notifications.
 //!
-//! Nothing here decides about a process. What can be wrong is quieter: a misspelt level that silences the log, an
-//! address that answers the whole network, a file that nobody reads. So each is refused where it is written.
+//! None of them affects a decision about a process. Mistakes are easily overlooked: a misspelt level that silences the
+//! log, an address that is open to the whole network, a file that no scraper reads. So each is refused when it is read.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostics::Diagnostic;
 
-/// How much is logged.
+/// The log level or filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLevel(String);
 
@@ -20,7 +20,7 @@ impl Default for LogLevel {
 }
 
 impl LogLevel {
-    /// As `RUST_LOG` would say it. A level alone is about our own code: what libraries log helps nobody.
+    /// In the syntax of `RUST_LOG`. A level alone applies to our own code only; libraries are not logged.
     #[must_use]
     pub fn filter(&self) -> String {
         if self.0.contains(['=', ',']) { self.0.clone() } else { format!("reaper={}", self.0) }
@@ -33,13 +33,13 @@ impl fmt::Display for LogLevel {
     }
 }
 
-/// Where the log goes.
+/// The destination and format of the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogFormat {
-    /// To the journal when standard error is connected to it, else lines.
+    /// The journal when standard error is connected to it, else lines.
     #[default]
     Auto,
-    /// To the journal, structured.
+    /// Structured entries in the journal.
     Journal,
     /// Lines for people, on standard error.
     Text,
@@ -60,7 +60,7 @@ impl LogFormat {
     }
 }
 
-/// What the service tells, and where.
+/// The settings of all outputs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outputs {
     pub(super) log_level: LogLevel,
@@ -71,19 +71,19 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// How much is logged.
+    /// The log level or filter.
     #[must_use]
     pub const fn log_level(&self) -> &LogLevel {
         &self.log_level
     }
 
-    /// Where the log goes.
+    /// The destination and format of the log.
     #[must_use]
     pub const fn log_format(&self) -> LogFormat {
         self.log_format
     }
 
-    /// Whether the desktop is told when something was ended.
+    /// Whether a desktop notification is shown when processes were ended.
     #[must_use]
     pub const fn notify(&self) -> bool {
         self.notify
@@ -105,7 +105,7 @@ impl Outputs {
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 const PORT: u16 = 9464;
 
-/// A level, or `target=level,…`. The log library takes any other word for the name of a target, and would then
+/// Parses a level, or `target=level,…`. The log library takes any other word for the name of a target, and would then
 /// log nothing else.
 pub(super) fn log_level(text: &str) -> Result<LogLevel, Diagnostic> {
     let mut parts = Vec::new();
@@ -138,7 +138,7 @@ pub(super) fn log_level(text: &str) -> Result<LogLevel, Diagnostic> {
     Ok(LogLevel(parts.join(",")))
 }
 
-/// An absolute path that node_exporter would read; an empty one turns the file off.
+/// Parses an absolute path that node_exporter would read; an empty one turns the file off.
 pub(super) fn textfile(text: &str) -> Result<Option<PathBuf>, Diagnostic> {
     const EXAMPLE: &str = "write a path such as \"/var/lib/node_exporter/textfile/reaper.prom\"";
     if text.is_empty() {
@@ -161,7 +161,7 @@ pub(super) fn textfile(text: &str) -> Result<Option<PathBuf>, Diagnostic> {
     Ok(Some(path.to_owned()))
 }
 
-/// One address of this machine and a port; an empty text turns it off.
+/// Parses one address of this machine and a port; an empty text turns it off.
 pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, Diagnostic> {
     if text.is_empty() {
         return Ok(None);
@@ -174,7 +174,7 @@ pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, Diagnostic> {
     if ip.is_unspecified() {
         return Err(Diagnostic::new(
             format!(
-                "`{}` answers on every network that this machine joins, and nothing there asks who calls",
+                "`{}` answers on every network that this machine joins, and access is not authenticated",
                 address.ip()
             ),
             format!(
@@ -195,7 +195,7 @@ pub(super) fn listen(text: &str) -> Result<Option<SocketAddr>, Diagnostic> {
     Ok(Some(address))
 }
 
-/// What somebody probably meant who wrote no address and port.
+/// The address and port that was probably meant by an incomplete one.
 fn meant(text: &str) -> String {
     let local = |port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)).to_string();
     if let Ok(ip) = text.trim_matches(['[', ']']).parse::<IpAddr>() {
@@ -205,11 +205,11 @@ fn meant(text: &str) -> String {
     local(port.filter(|port| *port > 0).unwrap_or(PORT))
 }
 
-/// Whether strangers on the internet might reach it. Pods are given private addresses, or unique local ones.
+/// Whether an address may be reachable from the internet. Pods have private or unique local addresses.
 pub(super) fn is_global(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => {
-            // 100.64.0.0/10 is for networks of providers, and for pods.
+            // 100.64.0.0/10 is for carrier-grade NAT, and for pods.
             let is_shared = matches!(ip.octets(), [100, 64..=127, ..]);
             !(ip.is_loopback() || ip.is_private() || ip.is_link_local() || is_shared)
         }

@@ -1,21 +1,21 @@
-//! Where things are: config, state and runtime folders, told from the environment by the rules of each system.
+//! Config, state and runtime directories, derived from the environment by the rules of each system.
 
 use super::diagnostics::{ConfigError, Diagnostic};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// The folders of one user.
+/// The directories of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Paths {
     /// Holds `config.toml`.
     pub config: PathBuf,
     /// Holds sightings and history; survives a reboot.
     pub state: PathBuf,
-    /// Holds the lock and the socket; ends with the session.
+    /// Holds the lock and the socket; removed at the end of the session.
     pub runtime: PathBuf,
 }
 
-/// Whose rules for folders hold.
+/// The system whose rules for directories apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum System {
     /// The XDG base directories.
@@ -33,7 +33,7 @@ impl System {
 }
 
 impl Paths {
-    /// Tells the folders from an environment. Relative paths are ignored, as the XDG rules ask.
+    /// Derives the directories from an environment. Relative paths are ignored, as the XDG specification demands.
     ///
     /// # Errors
     /// When neither the specific variable nor `HOME` is set.
@@ -54,7 +54,7 @@ impl Paths {
             System::Xdg => {
                 let config = match get("XDG_CONFIG_HOME") {
                     Some(path) => path.join("reaper"),
-                    // A system service of root has no home, and neither has anybody in a container of one file.
+                    // A system service of root has no home directory, nor has a user in a container image of one file.
                     None => {
                         home("XDG_CONFIG_HOME", ".config/reaper").unwrap_or_else(|_| "/etc/reaper".into())
                     }
@@ -73,15 +73,15 @@ impl Paths {
             }
             System::MacOs => {
                 let support = home("HOME", "Library/Application Support/reaper")?;
-                // Not below `$TMPDIR`: macOS removes what nobody has touched there for three days (dirhelper(8)), and
-                // with the lock's file gone a second service could take the lock.
+                // Not below `$TMPDIR`: macOS removes files there that were not used for three days (dirhelper(8)), and
+                // without the lock file a second service could take the lock.
                 let runtime = support.join("run");
                 Ok(Self { config: support.clone(), state: support, runtime })
             }
         }
     }
 
-    /// The folders of the service for all users, which has no home. It is root's, but not where root's logins are.
+    /// The directories of the service for all users, which has no home. They differ from those of root's logins.
     #[must_use]
     pub fn of_all_users() -> Self {
         Self {
@@ -103,7 +103,7 @@ impl Paths {
         self.runtime.join("control.sock")
     }
 
-    /// A file of the state folder.
+    /// A file in the state directory.
     #[must_use]
     pub fn state_file(&self, name: impl AsRef<Path>) -> PathBuf {
         self.state.join(name)
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_follow_the_rules_of_the_system() {
+    fn directories_follow_the_rules_of_the_system() {
         let home = ("HOME", "/h");
         let xdg = System::Xdg;
         type Row<'a> = (&'a [(&'a str, &'a str)], u32, System, [&'a str; 3]);

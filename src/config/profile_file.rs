@@ -1,4 +1,4 @@
-//! A `[[profile]]` of a config file: the table of its keys, and how it becomes a profile that holds.
+//! A `[[profile]]` of a config file: the table of its keys, and how it is read and checked.
 
 use std::borrow::Cow;
 
@@ -14,17 +14,17 @@ use super::validate;
 pub(crate) struct ProfileKey {
     /// Its name.
     pub(crate) name: &'static str,
-    /// What it means, wrapped for the example file.
+    /// Its description, wrapped for the example file.
     pub(crate) text: &'static str,
-    /// A value, as TOML.
+    /// An example value, as TOML.
     pub(crate) example: &'static str,
-    /// Reads, checks and stores a value. The names are the programs that the user protects.
+    /// Parses, checks and stores a value. The names are the programs that the user protects.
     read: fn(&mut Profile, &Value<'_>, &[&str]) -> Result<(), Fault>,
-    /// The value of a profile as TOML; `None` where the key need not be written.
+    /// Formats the value of a profile as TOML; `None` where the key need not be written.
     pub(super) show: fn(&Profile) -> Option<String>,
 }
 
-/// What a profile is.
+/// What a profile is, for the example file and the man page.
 pub(crate) const PROFILE: &str =
     "A profile of your own: what your launcher sets on everything it starts, and which programs it starts.";
 
@@ -97,7 +97,7 @@ pub(crate) static PROFILE_KEYS: &[ProfileKey] = &[
     },
 ];
 
-/// Reads a profile and checks it as a whole. `protect` are the user's own protected programs.
+/// Reads a profile and checks it as a whole. `protect` are the programs that the same origin protects.
 pub(super) fn read(value: &Value<'_>, origin: ProfileOrigin, protect: &[&str]) -> Result<Profile, Fault> {
     let fields = document::table(value)?.only(PROFILE_KEYS.iter().map(|key| key.name))?;
     let name = fields.required("name")?;
@@ -161,7 +161,7 @@ fn variable(value: &Value<'_>) -> Result<Text, Fault> {
     Ok(name.to_owned().into())
 }
 
-/// A list of `"NAME"`, `"NAME=VALUE"`, or either with the evidence for it.
+/// Reads a list of `"NAME"` and `"NAME=VALUE"`, each optionally with its evidence.
 pub(super) fn markers(value: &Value<'_>, narrows: bool) -> Result<List<Marker>, Fault> {
     let one = |item: &Value<'_>| {
         let (text, evidence) = match document::text_or_table(item)? {
@@ -191,7 +191,7 @@ fn any_or_programs(value: &Value<'_>, protect: &[&str]) -> Result<Programs, Faul
     }
 }
 
-/// A list of `"name"`, or a table that also looks at the arguments.
+/// Reads a list of `"name"`, or of tables with conditions on the arguments.
 pub(super) fn programs(value: &Value<'_>, protect: &[&str]) -> Result<List<ProgramRule>, Fault> {
     let one = |item: &Value<'_>| {
         let rule = match document::text_or_table(item)? {
@@ -214,7 +214,7 @@ pub(super) fn programs(value: &Value<'_>, protect: &[&str]) -> Result<List<Progr
     document::list(value)?.iter().map(one).collect()
 }
 
-/// A list of `"--daemon"`, `"app-server daemon"`, or a table that also names the program.
+/// Reads a list of `"--daemon"` and `"app-server daemon"`, or of tables that also name the program.
 pub(super) fn keep_args(value: &Value<'_>) -> Result<List<KeepArgs>, Fault> {
     let one = |item: &Value<'_>| {
         let keep = match document::text_or_table(item)? {

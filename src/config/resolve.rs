@@ -1,5 +1,5 @@
-//! From what was read to the settings in force: later layers win, protections only ever grow, and nothing doubtful
-//! passes.
+//! Merges the layers into the settings in force: later layers win, protections are only ever added, and doubtful values
+//! are refused.
 
 use std::collections::HashSet;
 
@@ -16,10 +16,10 @@ use super::setting::{Origin, Setting, Settings};
 use super::sources::{FileText, Layers, Overrides};
 use super::{profile_file, warnings};
 
-/// The key of the users' own profiles.
+/// The key of profiles in a config file.
 const PROFILE: &str = "profile";
 
-/// A file and what stands in it.
+/// A parsed config file.
 struct Document<'t> {
     file: &'t FileText,
     table: Spanned<DeTable<'t>>,
@@ -102,15 +102,15 @@ fn apply_table(
     Ok(())
 }
 
-/// The users' own profiles, a later file's replacing an earlier one of the same name.
+/// The profiles of the files; one in a later file replaces one of the same name in an earlier file.
 fn file_profiles(settings: &Settings, documents: &[Document<'_>]) -> Result<Vec<Profile>, ConfigError> {
     let mut all: Vec<Profile> = Vec::new();
     for document in documents {
-        // A protection of another layer is no mistake of this file; it wins, with a warning.
+        // A protection from another layer is no error in this file; it wins, with a warning.
         let origin = document.origin();
-        let here = |entry: &&Setting<String>| entry.origin == origin;
+        let same_origin = |entry: &&Setting<String>| entry.origin == origin;
         let protect: Vec<_> =
-            settings.protected.iter().filter(here).map(|entry| entry.value.as_str()).collect();
+            settings.protected.iter().filter(same_origin).map(|entry| entry.value.as_str()).collect();
         profiles_of(document, &protect, &mut all).map_err(|fault| document.file.invalid(fault))?;
     }
     Ok(all)
@@ -118,7 +118,7 @@ fn file_profiles(settings: &Settings, documents: &[Document<'_>]) -> Result<Vec<
 
 fn profiles_of(document: &Document<'_>, protect: &[&str], all: &mut Vec<Profile>) -> Result<(), Fault> {
     let Some(list) = document.fields().get(PROFILE) else { return Ok(()) };
-    let mut here = HashSet::new();
+    let mut names = HashSet::new();
     for value in document::list(list)? {
         let origin = ProfileOrigin::File(document.file.path.clone());
         let profile = profile_file::read(value, origin, protect)?;
@@ -130,8 +130,8 @@ fn profiles_of(document: &Document<'_>, protect: &[&str], all: &mut Vec<Profile>
             let why = format!("`{}` is the name of a built-in profile", profile.name);
             return wrong(why, "choose another name; to leave a built-in profile out, change `use`");
         }
-        if !here.insert(profile.name.clone()) {
-            let why = format!("profile `{}` stands here twice", profile.name);
+        if !names.insert(profile.name.clone()) {
+            let why = format!("profile `{}` is defined twice", profile.name);
             return wrong(why, "rename or remove one of them");
         }
         match all.iter_mut().find(|other| other.name == profile.name) {
@@ -159,7 +159,7 @@ fn select(
             .find(|profile| profile.name == name)
             .ok_or_else(|| Diagnostic::unknown("profile", name, known().map(|profile| &*profile.name)))
     };
-    // Every file's `use` must hold, also one that a later layer replaces.
+    // The `use` of every file is checked, also one that a later layer replaces.
     for document in documents {
         let names = document.fields().get("use").map(document::list);
         for item in names.into_iter().flatten().flatten() {

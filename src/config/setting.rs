@@ -1,4 +1,4 @@
-//! The settings in force, and where each came from: merged, checked, and never changed afterwards.
+//! The settings in force, each with its origin: merged, checked, and immutable afterwards.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,7 +10,7 @@ use reaper_policy::policy::Policy;
 use super::diagnostics::Warning;
 use super::outputs::Outputs;
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// Built in.
@@ -33,12 +33,12 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value and where it came from.
+/// A value with its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting<T> {
     /// The value.
     pub value: T,
-    /// Where it came from.
+    /// Its origin.
     pub origin: Origin,
 }
 
@@ -47,11 +47,11 @@ pub struct Setting<T> {
 pub struct Settings {
     pub(super) policy: Arc<Policy>,
     pub(super) outputs: Outputs,
-    /// The profiles of `use`, by name; the policy has the profiles themselves.
+    /// The names of the profiles of `use`; the policy has the profiles themselves.
     pub(super) selected: Vec<String>,
-    /// The programs of `protect`; the policy has them behind the built-in ones.
+    /// The programs of `protect`; the policy has them after the built-in ones.
     pub(super) protected: Vec<Setting<String>>,
-    /// Where each value came from that is not the default, by the setting's environment variable.
+    /// The origins of values that are not the default, by the setting's environment variable.
     pub(super) origins: BTreeMap<&'static str, Origin>,
     pub(super) files: Vec<PathBuf>,
     pub(super) warnings: Vec<Warning>,
@@ -73,41 +73,41 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What of them has a say in a decision.
+    /// The settings that affect decisions.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.policy)
     }
 
-    /// What the service tells, and where.
+    /// The settings of the service's outputs.
     #[must_use]
     pub const fn outputs(&self) -> &Outputs {
         &self.outputs
     }
 
-    /// The files that were read, weakest first.
+    /// The files that were read, in increasing precedence.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
         &self.files
     }
 
-    /// What is allowed but probably not meant.
+    /// Warnings about settings that are allowed but probably not meant.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// Where the value came from that a variable would set.
+    /// The origin of the value of the setting with this environment variable.
     pub(super) fn origin(&self, variable: &str) -> &Origin {
         self.origins.get(variable).unwrap_or(&Origin::Default)
     }
 
-    /// The policy while it is made; afterwards it is shared.
+    /// The policy while it is built; afterwards it is shared.
     pub(super) fn policy_mut(&mut self) -> &mut Policy {
         Arc::make_mut(&mut self.policy)
     }
 
-    /// Protects more programs. What is protected stays so: no layer can take it away.
+    /// Protects more programs. No layer can remove a protection.
     pub(super) fn protect(&mut self, names: Vec<String>, origin: &Origin) {
         for name in names {
             let all = &mut self.policy_mut().protect;

@@ -1,6 +1,6 @@
-//! The settings in force as a config file, each with where it came from.
+//! The settings in force as a config file, each with its origin.
 //!
-//! What is shown can be used: saved to a file and loaded, it gives the same settings.
+//! The output is a valid config: saved to a file and loaded, it gives the same settings.
 
 use super::keys::{Key, TABLES, keys_of};
 use super::profile_file::PROFILE_KEYS;
@@ -18,7 +18,7 @@ pub fn render(settings: &Settings) -> String {
         lines.push(format!("# read {}", file.to_string_lossy().escape_debug()));
     }
     lines.extend(keys_of(None).map(|key| entry(key, settings)));
-    // A table ends the keys above it, so the tables stand below all of them.
+    // In TOML a table header ends the top-level keys, so tables come last.
     for table in TABLES {
         lines.push(format!("\n[{}]", table.name));
         lines.extend(keys_of(Some(table.name)).map(|key| entry(key, settings)));

@@ -1,6 +1,6 @@
-//! Where settings come from, weakest first: the system's file, the user's file, the environment, the flags.
+//! The sources of settings, in increasing precedence: the system's file, the user's file, the environment, the flags.
 //!
-//! A file that was named explicitly stands for both files, and must exist; the usual ones may be missing.
+//! A file that was named explicitly replaces both files, and must exist; the usual ones may be missing.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,16 +18,16 @@ use super::keys::KEYS;
 
 /// The variable that names a config file to read instead of the usual ones, as `--config`.
 pub(crate) const CONFIG: &str = "REAPER_CONFIG";
-/// Variables that begin like settings and mark processes.
+/// Variables that begin like settings but mark processes.
 pub(crate) const MARKERS: [&str; 3] = [MANAGED, OWNER, KEEP];
 
 /// The system's config file.
 pub const SYSTEM: &str = "/etc/reaper/config.toml";
-/// No config is longer; a larger file is a mistake.
+/// Largest config file, in bytes; a larger one is a mistake.
 const LARGEST: u64 = 1024 * 1024;
 const CANNOT_READ: &str = "could not read config file";
 
-/// Everything outside the program that has a say in its settings.
+/// All inputs from outside the program that determine its settings.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// The system's file, usually [`SYSTEM`]; may be missing.
@@ -38,14 +38,14 @@ pub struct Sources {
     pub explicit: Option<PathBuf>,
     /// The environment.
     pub env: Vec<(OsString, OsString)>,
-    /// The user who may have written the files, besides root.
+    /// The uid of the user who may have written the files, besides root.
     pub uid: u32,
-    /// That user's primary group.
+    /// The primary gid of that user.
     pub primary_gid: u32,
 }
 
 impl Sources {
-    /// The files that are looked for, weakest first.
+    /// The files to read, in increasing precedence.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         match self.named() {
@@ -53,7 +53,7 @@ impl Sources {
             None => {
                 let mut files: Vec<_> =
                     [Some(self.system.clone()), self.user.clone()].into_iter().flatten().collect();
-                // For a system service, which has no home, they are one.
+                // For a system service, which has no home directory, both are the same.
                 files.dedup();
                 files
             }
@@ -68,7 +68,7 @@ impl Sources {
     }
 }
 
-/// What the command line sets.
+/// Settings from the command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `--grace`.
@@ -85,24 +85,24 @@ pub(super) struct FileText {
 }
 
 impl FileText {
-    /// The error for something wrong in this file.
+    /// The error for a fault in this file.
     pub(super) fn invalid(&self, fault: Fault) -> ConfigError {
         let location = Location::new(&self.path, &self.text, fault.span, fault.diagnostic);
         ConfigError::Invalid(Box::new(location))
     }
 }
 
-/// All that was read; the flags are not read but given.
+/// The layers that were read. Flags are passed separately.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
-    /// Weakest first.
+    /// In increasing precedence.
     pub(super) files: Vec<FileText>,
-    /// The variables that set something, by name.
+    /// The values of variables that set a key, by name.
     pub(super) variables: BTreeMap<&'static str, String>,
     pub(super) warnings: Vec<Warning>,
 }
 
-/// Reads all of it.
+/// Reads the files and the variables.
 pub(super) fn read(sources: &Sources) -> Result<Layers, ConfigError> {
     let mut layers = Layers::default();
     read_variables(&sources.env, &mut layers)?;
@@ -155,7 +155,7 @@ fn remedy(why: &Distrust, path: &Path) -> String {
     }
 }
 
-/// Picks our variables out of an environment. The first of two with the same name counts, as for `getenv`.
+/// Selects our variables from an environment. Of duplicates the first counts, as for `getenv`.
 fn read_variables(env: &[(OsString, OsString)], layers: &mut Layers) -> Result<(), ConfigError> {
     let known = || std::iter::once(CONFIG).chain(KEYS.iter().map(|key| key.variable));
     for (name, value) in env {
@@ -187,7 +187,7 @@ mod tests {
     use std::os::unix::ffi::OsStringExt as _;
 
     #[test]
-    fn a_file_that_is_both_is_read_once() {
+    fn a_file_that_is_system_and_user_file_is_read_once() {
         let sources = Sources { system: SYSTEM.into(), user: Some(SYSTEM.into()), ..Sources::default() };
         assert_eq!(sources.files(), [PathBuf::from(SYSTEM)]);
         let two = Sources { user: Some("/home/alice/.config/reaper/config.toml".into()), ..sources };
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_read_markers_ignored_and_strangers_pointed_out() {
+    fn settings_are_read_markers_ignored_and_unknown_names_warned_about() {
         let layers = read_vars(vars(&[
             ("REAPER_GRACE", "5s"),
             ("REAPER_OWNER", "1:2:3"),
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_refused_only_in_our_variables() {
+    fn invalid_utf8_is_refused_only_in_our_variables() {
         let raw = OsString::from_vec(vec![0xff]);
         assert!(read_vars(vec![("PATH".into(), raw.clone())]).is_ok());
         let error = read_vars(vec![("REAPER_USE".into(), raw)]).unwrap_err().to_string();

@@ -1,7 +1,7 @@
-//! Which values are accepted, and in what words the others are refused.
+//! Validation of names and markers, with the errors for those that are refused.
 //!
-//! Every rule here stands between a slip of the pen and somebody's work: a marker that everything carries, or a
-//! program name that everything has, would make every process a candidate.
+//! The rules protect users from typing errors: a marker or a program name that is too common would make every process a
+//! candidate.
 
 use super::diagnostics::Diagnostic;
 use super::generic::{COMMON_NAMES, GENERIC_BEGINNINGS, GENERIC_VARIABLES, LAUNCHERS, SHELLS};
@@ -10,7 +10,7 @@ use reaper_policy::profile::Marker;
 use reaper_policy::program;
 use reaper_policy::protected::PROTECTED;
 
-/// A shorter beginning is shared by programs that have nothing to do with each other.
+/// Shortest prefix before `*`, in characters; a shorter one is shared by unrelated programs.
 const SHORTEST_STEM: usize = 4;
 
 /// Checks the shape of any program name: a base name, not a path or a pattern.
@@ -41,8 +41,8 @@ pub(super) fn shape(name: &str) -> Result<(), Diagnostic> {
     }
 }
 
-/// Checks the shape of a program that may be ended, and returns it without the `*` that stands for any ending. That may
-/// only stand behind a separator: `my-agent-*` is a family of programs, `my*` is anything.
+/// Checks the shape of a program that may be ended, and returns it without a trailing `*`, which matches any ending and
+/// is allowed after a separator only: `my-agent-*` is a family of programs, `my*` could be anything.
 fn stem(name: &str) -> Result<&str, Diagnostic> {
     let stem = name.strip_suffix('*').and_then(|stem| stem.strip_suffix(['-', '_', '.'])).unwrap_or(name);
     if stem.contains(['*', '?', '[']) {
@@ -94,7 +94,7 @@ pub(super) fn program<'a>(
     Ok(())
 }
 
-/// The built-in protection a name falls under.
+/// The built-in protection that covers a name.
 pub(super) fn built_in_protection(name: &str) -> Option<(&'static str, &'static str)> {
     PROTECTED.iter().find(|(protected, _)| program::names_widely(protected, name.as_bytes())).copied()
 }
@@ -143,7 +143,7 @@ pub(super) fn wrapper(name: &str) -> Result<(), Diagnostic> {
     }
 }
 
-/// Checks a variable's name: one that says whose the process is.
+/// Checks the name of a variable that identifies the launcher of a process.
 pub(super) fn variable(name: &str) -> Result<(), Diagnostic> {
     let shown = name.escape_debug();
     if name.is_empty() {
@@ -166,7 +166,7 @@ pub(super) fn variable(name: &str) -> Result<(), Diagnostic> {
     }
 }
 
-/// Reads `NAME` or `NAME=VALUE`. A required variable only narrows, so there a common one will do.
+/// Parses `NAME` or `NAME=VALUE`. A required variable only narrows the match, so that a common one is allowed there.
 pub(super) fn marker(text: &str, narrows: bool) -> Result<Marker, Diagnostic> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value)),
@@ -178,7 +178,7 @@ pub(super) fn marker(text: &str, narrows: bool) -> Result<Marker, Diagnostic> {
     }
     if value.is_some_and(|value| value.is_empty() || value.contains('\0')) {
         return Err(Diagnostic::new(
-            format!("`{}` asks for a value that cannot be told from none", text.escape_debug()),
+            format!("`{}` asks for a value that cannot be distinguished from none", text.escape_debug()),
             format!("write `{name}` for any value, or `{name}=VALUE`"),
         ));
     }

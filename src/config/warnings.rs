@@ -1,4 +1,4 @@
-//! What is allowed but probably not meant.
+//! Warnings about settings that are allowed but probably not meant.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::diagnostics::Warning;
 use super::outputs::is_global;
 use super::setting::Settings;
 
-/// Looks for it.
+/// Adds the warnings for the settings in force.
 pub(super) fn of(settings: &Settings) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let policy = &settings.policy;
@@ -38,10 +38,10 @@ pub(super) fn of(settings: &Settings) -> Vec<Warning> {
         let origin = settings.origin("REAPER_METRICS_LISTEN");
         warnings.push(Warning::new(
             format!(
-                "`metrics.listen` is {address} (from {origin}), an address of the open internet, and nothing there \
-                 asks who calls"
+                "`metrics.listen` is {address} (from {origin}), an address of the open internet, and access is not \
+                 authenticated"
             ),
-            "use a loopback or pod address, or let a firewall keep strangers away",
+            "use a loopback or pod address, or restrict access by a firewall",
         ));
     }
     warnings

@@ -1,4 +1,4 @@
-//! Who gets the orphans here: PID 1, the user's service manager, and whom the config names.
+//! Which processes adopt orphans on this machine: PID 1, the user's service manager, and adopters that the config names.
 
 use reaper_platform::{Host, HostError, Pid, Scope};
 
@@ -13,9 +13,9 @@ const NAME: &str = "adopters";
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// PID 1: how it is called, and what it is to an orphan.
+    /// PID 1: how it is called, and its role for an orphan.
     pub init: (String, Kind),
-    /// The others.
+    /// The other adopters.
     pub others: Result<Vec<(Pid, String, Kind)>, HostError>,
     /// The programs that the config names.
     pub named: Vec<String>,
@@ -32,8 +32,8 @@ impl Facts {
 
 const MANAGER: Kind = Kind::Adopter("the user's service manager");
 
-/// Looks for them as a scan does.
-pub fn look<H: Host>(context: &Context<H>) -> Facts {
+/// Finds the adopters as a scan does.
+pub fn gather<H: Host>(context: &Context<H>) -> Facts {
     let inspector = Inspector::new(context);
     let uid = match context.own.scope {
         Scope::User(uid) => Some(uid),
@@ -52,7 +52,7 @@ pub fn look<H: Host>(context: &Context<H>) -> Facts {
     Facts { init: inspector.adopter(Pid::INIT, uid), others, named: context.policy.adopters.to_vec() }
 }
 
-/// Checks them.
+/// Makes the check.
 #[must_use]
 pub fn check(facts: &Facts) -> Check {
     let others = match &facts.others {

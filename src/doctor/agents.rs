@@ -1,11 +1,11 @@
-//! Whether the environments of the processes here can be read. In a container reaper may run as another user or group
-//! than the agents; then it finds nothing for ever, and everything else about it looks healthy.
+//! Whether environments of processes can be read. In a container reaper may run as another user or group than the
+//! agents; then it never finds anything, while everything else about it looks healthy.
 
 use crate::report::check::Check;
 use reaper_engine::tracker::Survey;
 use reaper_engine::visibility::AS_THE_AGENTS;
 
-/// Checks it; `None` where at least one environment can be read.
+/// Makes the check; `None` where at least one environment can be read.
 #[must_use]
 pub fn check(survey: &Survey) -> Option<Check> {
     let what =

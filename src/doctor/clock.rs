@@ -1,4 +1,4 @@
-//! The clocks: grace is counted by one, ages and sightings by the kernel's tick of each start. They must agree.
+//! The clocks: grace is measured by the monotonic clock, ages and sightings by the kernel's start times. They must agree.
 
 use std::time::Duration;
 
@@ -8,25 +8,25 @@ use crate::report::check::Check;
 use reaper_engine::format;
 
 const NAME: &str = "clock";
-/// 2024-01-01: before it, the machine has not been told the time of day.
+/// 2024-01-01: an earlier time of day was never set.
 const PLAUSIBLE: Duration = Duration::from_secs(1_704_067_200);
-/// Clocks are read one after the other.
+/// Tolerance, since the clocks are read one after the other.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// What was found.
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
-    /// One reading.
+    /// A first reading of the clocks.
     pub before: Clock,
-    /// A later one.
+    /// A later reading.
     pub after: Clock,
-    /// When we were started.
+    /// Our own start time; `None` when it cannot be read.
     pub own_start: Option<StartTime>,
-    /// Ourselves.
+    /// Our process and machine.
     pub here: &'a HostInfo,
 }
 
-/// Checks them.
+/// Makes the check.
 #[must_use]
 pub fn check(facts: &Facts<'_>) -> Check {
     let (before, after) = (&facts.before, &facts.after);

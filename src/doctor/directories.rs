@@ -10,25 +10,25 @@ use reaper_engine::format;
 use reaper_engine::state_dir::StateDir;
 use reaper_policy::escape::escape;
 
-/// Below this the next accounts may fail: a signal is called off then.
+/// Free bytes below which the next accounts may fail; then no signal is sent.
 const LITTLE: u64 = 16 << 20;
-/// Files that may still be made, below which the next ones may fail.
+/// Free inodes below which the next files may fail.
 const FEW_FILES: u64 = 16;
 
 /// What was found about one directory.
 #[derive(Debug)]
 pub struct Facts {
-    /// Which one.
+    /// Its path.
     pub path: PathBuf,
-    /// Whether it is there (it is made when it is not), private, and could be written to.
+    /// Whether it exists or could be made, is private, and could be written to.
     pub tried: Result<(), Failure>,
-    /// The room on its disk.
+    /// The free space on its disk.
     pub room: Result<Room, Why>,
 }
 
-/// Tries it, as acting would: the directory is made if it is missing, a file is written and removed again.
+/// Tries the directory: makes it if it is missing, writes a file and removes it again.
 #[must_use]
-pub fn look(host: &NativeHost, path: &Path, uid: Uid) -> Facts {
+pub fn gather(host: &NativeHost, path: &Path, uid: Uid) -> Facts {
     let probe = format!("doctor.{}", std::process::id());
     let tried = StateDir::create(path, uid).and_then(|dir| {
         dir.replace(&probe, b"reaper doctor was here\n")?;
@@ -37,7 +37,7 @@ pub fn look(host: &NativeHost, path: &Path, uid: Uid) -> Facts {
     Facts { path: path.to_owned(), tried, room: host.room(path) }
 }
 
-/// Checks it.
+/// Makes the check.
 #[must_use]
 pub fn check(name: &'static str, facts: &Facts) -> Check {
     let path = escape(facts.path.as_os_str().as_encoded_bytes());
@@ -47,7 +47,7 @@ pub fn check(name: &'static str, facts: &Facts) -> Check {
     let room = match &facts.room {
         Ok(room) => room,
         Err(why) => {
-            return Check::ok(name, format!("`{path}` can be written; its room cannot be told: {why}"));
+            return Check::ok(name, format!("`{path}` can be written; its free space is unknown: {why}"));
         }
     };
     let free = format::bytes(room.bytes);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_in_time() {
+    fn a_full_disk_is_reported_in_time() {
         let level = |bytes, files| check("state", &facts(bytes, files)).level;
         assert_eq!(level(1 << 30, Some(1000)), Level::Ok);
         assert_eq!(level(1 << 30, None), Level::Ok);

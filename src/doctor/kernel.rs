@@ -1,4 +1,4 @@
-//! What the kernel offers: handles that stay with one process, and lists of children.
+//! What the kernel offers: process handles (pidfds), and lists of children.
 
 use reaper_platform::{HostInfo, Machine, Why};
 
@@ -6,7 +6,7 @@ use crate::report::check::Check;
 
 const NAME: &str = "kernel";
 
-/// Checks it.
+/// Makes the check.
 #[must_use]
 pub fn check(machine: &Machine, here: &HostInfo) -> Check {
     let kernel = &machine.kernel;

@@ -1,12 +1,12 @@
-//! How many processes can be held at once: each takes two of the files that we may have open.
+//! How many processes can be held at once: each takes two file descriptors.
 
 use crate::report::check::Check;
 
 const NAME: &str = "limits";
-/// Below this, even a small tree is ended in several goes.
+/// Below this, even a small tree is ended in several rounds.
 const FEW: usize = 16;
 
-/// Checks it. `files` are the soft and the hard limit, `None` for no limit; the soft one is raised by ourselves.
+/// Makes the check. `files` are the soft and the hard limit, `None` for no limit; reaper raises the soft one itself.
 #[must_use]
 pub fn check(files: (Option<u64>, Option<u64>), at_once: usize, max_targets: usize) -> Check {
     let shown = |limit: Option<u64>| limit.map_or_else(|| "any number of".to_owned(), |n| n.to_string());

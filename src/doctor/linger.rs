@@ -15,15 +15,15 @@ const FOLDER: &str = "/var/lib/systemd/linger";
 /// What was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
-    /// Whether it is on; `None` when that cannot be told.
+    /// Whether it is on; `None` when unknown.
     pub is_on: Option<bool>,
     /// Whether a service of ours runs now.
     pub service_runs: bool,
 }
 
-/// Looks; `None` where it means nothing: for root, and without systemd.
+/// Reads the state; `None` where lingering does not apply: for root, and without systemd.
 #[must_use]
-pub fn look(host: &NativeHost, service_runs: bool) -> Option<Facts> {
+pub fn gather(host: &NativeHost, service_runs: bool) -> Option<Facts> {
     let here = host.info();
     if here.uid.0 == 0 || !here.systemd_booted {
         return None;
@@ -33,7 +33,7 @@ pub fn look(host: &NativeHost, service_runs: bool) -> Option<Facts> {
     Some(Facts { is_on, service_runs })
 }
 
-/// Checks it.
+/// Makes the check.
 #[must_use]
 pub fn check(facts: Facts) -> Check {
     match (facts.is_on, facts.service_runs) {
@@ -44,7 +44,7 @@ pub fn check(facts: Facts) -> Check {
             "run `loginctl enable-linger` if agents run here while you are logged out",
         ),
         (Some(false), false) => Check::ok(NAME, "off, which matters to the service only, and none runs"),
-        (None, _) => Check::skipped(NAME, "whether it is on cannot be told"),
+        (None, _) => Check::skipped(NAME, "whether it is on is unknown"),
     }
 }
 

@@ -1,8 +1,8 @@
-//! Can this machine, user and sandbox do the job?
+//! Checks whether reaper can work on this machine, as this user and in this sandbox.
 //!
-//! One file for each group of checks: what was found goes in, a [`Check`] with its remedy comes out, so that every
-//! answer can be tested without the machine that gives it. [`quick`] gathers what costs nothing, for the start of
-//! the service too; [`self_test`] tries the whole way on a process of our own.
+//! One file for each group of checks: facts go in, a [`Check`] with its remedy comes out, so that every result can be
+//! tested without the machine that leads to it. [`quick`] makes the cheap checks, also at the start of the service;
+//! [`self_test`] tries everything on a process of our own.
 
 pub mod adopters;
 pub mod agents;
@@ -26,17 +26,17 @@ use reaper_platform::{Host as _, NativeHost, Pid, Scope};
 use crate::report::check::Check;
 use reaper_engine::context::Context;
 
-/// The checks that cost next to nothing: everything about the machine and our place on it. `manager` is the value
-/// of `MANAGERPID`, which systemd sets for the services of a user.
+/// The cheap checks: the machine, our rights and our sandbox. `manager` is the value of `MANAGERPID`, which systemd sets
+/// for the services of a user.
 #[must_use]
 pub fn quick(context: &Context<NativeHost>, manager: Option<&OsStr>) -> Vec<Check> {
     let host = &*context.host;
     let (here, before) = (host.info(), host.clock());
     let machine = host.machine();
     let manager = manager.and_then(|text| Pid::parse(text.as_encoded_bytes()));
-    let found = adopters::look(context);
+    let found = adopters::gather(context);
     let mut checks = vec![kernel::check(&machine, here), proc_visibility::check(&machine)];
-    checks.push(sandbox::check(&sandbox::look(host, &machine, manager, found.manager())));
+    checks.push(sandbox::check(&sandbox::gather(host, &machine, manager, found.manager())));
     checks.extend(rights::check(machine.capabilities, here.uid, context.own.scope == Scope::Everyone));
     checks.push(adopters::check(&found));
     checks.push(limits::check(machine.open_files, host.handle_limit(), context.policy.max_targets.get()));

@@ -1,4 +1,4 @@
-//! What `/proc` shows us: `hidepid` hides other users' processes, PID 1 and its list of children among them.
+//! Which processes `/proc` shows: `hidepid` hides those of other users, PID 1 and its list of children among them.
 
 use reaper_platform::{Machine, Why};
 
@@ -6,17 +6,17 @@ use crate::report::check::Check;
 
 const NAME: &str = "proc";
 
-/// Checks it.
+/// Makes the check.
 #[must_use]
 pub fn check(machine: &Machine) -> Check {
     let options = machine.hiding.join(",");
     match &machine.init_children {
         Ok(()) if options.is_empty() => Check::ok(NAME, "every process can be seen"),
         Ok(()) => Check::ok(NAME, format!("mounted with {options}, which hides nothing from this user")),
-        // The check of the kernel says so already.
+        // The check `kernel` reports it already.
         Err(Why::Unsupported(_)) => Check::ok(NAME, "every process can be seen"),
         Err(why) => {
-            // To whom it is hidden, it is not there.
+            // With hidepid=invisible, hidden processes look absent.
             let why = if *why == Why::Gone { String::new() } else { format!(": {why}") };
             let mount = if options.is_empty() { String::new() } else { format!(" (mounted with {options})") };
             Check::warn(
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_exempt_from_hidepid_sees_all() {
+    fn a_user_exempt_from_hidepid_sees_all() {
         let exempt = Machine { hiding: vec!["hidepid=2".into()], ..machine() };
         let found = check(&exempt);
         assert!(found.level == Level::Ok && found.what.contains("hidepid=2"));

@@ -1,4 +1,4 @@
-//! Capabilities: what root needs to read and to signal processes that are not its own, or have more rights.
+//! Capabilities that root needs to read and to signal processes of other users, or with more capabilities.
 
 use reaper_platform::{Capabilities, Uid};
 
@@ -6,7 +6,7 @@ use crate::report::check::Check;
 
 const NAME: &str = "rights";
 
-/// Checks them. An ordinary user needs none for its own processes: then there is nothing to say.
+/// Makes the check. `None` for an ordinary user, who needs no capabilities for their own processes.
 #[must_use]
 pub fn check(held: Option<Capabilities>, uid: Uid, all_users: bool) -> Option<Check> {
     if uid.0 != 0 && !all_users {

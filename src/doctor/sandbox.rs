@@ -1,8 +1,8 @@
-//! Whether a sandbox blinds us: a process in a user namespace of its own may not read the environment of one
+//! Whether a sandbox blinds us: a process in a user namespace of its own may not read the environment of a process
 //! outside, even of the same user, so that no marker is ever seen.
 //!
 //! The trap in practice is a user unit that was "hardened": since systemd 254 each of the [`DIRECTIVES`] implies
-//! `PrivateUsers=`. Everything else goes on working there, so that the service would report nothing for ever.
+//! `PrivateUsers=`. Everything else goes on working there, so that the service would never report anything.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use reaper_platform::{Host as _, Machine, NativeHost, Pid, RuntimeUnit, Wanted, 
 use crate::report::check::Check;
 
 const NAME: &str = "sandbox";
-/// How long the service manager may take to answer.
+/// Time limit for the answer of the service manager.
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// What puts a user unit into a user namespace of its own (systemd.exec(5), and the NEWS of systemd 254).
@@ -37,7 +37,7 @@ pub const DIRECTIVES: [&str; 19] = [
     "RootDirectory",
 ];
 
-/// Whose environment was tried.
+/// The process whose environment was read as a trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Other {
     /// The user's service manager.
@@ -49,19 +49,19 @@ pub enum Other {
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
-    /// Whom it was tried on, and with what result; `None` when there was nobody.
+    /// The process of the trial and the result; `None` when there was none to try.
     pub tried: Option<(Other, Result<(), Why>)>,
     /// Whether we are in a user namespace below the first one.
     pub is_in_user_namespace: Option<bool>,
     /// The unit that we run in.
     pub unit: Option<String>,
-    /// Those of its [`DIRECTIVES`] that are set, as `NAME=VALUE`; asked only when the trial failed.
+    /// Those of its [`DIRECTIVES`] that are set, as `NAME=VALUE`; read only when the trial failed.
     pub directives: Vec<String>,
 }
 
-/// Tries it: on the service manager if there is one, else on our parent.
+/// Tries to read the environment of the service manager if there is one, else of our parent.
 #[must_use]
-pub fn look(host: &NativeHost, machine: &Machine, given: Option<Pid>, found: Option<Pid>) -> Facts {
+pub fn gather(host: &NativeHost, machine: &Machine, given: Option<Pid>, found: Option<Pid>) -> Facts {
     let own = host.info().uid;
     let others = [given.map(Other::Manager), found.map(Other::Manager), machine.parent.map(Other::Parent)];
     let holds_more = |pid| match (host.permitted(pid), machine.capabilities) {
@@ -71,10 +71,10 @@ pub fn look(host: &NativeHost, machine: &Machine, given: Option<Pid>, found: Opt
     let nothing = Wanted::new(Vec::<String>::new());
     let tried = others.into_iter().flatten().find_map(|other| {
         let (Other::Manager(pid) | Other::Parent(pid)) = other;
-        // Whoever changed its user or is set apart belongs to root here, and proves nothing.
+        // The /proc files of a process that has changed its uid or is not dumpable belong to root: that proves nothing.
         host.owner(pid).ok().filter(|uid| *uid == own)?;
         match host.environ_of(pid, &nothing) {
-            // What the system keeps from everybody proves nothing.
+            // What the system hides from all users proves nothing.
             Err(Why::Gone | Why::Exiting | Why::Withheld) => None,
             // Since systemd 254 a user's manager holds CAP_WAKE_ALARM. That alone keeps it from being read.
             Err(Why::Denied) if machine.is_in_user_namespace == Some(false) && holds_more(pid) => None,
@@ -94,13 +94,13 @@ pub fn look(host: &NativeHost, machine: &Machine, given: Option<Pid>, found: Opt
 }
 
 fn directives(host: &NativeHost, unit: &RuntimeUnit) -> Vec<String> {
-    // Where the sandbox hides the manager's socket, too, nothing can be named.
+    // Where the sandbox hides the manager's socket, too, no directive can be named.
     let set = host.unit_properties(unit, &DIRECTIVES, LIMIT).unwrap_or_default();
     let is_set = |(_, value): &(String, String)| !matches!(value.as_str(), "" | "no");
     set.into_iter().filter(is_set).map(|(name, value)| format!("{name}={value}")).collect()
 }
 
-/// Checks it.
+/// Makes the check.
 #[must_use]
 pub fn check(facts: &Facts) -> Check {
     let inside = facts.is_in_user_namespace == Some(true);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hardened_unit_is_blind_and_told_by_what() {
+    fn a_hardened_unit_is_blind_and_its_directives_are_named() {
         let unit = Facts { unit: Some("reaper.service".into()), ..facts(MANAGER, Err(Why::Denied), true) };
         let found = check(&unit);
         assert_eq!(found.level, Level::Fail);

@@ -1,15 +1,14 @@
-//! The live test: a process of our own is started, orphaned, found, explained and ended, by the means of a scan.
+//! The live test: a process of our own is started, orphaned, found, explained and ended, with the code of a scan.
 //!
-//! It can end nothing else. Its policy knows one profile; of all processes only the stand-in has a sighting, so
-//! that every other orphan is still in grace; the plan is cut down to the stand-in; and the one target is handed to
-//! the terminator, which judges it twice more through the handle that it signals. What hangs below is not touched.
+//! It can end nothing else. Its policy has one profile; only the stand-in has a sighting, so that every other orphan
+//! is still in grace; the plan is reduced to the stand-in; and the terminator gets this one target, and judges it
+//! twice more through the handle that it signals. Its descendants are not touched.
 //!
 //! Its account goes into the user's own history, under a sweep that begins with [`SELF_TEST`]: a signal needs a
-//! durable account, whoever it is for, and a machine where none can be written is one where nothing can be ended,
-//! which is what is to be found out. `reaper history` shows it and leaves it out of the totals. Sightings are kept
-//! in memory: nobody else needs them.
+//! durable account, and on a machine where none can be written nothing can be ended, which the test must find out.
+//! `reaper history` shows the account and leaves it out of the totals. Sightings are kept in memory only.
 
-mod stop;
+mod failure;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use reaper_platform::{Host, Pid, ProcId, ProcessHandle as _, Scope, Why};
 use super::stand_in::Launched;
 use crate::report::check::{Check, Level};
 use crate::report::doctor::{SelfTestReport, StepReport};
+use failure::{NAME, Stop, conclude, lost, unexpected};
 use reaper_engine::audit::history::History;
 use reaper_engine::audit::record::{SELF_TEST, findings};
 use reaper_engine::context::Context;
@@ -35,42 +35,41 @@ use reaper_policy::case::Capacity;
 use reaper_policy::plan::Target;
 use reaper_policy::policy::{Policy, Reach};
 use reaper_policy::verdict::{Answer, Finding, Verdict};
-use stop::{NAME, Stop, conclude, lost, unexpected};
 
-/// How long another reaper may be ending processes before we give up.
+/// How long to wait for the lock while another reaper is ending processes.
 const BUSY: Duration = Duration::from_secs(3);
-/// How long the kernel may take to hand the stand-in over, or PID 1 to collect it.
+/// How long to wait for the kernel to reparent the stand-in, and for PID 1 to reap it.
 const LIMIT: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_millis(1);
-/// One tick of the clock by which the kernel counts starts: no process is remembered as an orphan in its first.
+/// One tick of the clock of start times (100 Hz): no sighting is recorded in the tick in which a process starts.
 const GRACE: Duration = Duration::from_millis(10);
 
-/// One step of the way.
+/// One step of the self-test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
-    /// What was done.
+    /// Its name, as in the public JSON.
     pub name: &'static str,
     /// How long it took.
     pub took: Duration,
-    /// What came of it.
+    /// Its result, in words.
     pub what: String,
 }
 
-/// How it went.
+/// The result of the self-test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelfTest {
-    /// The stand-in; `None` when there was none.
+    /// The pid of the stand-in; `None` when none was started.
     pub pid: Option<Pid>,
-    /// What was done, as far as it went.
+    /// The steps that were made, in order.
     pub steps: Vec<Step>,
-    /// What the gates said of the stand-in.
+    /// The findings of the gates about the stand-in.
     pub findings: Vec<Finding>,
-    /// How it came out.
+    /// The result as a check.
     pub check: Check,
 }
 
 impl SelfTest {
-    /// The public JSON of it.
+    /// As public JSON.
     #[must_use]
     pub fn report(&self) -> SelfTestReport {
         let step = |step: &Step| StepReport {
@@ -86,9 +85,9 @@ impl SelfTest {
     }
 }
 
-/// The ground to test on: the machine and the scope as they are. Whatever the user's settings are, only the profile is in
-/// force that the stand-in is marked for, the grace is the shortest that is one, and no tree is ended. Only the adopters
-/// are the user's, because they describe the machine.
+/// The context of the test: the real machine and scope, with a policy of its own: only the profile that the stand-in is
+/// marked for, the shortest grace that works, and no trees. Only the adopters come from the user's settings, because
+/// they describe the machine.
 #[must_use]
 pub fn context<H: Host>(host: Arc<H>, scope: Scope, adopters: &[String]) -> Context<H> {
     let own = BUILT_IN.iter().filter(|built_in| built_in.profile.name == "own");
@@ -100,18 +99,18 @@ pub fn context<H: Host>(host: Arc<H>, scope: Scope, adopters: &[String]) -> Cont
         adopters: adopters.to_vec(),
         ..Policy::default()
     };
-    // The stand-in is this very program, which is protected elsewhere. No other process has a sighting in the self-test,
-    // so that none comes so far as to need this protection; and we and our ancestors are spared anyway.
+    // The stand-in is this very program, which is protected otherwise. No other process has a sighting in the self-test,
+    // so that none is ever due and would need this protection; and we and our ancestors are spared anyway.
     policy.protect.retain(|name| name != "reaper");
     Context::new(host, Arc::new(policy), scope)
 }
 
-/// Tests. `program` is this program's file, `state` where accounts go, `limit` how long one process may take to be
-/// read.
+/// Runs the self-test. `program` is the path of this program, `state` the state directory with the history, `limit` the
+/// time limit for reading one process.
 pub fn run<H: Host>(context: &Context<H>, program: &Path, state: &Path, limit: Duration) -> SelfTest {
     let mut test = Test { context, limit, steps: Vec::new(), findings: Vec::new(), pid: None };
     let begun = Instant::now();
-    let check = match test.story(program, state) {
+    let check = match test.steps_in_order(program, state) {
         Ok(check) => check,
         Err(stop) => {
             let last = test.steps.last().map_or("nothing was started", |step| step.name);
@@ -137,8 +136,8 @@ struct Test<'a, H: Host> {
 }
 
 impl<H: Host> Test<'_, H> {
-    /// The story, from top to bottom.
-    fn story(&mut self, program: &Path, state: &Path) -> Result<Check, Stop> {
+    /// Makes the steps in order.
+    fn steps_in_order(&mut self, program: &Path, state: &Path) -> Result<Check, Stop> {
         let (mut launched, process) = self.start(program)?;
         let id = process.id();
         let parent = self.orphan(&mut launched, &process)?;
@@ -155,7 +154,7 @@ impl<H: Host> Test<'_, H> {
         let begun = Instant::now();
         let hint = "reaper starts itself for this test: its file must be there and may be executed";
         let launched = Launched::start(program).map_err(|why| Stop::fail(why, hint))?;
-        // Its launcher still waits for us, so nobody else can have this number.
+        // Its launcher still waits for us and has not reaped it, so that the pid cannot have been reused.
         let process = self.context.host.open(launched.stand_in).map_err(|why| {
             Stop::fail(
                 format!("the stand-in (pid {}) cannot be looked at: {why}", launched.stand_in),
@@ -197,11 +196,11 @@ impl<H: Host> Test<'_, H> {
         Ok(parent)
     }
 
-    /// Finds it by a survey, and remembers the sighting: of it alone.
+    /// Finds the stand-in by a survey, and records a sighting of it alone.
     fn find(&mut self, id: &ProcId, parent: Pid, sightings: &mut Sightings) -> Result<(), Stop> {
         let begun = Instant::now();
         let host = &*self.context.host;
-        // Nobody is remembered in the tick of its start.
+        // No sighting is recorded in the tick in which a process starts.
         while is_newborn(id, &host.clock(), host.info()) && begun.elapsed() < LIMIT {
             host.sleep(STEP);
         }
@@ -247,7 +246,7 @@ impl<H: Host> Test<'_, H> {
         Stop::fail(what, "run the test again; if it fails again, please report it")
     }
 
-    /// Waits out the grace, and asks every gate.
+    /// Waits until the grace is over, and judges the stand-in by every gate.
     fn explain(&mut self, process: &H::ProcessHandle, sightings: &Sightings) -> Result<(), Stop> {
         let grace = self.context.policy.grace;
         let begun = Instant::now();
@@ -267,7 +266,7 @@ impl<H: Host> Test<'_, H> {
         Ok(())
     }
 
-    /// Looks again, as before every end. Whoever else is in the plan is no business of ours.
+    /// Surveys again, as before every end, and takes the stand-in alone from the plan.
     fn plan(&mut self, id: &ProcId, sightings: &Sightings) -> Result<Target, Stop> {
         let begun = Instant::now();
         let survey = Tracker::survey(self.context, sightings, false, self.limit)
@@ -319,7 +318,7 @@ impl<H: Host> Test<'_, H> {
         Ok(ended)
     }
 
-    /// Whether its new parent collects it; some look for dead children every second only.
+    /// Whether its new parent reaps it; some parents check for dead children once a second only.
     fn collect(&mut self, process: &H::ProcessHandle, parent: Pid) -> bool {
         let begun = Instant::now();
         while process.stat().is_ok() {

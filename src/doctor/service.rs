@@ -1,4 +1,4 @@
-//! Another instance: whether a service runs for this user, and how it says it is.
+//! Whether a service runs for this user, and what state it reports.
 
 use crate::report::check::{Check, Level};
 use crate::report::status::Status;
@@ -11,25 +11,25 @@ const NAME: &str = "service";
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Found {
-    /// It answers.
+    /// A service answers.
     Runs(Box<Status>),
-    /// Nobody is there.
-    Nobody,
-    /// The directory of its socket cannot be looked into: why. The check of that directory says what to do.
+    /// No service listens.
+    Absent,
+    /// The directory of its socket cannot be read, for this reason. The check of that directory has the remedy.
     Hidden(String),
-    /// Somebody is there and does not answer as it should: why.
+    /// Something listens and does not answer as it should, for this reason.
     Silent(String),
 }
 
-/// Checks it.
+/// Makes the check.
 #[must_use]
 pub fn check(found: &Found) -> Check {
     let status = match found {
-        Found::Nobody => {
+        Found::Absent => {
             return Check::ok(NAME, "none runs for you; `reaper run` is one, `reaper scan` needs none");
         }
         Found::Hidden(why) => {
-            return Check::skipped(NAME, format!("whether one runs cannot be told: {why}"));
+            return Check::skipped(NAME, format!("whether one runs is unknown: {why}"));
         }
         Found::Silent(why) => {
             return Check::fail(
@@ -61,7 +61,7 @@ pub fn check(found: &Found) -> Check {
         return Check::fail(NAME, format!("{runs}: {}", again(&degraded.what)), again(hint));
     }
     if !status.ready {
-        return Check::fail(NAME, format!("{runs}: its looks at the processes fail"), "see its log");
+        return Check::fail(NAME, format!("{runs}: its sweeps fail"), "see its log");
     }
     if let Some(error) = &status.config.error {
         let hint = "mend the config, then `reaper reload`";
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_asked_how_it_is() {
+    fn the_state_of_a_service_is_checked() {
         let well = runs(|_| ());
         assert_eq!(well.level, Level::Ok);
         assert!(well.what.starts_with("pid 7, version ") && well.what.ends_with("up 1 h 00 min"), "{well:?}");
@@ -163,8 +163,8 @@ mod tests {
     }
 
     #[test]
-    fn none_is_fine_and_a_silent_one_is_not() {
-        assert_eq!(check(&Found::Nobody).level, Level::Ok);
+    fn an_absent_service_passes_and_a_silent_one_fails() {
+        assert_eq!(check(&Found::Absent).level, Level::Ok);
         assert_eq!(check(&Found::Silent("timed out".into())).level, Level::Fail);
         assert_eq!(check(&Found::Hidden("permission denied".into())).level, Level::Skipped);
     }

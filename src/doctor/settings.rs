@@ -1,4 +1,4 @@
-//! The config: whether it can be used, and what in it is probably not meant.
+//! Whether the config can be used, and which of its settings are probably not meant.
 
 use crate::config::{ConfigError, Settings};
 use crate::report::check::Check;
@@ -6,13 +6,13 @@ use reaper_policy::escape::escape;
 
 const NAME: &str = "config";
 
-/// Checks it.
+/// Makes the check.
 #[must_use]
 pub fn check(loaded: &Result<Settings, ConfigError>) -> Check {
     let settings = match loaded {
         Ok(settings) => settings,
         Err(e) => {
-            // The text names the place with a caret, and ends with the way out.
+            // The text points at the place with a caret, and ends with the hint.
             let text = e.to_string();
             let (what, hint) =
                 text.rsplit_once("\nhint: ").unwrap_or((&text, "`reaper config check` shows it, too"));

@@ -2,8 +2,8 @@
 //! program, because nothing else can be relied on to be there: an image may hold this one file.
 //!
 //! The launcher stamps the stand-in as a launcher of agents should: with our marker, and with a lease that names
-//! itself as the owner. It tells the stand-in's pid, waits until the doctor has a handle of it, and exits. Nobody
-//! but the doctor ends a stand-in, because programs called `reaper` are protected; it ends by itself.
+//! itself as the owner. It prints the stand-in's pid, waits until the doctor has a handle of it, and exits. No other
+//! reaper ends a stand-in, because programs called `reaper` are protected; it exits by itself after a while.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
@@ -13,44 +13,44 @@ use std::time::{Duration, Instant};
 
 use reaper_platform::{NativeHost, Pid};
 
-/// The first argument, which is no command of the public command line.
+/// The first argument, which is not a public command.
 pub const COMMAND: &str = "__stand-in";
-/// Its argument for the launcher.
+/// The second argument, for the launcher.
 pub const LAUNCH: &str = "launch";
-/// Its argument for the stand-in.
+/// The second argument, for the stand-in.
 pub const WAIT: &str = "wait";
-/// How long a stand-in lives, whatever becomes of the doctor.
+/// After this time a stand-in exits by itself, also when the doctor has crashed.
 const LIFE: Duration = Duration::from_secs(60);
-/// How long a launcher may take.
+/// How long a launcher may take to start a stand-in, and to exit.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The stand-in's life.
+/// Runs as the stand-in: sleeps, then exits.
 pub fn wait() {
     std::thread::sleep(LIFE);
 }
 
-/// The launcher's life.
+/// Runs as the launcher: starts a stand-in, prints its pid, waits for the doctor, and exits.
 ///
 /// # Errors
-/// In words: when the stand-in could not be started.
+/// When the stand-in could not be started, in words.
 pub fn launch() -> Result<(), String> {
     let host = NativeHost::new().map_err(|e| e.to_string())?;
-    // A session of its own, which is dead when the doctor looks: most launchers leave such orphans.
+    // A session of its own, whose leader is dead when the doctor surveys: most launchers leave such orphans.
     host.leave_session().map_err(|e| format!("cannot leave the session: {e}"))?;
     let lease = reaper_launch::lease(&host).map_err(|e| format!("cannot read our own start: {e}"))?;
     let program = std::env::current_exe().map_err(|e| format!("cannot find this program: {e}"))?;
     let mut child = command(&program, WAIT);
     reaper_launch::stamp(&mut child, &lease);
-    // It is the doctor that waits for its end; we are gone by then.
+    // It is not waited for here: the launcher has exited by then, and the doctor waits for its end.
     let child = child.spawn().map_err(|e| format!("cannot start `{}`: {e}", program.display()))?;
     let mut out = io::stdout().lock();
     writeln!(out, "{}", child.id()).and_then(|()| out.flush()).map_err(|e| e.to_string())?;
-    // Until the doctor has its handle, or is gone.
+    // Until the doctor has its handle, or has exited.
     let _ = io::stdin().lock().read(&mut [0]);
     Ok(())
 }
 
-/// Nothing is inherited: a variable of the user's shell could protect the stand-in, or claim it.
+/// No environment is inherited: a variable of the user's shell could protect the stand-in, or claim it.
 fn command(program: &Path, role: &str) -> Command {
     let mut command = Command::new(program);
     command.args([COMMAND, role]).env_clear();
@@ -58,11 +58,11 @@ fn command(program: &Path, role: &str) -> Command {
     command
 }
 
-/// A launcher that waits for us, and its stand-in.
+/// A launcher that waits for the doctor, and its stand-in.
 pub struct Launched {
-    /// The launcher's number.
+    /// The pid of the launcher.
     pub launcher: Option<Pid>,
-    /// The stand-in's number.
+    /// The pid of the stand-in.
     pub stand_in: Pid,
     child: Child,
     hold: Option<ChildStdin>,
@@ -72,7 +72,7 @@ impl Launched {
     /// Starts both.
     ///
     /// # Errors
-    /// In words: why there is no stand-in.
+    /// Why there is no stand-in, in words.
     pub fn start(program: &Path) -> Result<Self, String> {
         let mut command = command(program, LAUNCH);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -90,10 +90,10 @@ impl Launched {
         }
     }
 
-    /// Lets the launcher go, and waits until it is gone.
+    /// Tells the launcher to exit, and waits until it has.
     ///
     /// # Errors
-    /// In words: when it does not go.
+    /// When it does not exit in time, in words.
     pub fn let_go(&mut self) -> Result<(), String> {
         self.hold = None;
         let end = Instant::now() + LIMIT;
@@ -110,13 +110,13 @@ impl Launched {
     }
 }
 
-/// What a process says first; empty when it says nothing in time.
+/// The first line that a process prints; empty when there is none in time.
 fn first_line(from: impl io::Read + Send + 'static, limit: Duration) -> String {
     let (send, received) = mpsc::channel();
     std::thread::spawn(move || {
         let mut line = String::new();
         let read = BufReader::new(from.take(4096)).read_line(&mut line);
-        // Nobody listens any more when it took too long.
+        // The receiver is gone when the time limit is over.
         let _ = send.send(read.map(|_| line).unwrap_or_default());
     });
     received.recv_timeout(limit).unwrap_or_default()
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_is_no_launcher_is_told_of() {
+    fn a_program_that_is_no_launcher_is_reported() {
         let missing = Launched::start(Path::new("/nonexistent/reaper")).err().unwrap();
         assert!(missing.contains("/nonexistent/reaper"), "{missing}");
         let other = Launched::start(Path::new("/bin/cat")).err().unwrap();

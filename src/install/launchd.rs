@@ -1,4 +1,4 @@
-//! The agent of launchd, and what is said to `launchctl`.
+//! The launchd agent: its file, and the commands of `launchctl`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,21 +7,21 @@ use super::request::{Call, Refusal, Wish};
 
 /// The agent as the packages ship it.
 const AGENT: &str = include_str!("../../packaging/launchd/reaper.plist");
-/// Its name.
+/// Its label.
 pub const LABEL: &str = "reaper";
-/// Stand for this program and for the user's home.
+/// Placeholders in the template for this program and for the user's home.
 const PROGRAM: &str = "@REAPER@";
 const HOME: &str = "@HOME@";
-/// `launchctl bootout` returns before the agent has ended, and until then it cannot be put in again. The service hands
-/// back what it was ending within seconds.
+/// How long loading is retried: `launchctl bootout` returns before the agent has ended, and until then it cannot be
+/// loaded again. The service stops within seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where our file goes.
+/// The path of our file.
 pub(super) fn place(wish: &Wish) -> PathBuf {
     wish.home.join("Library/LaunchAgents").join(format!("{LABEL}.plist"))
 }
 
-/// Our file.
+/// The text of our file.
 pub(super) fn text(wish: &Wish) -> Result<String, Refusal> {
     let program = escaped(&wish.program)?;
     let arguments = match &wish.config {
@@ -36,7 +36,7 @@ pub(super) fn text(wish: &Wish) -> Result<String, Refusal> {
     Ok(without_instructions(AGENT).replace(PROGRAM, &arguments).replace(HOME, &home))
 }
 
-/// Less the comment on how to fill in the template: it is filled in, and not every path may stand in a comment.
+/// The template without its comment on how to fill it in, since not every path may stand in an XML comment.
 fn without_instructions(text: &str) -> String {
     match (text.find("<!--"), text.find("<plist")) {
         (Some(comment), Some(body)) if comment < body => {
@@ -61,12 +61,12 @@ fn launchctl<const N: usize>(args: [&str; N]) -> Call {
     Call::new("launchctl", args)
 }
 
-/// The agent's full name: agents belong to the user's login on the desktop.
+/// The agent's service target: agents belong to the user's login on the desktop (domain `gui`).
 fn target(uid: u32) -> String {
     format!("gui/{uid}/{LABEL}")
 }
 
-/// One that runs is taken out first: launchd reads a file only when it is put in.
+/// The commands that load the agent. A loaded one is unloaded first: launchd reads a file only when it loads it.
 pub(super) fn enable(uid: u32, path: &Path) -> Vec<Call> {
     let target = target(uid);
     vec![
@@ -76,12 +76,12 @@ pub(super) fn enable(uid: u32, path: &Path) -> Vec<Call> {
     ]
 }
 
-/// Before the file is removed, and after.
+/// The commands before the file is removed, and after.
 pub(super) fn disable(uid: u32) -> (Vec<Call>, Vec<Call>) {
     (vec![launchctl(["bootout", &target(uid)]).may_fail()], Vec::new())
 }
 
-/// Asks for [`super::status`].
+/// The command whose output [`super::status`] reads.
 #[must_use]
 pub fn ask(uid: u32) -> Call {
     launchctl(["print", &target(uid)])

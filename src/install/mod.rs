@@ -1,20 +1,20 @@
-//! Making the service start by itself: which file goes where, and which commands of the system's own tool follow.
+//! Installs the service with the user's service manager: which file goes where, and which commands follow.
 //!
-//! Nothing here touches anything: what is found goes in, steps come out, for either service manager on either system.
-//! The thin part that carries them out is `cli/service.rs`.
+//! Pure planning: facts go in, steps come out, for either service manager on either system. `cli/service.rs` carries
+//! them out.
 
 pub mod launchd;
-pub mod own;
+pub mod ownership;
 pub mod request;
 pub mod status;
 pub mod systemd;
 
 use std::path::{Path, PathBuf};
 
-use own::Found;
+use ownership::Found;
 use request::{Call, Refusal, Wish};
 
-/// Who is to run the service.
+/// The service manager that runs the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manager {
     /// The user's `systemd --user`.
@@ -24,41 +24,41 @@ pub enum Manager {
 }
 
 impl Manager {
-    /// That of the system this program was built for.
+    /// The service manager of the system that this program was built for.
     #[must_use]
     pub const fn current() -> Self {
         if cfg!(target_os = "macos") { Self::Launchd } else { Self::Systemd }
     }
 }
 
-/// One thing to do.
+/// One step of an installation or removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Write a file as a whole.
     Write {
-        /// Where.
+        /// Its path.
         path: PathBuf,
-        /// What.
+        /// Its text.
         text: String,
     },
     /// Remove a file.
     Remove(PathBuf),
     /// Run a command.
     Run(Call),
-    /// Nothing: say why.
+    /// Nothing to do, and why.
     Say(String),
 }
 
 /// What is there already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Present {
-    /// At the place where our file goes.
+    /// At the path of our file.
     pub file: Found,
     /// A unit of a package that runs this very program; systemd only.
     pub packaged: Option<PathBuf>,
 }
 
-/// Where our file goes.
+/// The path of our file.
 #[must_use]
 pub fn place(manager: Manager, wish: &Wish) -> PathBuf {
     match manager {
@@ -67,27 +67,27 @@ pub fn place(manager: Manager, wish: &Wish) -> PathBuf {
     }
 }
 
-/// Our file.
+/// The text of our file.
 ///
 /// # Errors
 /// When the program's or the config's path cannot be written in it.
 pub fn text(manager: Manager, wish: &Wish) -> Result<String, Refusal> {
     match manager {
-        Manager::Systemd => Ok(own::seal(&systemd::text(wish)?, own::Comment::Hash)),
-        Manager::Launchd => Ok(own::seal(&launchd::text(wish)?, own::Comment::Xml)),
+        Manager::Systemd => Ok(ownership::seal(&systemd::text(wish)?, ownership::Comment::Hash)),
+        Manager::Launchd => Ok(ownership::seal(&launchd::text(wish)?, ownership::Comment::Xml)),
     }
 }
 
-/// How the service is made to start by itself, now and from now on. Done twice it comes to the same.
+/// The steps that install the service and start it, now and at each login. Idempotent.
 ///
 /// # Errors
-/// When something of somebody else's is in the way.
+/// When a file that reaper did not write, or that was edited since, is in the way.
 pub fn install(manager: Manager, wish: &Wish, present: &Present) -> Result<Vec<Step>, Refusal> {
     let path = place(manager, wish);
     let mut steps = Vec::new();
     let text = text(manager, wish)?;
     match (&present.file, &present.packaged) {
-        // A file of our own would only shadow it, and miss what the next version of the package brings.
+        // A file of our own would shadow it, and miss the changes of the package's next version.
         (Found::Nothing, Some(packaged)) if wish.config.is_none() => {
             steps.push(Step::Say(format!("the unit is there: {}", packaged.display())));
         }
@@ -105,7 +105,7 @@ pub fn install(manager: Manager, wish: &Wish, present: &Present) -> Result<Vec<S
     Ok(steps)
 }
 
-/// How the service is stopped and taken away. What it remembers stays, and so do its settings.
+/// The steps that stop and remove the service. Its state and settings stay.
 ///
 /// # Errors
 /// When the file is not, or not any more, what `install` wrote.
@@ -142,11 +142,13 @@ fn foreign(found: &Found, path: &Path, verb: &str) -> Refusal {
         Found::Link(target) => Refusal::new(
             format!("will not {verb} `{path}`: it is a symbolic link to `{}`", target.display()),
             if target == Path::new("/dev/null") {
-                "it is masked: somebody wants no such service here. `systemctl --user unmask reaper.service` \
-                 takes that back"
+                "it is masked, so that it cannot be started. `systemctl --user unmask reaper.service` \
+                 undoes that"
                     .to_owned()
             } else {
-                format!("whoever made it manages the service; to let reaper do it: rm '{path}'")
+                format!(
+                    "reaper did not make this link, and leaves the service to the tool that did; to let reaper manage it: rm '{path}'"
+                )
             },
         ),
         _ => Refusal::new(

@@ -1,35 +1,35 @@
-//! What is asked of a service manager: what it is to run and for whom, a command of its own tool, and why not.
+//! Requests to a service manager: what it is to run, a command of its own tool, and why a request is refused.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What is to be run, and for whom.
+/// What is to be run, and for which user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wish {
-    /// This program, where it is installed.
+    /// The path of this program.
     pub program: PathBuf,
-    /// A config file instead of the usual ones.
+    /// A config file to read instead of the usual ones.
     pub config: Option<PathBuf>,
     /// The user's home.
     pub home: PathBuf,
     /// `XDG_CONFIG_HOME`, where it is set; systemd only.
     pub config_home: Option<PathBuf>,
-    /// The user.
+    /// The uid.
     pub uid: u32,
-    /// Whether the user's manager holds CAP_WAKE_ALARM, as what runs in a login at the machine itself then does.
+    /// Whether the user's manager holds CAP_WAKE_ALARM, as programs of a local login then do.
     pub wake_alarm: bool,
 }
 
-/// One command of the system's own tool.
+/// One command of `systemctl` or `launchctl`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// The tool.
+    /// The tool to run.
     pub tool: &'static str,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Whether it is no failure when it fails: what it is to undo may not be there.
+    /// Whether its failure is ignored, because what it undoes may not exist.
     pub may_fail: bool,
-    /// For how long it is tried again when it fails, because what was asked before may not be done yet.
+    /// For how long it is retried while it fails, because an earlier command may not have taken effect yet.
     pub patience: Duration,
 }
 
@@ -46,7 +46,7 @@ impl Call {
         Self { patience, ..self }
     }
 
-    /// As it would be typed.
+    /// The command as it would be typed in a shell.
     #[must_use]
     pub fn line(&self) -> String {
         let words = std::iter::once(self.tool).chain(self.args.iter().map(String::as_str));
@@ -62,12 +62,12 @@ impl Call {
     }
 }
 
-/// Why nothing is done.
+/// Why a request is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     /// What is in the way.
     pub what: String,
-    /// The way out.
+    /// What to do about it.
     pub hint: String,
 }
 

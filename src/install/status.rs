@@ -1,36 +1,36 @@
-//! How the service manager says it is.
+//! The state of the service as its service manager reports it.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use super::own::Found;
+use super::ownership::Found;
 use super::{Manager, launchd, systemd};
 use reaper_policy::escape::again;
 
-/// What was learnt.
+/// The state of the service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// The file that is in force: a unit's, or the agent's.
+    /// The unit file or agent file in force.
     pub file: Option<String>,
-    /// Files that change the unit.
+    /// Drop-in files that change the unit.
     pub drop_ins: Option<String>,
-    /// Whether it starts by itself, in the tool's word.
+    /// Whether it is enabled, in the tool's word.
     pub enabled: Option<String>,
-    /// Whether it runs, in the tool's words.
+    /// Its state, in the tool's words.
     pub state: String,
-    /// Whether it does run.
+    /// Whether it runs.
     pub runs: bool,
-    /// Whether it ended in a way that it should not have.
+    /// Whether it failed.
     pub failed: bool,
-    /// Its process.
+    /// Its pid, if it runs.
     pub pid: Option<u32>,
-    /// What it says of itself.
+    /// The status line that it sent to systemd.
     pub said: Option<String>,
-    /// Whether the file was changed since the manager read it.
+    /// Whether the file was changed since the manager loaded it.
     pub is_stale: bool,
 }
 
-/// Reads what `systemctl show` prints.
+/// Parses the output of `systemctl show`.
 #[must_use]
 pub fn systemd(text: &str) -> Facts {
     let get = |name: &str| {
@@ -59,11 +59,11 @@ pub fn systemd(text: &str) -> Facts {
     }
 }
 
-/// Reads what `launchctl print` prints; `None` when it knows no such agent.
+/// Parses the output of `launchctl print`; `None` when there is no such agent.
 #[must_use]
 pub fn launchd(text: Option<&str>) -> Facts {
     let Some(text) = text else { return Facts { state: "not loaded".to_owned(), ..Facts::default() } };
-    // Only what is the agent's own, at the first indentation; deeper blocks repeat the names.
+    // Only lines of the first indentation are the agent's own; deeper blocks repeat the names.
     let own = |line: &str| line.strip_prefix('\t').filter(|line| !line.starts_with('\t')).map(str::to_owned);
     let lines: Vec<String> = text.lines().filter_map(own).collect();
     let get = |name: &str| {
@@ -87,25 +87,25 @@ pub fn launchd(text: Option<&str>) -> Facts {
     }
 }
 
-/// For people.
+/// Renders the state for people.
 #[must_use]
 pub fn describe(facts: &Facts, place: &Path, found: &Found, linger: Option<bool>) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:<8} {value}");
     };
-    let whose = |file: &str| match found {
+    let origin = |file: &str| match found {
         _ if Path::new(file) != place => "not written by `reaper service install`",
         Found::Own(_) => "written by `reaper service install`",
         Found::Changed => "written by `reaper service install` and changed since",
         _ => "not written by `reaper service install`",
     };
     match &facts.file {
-        Some(file) => line("file", &format!("{}, {}", again(file), whose(file))),
+        Some(file) => line("file", &format!("{}, {}", again(file), origin(file))),
         None if *found == Found::Nothing => line("file", "none"),
         None => {
             let path = place.display().to_string();
-            line("file", &format!("{}, {}, and not loaded", again(&path), whose(&path)));
+            line("file", &format!("{}, {}, and not loaded", again(&path), origin(&path)));
         }
     }
     if let Some(drop_ins) = &facts.drop_ins {
@@ -125,7 +125,7 @@ pub fn describe(facts: &Facts, place: &Path, found: &Found, linger: Option<bool>
     text
 }
 
-/// What helps; `None` when nothing has to.
+/// What to do about the state; `None` when nothing needs to be done.
 #[must_use]
 pub fn hint(facts: &Facts, manager: Manager, home: &Path) -> Option<String> {
     let hint = match (manager, facts.runs) {

@@ -1,26 +1,26 @@
-//! The unit of a user's own service manager, and what is said to `systemctl --user`.
+//! The systemd user unit: its file, and the commands of `systemctl --user`.
 
 use std::path::{Path, PathBuf};
 
 use super::request::{Call, Refusal, Wish};
 
-/// The unit as the packages ship it. Whoever installs it by `reaper service` gets the same, with their own program.
+/// The unit as the packages ship it; `reaper service` installs the same, with the path of this program.
 const UNIT: &str = include_str!("../../packaging/systemd/user/reaper.service");
-/// The program in it.
+/// The path of the program in it.
 const PACKAGED: &str = "/usr/bin/reaper";
-/// Its name.
+/// The name of the unit.
 pub const NAME: &str = "reaper.service";
-/// Where packages put units of users, strongest first (systemd.unit(5)).
+/// Directories of packaged user units, in order of precedence (systemd.unit(5)).
 pub const PACKAGES: [&str; 4] =
     ["/etc/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user", "/lib/systemd/user"];
 
-/// Where our file goes.
+/// The path of our file.
 pub(super) fn place(wish: &Wish) -> PathBuf {
     let config = wish.config_home.clone().unwrap_or_else(|| wish.home.join(".config"));
     config.join("systemd/user").join(NAME)
 }
 
-/// Our file.
+/// The text of our file.
 pub(super) fn text(wish: &Wish) -> Result<String, Refusal> {
     let program = word(&wish.program)?;
     let config = match &wish.config {
@@ -32,7 +32,7 @@ pub(super) fn text(wish: &Wish) -> Result<String, Refusal> {
             let rest = command.strip_prefix(PACKAGED).unwrap_or(command).trim_start();
             format!("{key}={program} {config}{rest}\n")
         }
-        // Whoever holds less than a process may not read its environment. A manager that lacks it could not give it.
+        // Reading the environment of a process takes all of its capabilities. A manager that lacks this one cannot grant it.
         _ if wish.wake_alarm && line == "[Service]" => {
             format!("{line}\nAmbientCapabilities=CAP_WAKE_ALARM\n")
         }
@@ -41,7 +41,7 @@ pub(super) fn text(wish: &Wish) -> Result<String, Refusal> {
     Ok(lines.collect())
 }
 
-/// Whether a package's unit runs this program.
+/// Whether the unit of a package runs this program.
 #[must_use]
 pub fn runs(unit: &str, program: &Path) -> bool {
     let start = unit.lines().find_map(|line| line.strip_prefix("ExecStart="));
@@ -70,37 +70,37 @@ fn systemctl<const N: usize>(args: [&str; N]) -> Call {
     call
 }
 
-/// Also ends a service of an older version: what is installed is what runs.
+/// The commands that enable and restart the unit; a restart replaces a running service of an older version.
 pub(super) fn enable() -> Vec<Call> {
     vec![systemctl(["daemon-reload"]), systemctl(["enable", NAME]), systemctl(["restart", NAME])]
 }
 
-/// Before the file is removed, and after.
+/// The commands before the file is removed, and after.
 pub(super) fn disable() -> (Vec<Call>, Vec<Call>) {
-    // A unit that failed would be listed for ever.
+    // A failed unit would stay listed.
     let before = vec![systemctl(["disable", "--now", NAME]), systemctl(["reset-failed", NAME]).may_fail()];
     (before, vec![systemctl(["daemon-reload"])])
 }
 
-/// Asks for [`super::status`].
+/// The command whose output [`super::status`] reads.
 #[must_use]
 pub fn ask() -> Call {
     let names = "--property=LoadState,ActiveState,SubState,UnitFileState,FragmentPath,DropInPaths,MainPID,Result,StatusText,NeedDaemonReload";
     systemctl(["show", names, NAME])
 }
 
-/// What matters of the machine.
+/// Facts about the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     /// Whether systemd is PID 1 (sd_booted(3)).
     pub is_booted: bool,
-    /// Whether `systemctl` is there.
+    /// Whether `systemctl` is installed.
     pub has_systemctl: bool,
     /// `XDG_RUNTIME_DIR`.
     pub runtime: Option<PathBuf>,
     /// Whether the user's manager has its socket in [`Machine::runtime`].
     pub is_reachable: bool,
-    /// Whether it has it in `/run/user/UID`.
+    /// Whether the user's manager has its socket in `/run/user/UID`.
     pub is_running: bool,
     /// Whether `sudo` started us.
     pub is_sudo: bool,
@@ -108,7 +108,7 @@ pub struct Machine {
     pub user: Option<String>,
 }
 
-/// Why there is nobody to run the service; `None` when there is somebody.
+/// Why no service manager can run the service; `None` when one can.
 #[must_use]
 pub fn refusal(machine: &Machine, uid: u32) -> Option<Refusal> {
     let user = machine.user.clone().unwrap_or_else(|| uid.to_string());

@@ -1,4 +1,4 @@
-//! What is written and run for either manager, without either.
+//! Tests of the files and steps for both service managers, without a service manager.
 
 use super::*;
 use proptest::prelude::*;
@@ -84,16 +84,16 @@ fn an_agent_is_written_and_loaded() {
 }
 
 #[test]
-fn twice_comes_to_the_same() {
+fn installing_twice_is_idempotent() {
     for manager in [Manager::Systemd, Manager::Launchd] {
         let wish = wish("/usr/local/bin/reaper");
         let first = install(manager, &wish, &nothing()).unwrap();
         let written = text(manager, &wish).unwrap();
-        let present = Present { file: own::recognise(&written), packaged: None };
+        let present = Present { file: ownership::recognise(&written), packaged: None };
         let second = install(manager, &wish, &present).unwrap();
         assert!(matches!(second.first(), Some(Step::Say(_))), "{second:?}");
         assert_eq!(first.get(1..), second.get(1..));
-        // Of another version, or for a program in another place: brought up to date.
+        // Of another version, or for a program at another path: updated.
         let moved = Wish { program: "/usr/bin/reaper".into(), ..wish.clone() };
         assert!(matches!(install(manager, &moved, &present).unwrap().first(), Some(Step::Write { .. })));
         let gone = uninstall(manager, &moved, &present).unwrap();
@@ -104,9 +104,10 @@ fn twice_comes_to_the_same() {
 }
 
 #[test]
-fn a_unit_is_stopped_before_its_file_goes_and_forgotten_after() {
+fn a_unit_is_stopped_before_its_file_is_removed() {
     let wish = wish("/usr/local/bin/reaper");
-    let present = Present { file: own::recognise(&text(Manager::Systemd, &wish).unwrap()), packaged: None };
+    let present =
+        Present { file: ownership::recognise(&text(Manager::Systemd, &wish).unwrap()), packaged: None };
     assert_eq!(
         lines(&uninstall(Manager::Systemd, &wish, &present).unwrap()),
         [
@@ -119,7 +120,7 @@ fn a_unit_is_stopped_before_its_file_goes_and_forgotten_after() {
 }
 
 #[test]
-fn somebody_elses_file_is_neither_overwritten_nor_removed() {
+fn a_foreign_or_edited_file_is_neither_overwritten_nor_removed() {
     for manager in [Manager::Systemd, Manager::Launchd] {
         let wish = wish("/usr/local/bin/reaper");
         for (found, words) in [
@@ -140,7 +141,7 @@ fn somebody_elses_file_is_neither_overwritten_nor_removed() {
 }
 
 #[test]
-fn a_packages_unit_is_used_and_left() {
+fn a_unit_of_a_package_is_used_and_kept() {
     let wish = wish("/usr/bin/reaper");
     let unit = include_str!("../../packaging/systemd/user/reaper.service");
     assert!(systemd::runs(unit, &wish.program));
@@ -152,7 +153,7 @@ fn a_packages_unit_is_used_and_left() {
     let steps = uninstall(Manager::Systemd, &wish, &present).unwrap();
     assert!(lines(&steps).iter().all(|line| !line.starts_with("remove")), "{steps:?}");
     assert!(lines(&steps).iter().any(|line| line.contains("disable --now")), "{steps:?}");
-    // Another config is no package's.
+    // A unit of a package uses the usual config only.
     let with = Wish { config: Some("/c.toml".into()), ..wish };
     let steps = install(Manager::Systemd, &with, &present).unwrap();
     assert!(matches!(steps.first(), Some(Step::Write { text, .. })

@@ -1,61 +1,61 @@
-//! The result of one check of the machine, of our rights or of our sandbox: a value that the doctor and the service share.
+//! The result of one check of the machine, our rights or our sandbox; shared by the doctor and the service.
 
 use reaper_engine::visibility::VisibilityProblem;
 use reaper_platform::Pid;
 use serde::{Deserialize, Serialize};
 
-/// How a check came out.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
-    /// It could not or need not be asked.
+    /// It could not be made, or does not apply.
     #[serde(rename = "skip")]
     Skipped,
-    /// As it should be.
+    /// Passed.
     Ok,
-    /// The job can be done, with a limit that one should know.
+    /// Works, with a limitation that the user should know.
     Warn,
-    /// The job, or a part of it, cannot be done.
+    /// Orphans, or some of them, cannot be found or ended.
     Fail,
 }
 
-/// One question and its answer.
+/// One check with its result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What was asked, in one word.
+    /// The name of the check, one word.
     pub name: &'static str,
-    /// How it came out.
+    /// The result.
     pub level: Level,
-    /// What was found.
+    /// What was found, in words.
     pub what: String,
-    /// The remedy.
+    /// How to fix it, if there is anything to fix.
     pub hint: Option<String>,
 }
 
 impl Check {
-    /// As it should be.
+    /// Passed.
     pub fn ok(name: &'static str, what: impl Into<String>) -> Self {
         Self { name, level: Level::Ok, what: what.into(), hint: None }
     }
 
-    /// Not asked.
+    /// A check that was not made, and why.
     pub fn skipped(name: &'static str, what: impl Into<String>) -> Self {
         Self { name, level: Level::Skipped, what: what.into(), hint: None }
     }
 
-    /// A limit.
+    /// A check that passed with a limitation, and how to remove it.
     pub fn warn(name: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { name, level: Level::Warn, what: what.into(), hint: Some(hint.into()) }
     }
 
-    /// A failure.
+    /// A check that failed, and how to fix it.
     pub fn fail(name: &'static str, what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { name, level: Level::Fail, what: what.into(), hint: Some(hint.into()) }
     }
 
-    /// Whether other processes can be seen in our PID namespace at all. A container has one of its own unless it is told to
-    /// share one: a sidecar without the pod's shared namespace finds nothing for ever, and everything else about it looks
-    /// healthy. `None` where others can be seen and we are not their init: then there is nothing to say.
+    /// Whether other processes can be seen in our PID namespace at all. A container has its own unless it is configured to
+    /// share one: a sidecar without the pod's shared namespace never finds anything, while everything else about it looks
+    /// healthy. `None` where others can be seen and we are not their init.
     #[must_use]
     pub fn namespace(own: Pid, visibility_problem: Option<&VisibilityProblem>) -> Option<Self> {
         const NAME: &str = "namespace";
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_container_that_sees_nobody_is_told_what_to_share_and_whom_to_run_as() {
+    fn a_container_that_sees_no_agents_gets_the_remedy() {
         let other = Pid::new(7).unwrap();
         for own in [Pid::INIT, other] {
             let found = Check::namespace(own, Some(&VisibilityProblem::Alone)).unwrap();

@@ -1,4 +1,4 @@
-//! What `reaper doctor` found: its public JSON, versioned, additions only.
+//! The public JSON of `reaper doctor`: versioned, additions only.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,21 +11,21 @@ pub const DOCTOR: &str = "reaper.doctor/1";
 /// What `reaper doctor --format json` prints: one document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Doctor {
-    /// [`DOCTOR`].
+    /// Always [`DOCTOR`].
     pub schema: String,
-    /// The version that was run.
+    /// The version of reaper that made the report.
     pub version: String,
-    /// RFC 3339, UTC.
+    /// When the checks were made: RFC 3339, UTC.
     pub checked_at: String,
-    /// The user that it was run as; null when not even that could be told.
+    /// The uid that it ran as; null when it is unknown.
     pub uid: Option<u32>,
-    /// Whether it was about every user's processes.
+    /// Whether the checks were made for all users' processes (`--all-users`).
     pub all_users: bool,
-    /// Every check, in the order in which they are shown; the self-test is the last one.
+    /// The checks in the order of display; the self-test is the last one.
     pub checks: Vec<CheckReport>,
-    /// The steps of the self-test; null when there was none.
+    /// The self-test; null when it was not run.
     pub self_test: Option<SelfTestReport>,
-    /// The counts.
+    /// How many checks had each result.
     pub summary: CheckSummary,
 }
 
@@ -33,63 +33,63 @@ pub struct Doctor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {
     /// `kernel`, `proc`, `sandbox`, `rights`, `adopters`, `limits`, `clock`, `config`, `state`, `runtime`, `service`,
-    /// `linger` or `self-test`. One that means nothing here is left out.
+    /// `linger` or `self-test`. A check that does not apply to this machine is left out.
     pub name: String,
-    /// How it came out.
+    /// The result.
     pub level: Level,
-    /// What was found.
+    /// What was found, in words.
     pub what: String,
-    /// The remedy.
+    /// How to fix it; null when there is nothing to fix.
     pub hint: Option<String>,
 }
 
-/// How the self-test went.
+/// The self-test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SelfTestReport {
-    /// The process that was started for it.
+    /// The pid of the stand-in, the process that it started; null when none was started.
     pub pid: Option<i32>,
-    /// What was done, as far as it went.
+    /// The steps that were made, in order.
     pub steps: Vec<StepReport>,
-    /// What the gates said of that process.
+    /// The findings of the gates about the stand-in.
     pub findings: Vec<FindingReport>,
 }
 
-/// One step.
+/// One step of the self-test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepReport {
     /// `started`, `orphaned`, `found`, `waited`, `explained`, `planned`, `ended` or `collected`.
     pub name: String,
-    /// How long it took.
+    /// How long it took, in microseconds.
     pub took_us: u64,
-    /// What came of it.
+    /// Its result, in words.
     pub what: String,
 }
 
-/// The counts.
+/// How many checks had each result.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckSummary {
-    /// As it should be.
+    /// Checks that passed.
     pub ok: usize,
-    /// A limit.
+    /// Checks that passed with a limitation.
     pub warn: usize,
-    /// The job, or a part of it, cannot be done.
+    /// Checks that failed.
     pub fail: usize,
-    /// Not asked.
+    /// Checks that were not made.
     pub skip: usize,
 }
 
-/// The circumstances of a check-up.
+/// When and for whom the checks were made.
 #[derive(Debug, Clone)]
 pub struct About {
-    /// RFC 3339, UTC.
+    /// When the checks were made: RFC 3339, UTC.
     pub checked_at: String,
-    /// The user.
+    /// The uid; `None` when it is unknown.
     pub uid: Option<u32>,
-    /// Whether it was about every user's processes.
+    /// Whether the checks were made for all users' processes (`--all-users`).
     pub all_users: bool,
 }
 
-/// Makes the document.
+/// Makes the document from the checks and the self-test.
 #[must_use]
 pub fn document(about: About, checks: &[Check], self_test: Option<SelfTestReport>) -> Doctor {
     let count = |level: Level| checks.iter().filter(|check| check.level == level).count();

@@ -1,8 +1,9 @@
-//! What users read: the table, the public JSON, the history.
+//! What users read: tables and the public JSON.
 
-pub mod build;
 pub mod check;
 pub mod doctor;
+pub mod findings;
+pub mod scan;
 pub mod status;
 pub mod table;
 pub mod types;

@@ -1,4 +1,4 @@
-//! What the service says of itself: the public JSON of `reaper status`, versioned, additions only.
+//! The public JSON of `reaper status`: versioned, additions only.
 
 use super::check::Level;
 use reaper_engine::audit::words::Word;
@@ -11,52 +11,51 @@ use reaper_policy::escalation::Outcome;
 /// The schema of [`Status`].
 pub const STATUS: &str = "reaper.status/1";
 
-/// What `reaper status --format json` prints.
+/// The document that `reaper status --format json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Status {
-    /// [`STATUS`].
+    /// Always [`STATUS`].
     pub schema: String,
-    /// The version that runs.
+    /// The version of the running service.
     pub version: String,
-    /// Its process.
+    /// Its pid.
     pub pid: i32,
-    /// Whose processes it looks after.
+    /// Which users' processes it covers.
     pub scope: Word<Scope>,
-    /// RFC 3339, UTC.
+    /// When it was started: RFC 3339, UTC.
     pub started_at: String,
-    /// Since then.
+    /// Seconds since its start.
     pub uptime_s: f64,
-    /// Whether it is ready: the first look at everything succeeded, so did the last one, and no check at the start
-    /// failed.
+    /// Whether it is ready: the first and the last sweep succeeded, and no check at the start failed.
     pub ready: bool,
-    /// Set while nothing is to be ended.
+    /// The pause; null when the service is not paused.
     pub paused: Option<Paused>,
     /// The settings in force.
     pub config: ConfigStatus,
-    /// How well it sees.
+    /// What the last sweep could and could not see.
     pub visibility: VisibilityStatus,
-    /// What it found wrong with the machine, its rights or its sandbox when it was started; see `reaper doctor`.
+    /// Checks of the machine, its rights and its sandbox that did not pass at its start; see `reaper doctor`.
     #[serde(default)]
     pub degraded: Vec<Degradation>,
-    /// Its looks around.
+    /// Its sweeps.
     pub sweeps: Sweeps,
-    /// Processes of interest by verdict.
+    /// Counts of judged processes by verdict.
     pub verdicts: Verdicts,
     /// Orphans in grace, the next one first.
     pub waiting: Vec<Waiting>,
-    /// Every notable judgement, by pid; see [`Status::judgements_omitted`].
+    /// The notable judgements, by pid; see [`Status::judgements_omitted`].
     #[serde(default)]
     pub judgements: Vec<JudgementReport>,
-    /// How many judgements there was no room for; those of orphans come first.
+    /// How many judgements were left out for lack of room; those of orphans are left out last.
     #[serde(default)]
     pub judgements_omitted: usize,
     /// How many targets are being ended right now.
     pub ending: usize,
-    /// What was done since the start.
+    /// Counts of what was done since the start.
     pub totals: Totals,
-    /// The last things that went wrong, newest last.
+    /// The last errors, newest last.
     pub errors: Vec<ErrorReport>,
-    /// Where the metrics go.
+    /// Where the metrics are served and written.
     #[serde(default)]
     pub metrics: MetricsStatus,
 }
@@ -65,9 +64,9 @@ pub struct Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
-    /// Those of the user that it runs as.
+    /// The processes of the user that it runs as.
     User,
-    /// Those of every user.
+    /// The processes of all users.
     AllUsers,
 }
 
@@ -81,20 +80,20 @@ impl From<reaper_platform::Scope> for Scope {
 }
 
 impl Status {
-    /// Why it is not ready, in words for a probe.
+    /// Why the service is not ready, as text for a probe; `None` when it is.
     #[must_use]
     pub fn not_ready(&self) -> Option<&str> {
         not_ready(self.visibility.blind, self.visibility.problem.as_deref(), self.is_degraded(), self.ready)
     }
 
-    /// Whether a check at its start failed.
+    /// Whether a check at the start failed.
     #[must_use]
     pub fn is_degraded(&self) -> bool {
         self.degraded.iter().any(|degraded| degraded.level.is(Level::Fail))
     }
 }
 
-/// Why a service is not ready, in words for a probe.
+/// Why a service is not ready, as text for a probe; `None` when it is.
 #[must_use]
 pub const fn not_ready(
     is_blind: bool,
@@ -115,127 +114,127 @@ pub const fn not_ready(
     }
 }
 
-/// Where the metrics go.
+/// Where the metrics are served and written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MetricsStatus {
-    /// The address that they are to be served on; null when on none.
+    /// The configured address to serve them on; null when there is none.
     pub listen: Option<String>,
-    /// Why they are not.
+    /// Why they are not served; null when they are.
     pub listen_error: Option<String>,
-    /// The file that they are to be written to; null when to none.
+    /// The configured file to write them to; null when there is none.
     pub textfile: Option<String>,
-    /// Why they are not.
+    /// Why they were not written; null when they were.
     pub textfile_error: Option<String>,
 }
 
-/// A pause.
+/// A pause, during which nothing is ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Paused {
-    /// RFC 3339, UTC; null when it lasts until `reaper resume`.
+    /// Its end: RFC 3339, UTC; null when it lasts until `reaper resume`.
     pub until: Option<String>,
-    /// Seconds until then.
+    /// Seconds until its end.
     pub left_s: Option<f64>,
 }
 
 /// The settings in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConfigStatus {
-    /// The files they came from.
+    /// The files that they were read from.
     pub files: Vec<String>,
     /// RFC 3339, UTC.
     pub loaded_at: String,
-    /// Why the newest version of them was refused; the one before it is in force then.
+    /// Why the newest config was refused, in which case the one before it is in force; null otherwise.
     pub error: Option<String>,
-    /// What is allowed but probably not meant.
+    /// Warnings about settings that are allowed but probably not meant.
     pub warnings: Vec<String>,
-    /// The profiles in use.
+    /// The names of the profiles in use.
     pub profiles: Vec<String>,
-    /// Between two looks.
+    /// Seconds between two sweeps.
     pub interval_s: f64,
-    /// Before SIGTERM.
+    /// Seconds that a process must have been seen orphaned before SIGTERM.
     pub grace_s: f64,
-    /// Between SIGTERM and SIGKILL.
+    /// Seconds between SIGTERM and SIGKILL.
     pub term_timeout_s: f64,
 }
 
-/// How well it sees.
+/// What the last sweep could and could not see.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VisibilityStatus {
-    /// How the last look was made; `none` before the first one.
+    /// How the last sweep listed processes; `none` before the first one.
     pub method: Word<Method>,
-    /// How many processes the last look looked at.
+    /// How many processes the last sweep examined.
     pub examined: usize,
-    /// How many of ours could not be read.
+    /// How many processes in scope it could not read.
     pub unreadable: usize,
-    /// Whether not one marker could be read.
+    /// Whether no environment at all could be read, so that no marker can be seen.
     pub blind: bool,
-    /// Why nobody that the service could look after can be where it runs; null where somebody can.
+    /// Why no agent can be seen from where the service runs; null when agents can be.
     #[serde(default)]
     pub problem: Option<String>,
 }
 
-/// A check at the start that did not come out well.
+/// A check at the start that did not pass.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Degradation {
-    /// Which one, as in `reaper doctor`.
+    /// The name of the check, as in `reaper doctor`.
     pub check: String,
-    /// Whether it is a limit, or keeps the service from its job.
+    /// `warn` for a limitation, `fail` when the service cannot work.
     pub level: Word<Level>,
-    /// What was found.
+    /// What was found, in words.
     pub what: String,
-    /// The remedy.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
-/// Its looks around.
+/// Its sweeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Sweeps {
-    /// How many there were.
+    /// How many sweeps there were.
     pub count: u64,
     /// How many of them failed.
     pub failed: u64,
-    /// RFC 3339, UTC.
+    /// When the last sweep ended: RFC 3339, UTC; null before the first one.
     pub last_at: Option<String>,
-    /// RFC 3339, UTC.
+    /// When the last successful sweep ended: RFC 3339, UTC; null before the first one.
     pub last_success_at: Option<String>,
-    /// How long the last one took.
+    /// How long the last sweep took, in microseconds.
     pub last_took_us: u64,
-    /// Seconds until the next one.
+    /// Seconds until the next sweep.
     pub next_in_s: f64,
 }
 
-/// Processes of interest by verdict.
+/// Counts of judged processes by verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdicts {
-    /// To be ended.
+    /// Verdict `reap`: to be ended.
     pub reap: usize,
-    /// In grace.
+    /// Verdict `wait`: in grace.
     pub wait: usize,
-    /// Marked, and spared for a deliberate reason.
+    /// Verdict `spare`: marked, and spared for a deliberate reason.
     pub spare: usize,
-    /// Could not be judged.
+    /// Verdict `unknown`: could not be judged.
     pub unknown: usize,
 }
 
 /// An orphan in grace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Waiting {
-    /// Its number.
+    /// Its pid.
     pub pid: i32,
-    /// Its program, escaped.
+    /// The name of its program, escaped.
     pub program: String,
-    /// The profile that claims it.
+    /// The name of the profile that matches it.
     pub profile: Option<String>,
-    /// Seconds since the first sighting as an orphan.
+    /// Seconds since it was first seen orphaned.
     pub orphaned_s: f64,
     /// Seconds until it may be ended.
     pub eligible_in_s: f64,
 }
 
-/// What was done since the start.
+/// Counts of what was done since the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Orphans that were noticed.
+    /// Orphans that were detected.
     pub noticed: u64,
     /// Ended by SIGTERM.
     pub exited: u64,
@@ -243,20 +242,20 @@ pub struct Totals {
     pub killed: u64,
     /// Ended before any signal.
     pub gone: u64,
-    /// Spared by the judgement before a signal.
+    /// Spared when they were judged again before a signal.
     pub spared: u64,
     /// Could not be signalled.
     pub denied: u64,
-    /// Still there after SIGKILL.
+    /// Still running after SIGKILL.
     pub survived: u64,
-    /// Left for later because the service stopped.
+    /// Not ended because the service stopped.
     pub interrupted: u64,
-    /// Resident memory of all that ended.
+    /// Resident memory of the processes that ended, in bytes.
     pub reclaimed_bytes: u64,
 }
 
 impl Totals {
-    /// Counts what became of a target.
+    /// Counts the outcome of a target.
     pub const fn add(&mut self, outcome: Outcome, rss_bytes: u64) {
         let counter = match outcome {
             Outcome::Exited => &mut self.exited,
@@ -274,12 +273,12 @@ impl Totals {
     }
 }
 
-/// Something that went wrong.
+/// An error that was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorReport {
     /// RFC 3339, UTC.
     pub at: String,
-    /// What, on what, why.
+    /// The message: what failed, on what, and why.
     pub what: String,
 }
 
@@ -288,7 +287,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_another_version_are_read_and_mean_nothing_more_than_they_say() {
+    fn unknown_words_of_another_version_are_kept_as_they_are() {
         let sight = r#"{"method":"netlink","examined":1,"unreadable":0,"blind":false,"problem":null}"#;
         let read: VisibilityStatus = serde_json::from_str(sight).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), sight);

@@ -1,4 +1,4 @@
-//! The table: one line a process, aligned, coloured on a terminal, and cut only there.
+//! The table for people: one line for each process, aligned; coloured, and cut to the width, on a terminal only.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,12 +11,12 @@ use reaper_engine::audit::words::Word;
 use reaper_engine::format;
 
 const HEAD: [&str; 8] = ["PROGRAM", "PID", "AGE", "ORPHANED", "MEMORY", "PROFILE", "VERDICT", "REASON"];
-/// Columns of numbers are aligned to the right.
+/// Columns of numbers, aligned to the right.
 const RIGHT: [bool; 8] = [false, true, true, true, true, false, false, false];
-/// Column of the verdict, which has the colour.
+/// The column of the verdict, which is coloured.
 const VERDICT: usize = 6;
 
-/// Renders the judgements. `width` is the terminal's, `None` off a terminal: then nothing is cut.
+/// Renders the judgements. `width` is the number of columns of the terminal; `None` off a terminal, where nothing is cut.
 #[must_use]
 pub fn render(judgements: &[JudgementReport], width: Option<usize>) -> String {
     let rows: Vec<[String; 8]> = judgements.iter().map(row).collect();
@@ -103,7 +103,7 @@ fn line<const N: usize>(
     out.push('\n');
 }
 
-/// Shortens a text to so many columns; a very narrow terminal wraps instead.
+/// Cuts a text to a number of columns, unless the terminal is too narrow for that to be useful.
 fn cut(text: &str, columns: usize) -> String {
     if text.width() <= columns || columns < 16 {
         return text.to_owned();

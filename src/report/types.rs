@@ -1,4 +1,4 @@
-//! The public JSON, versioned: additions only. A type here changes nothing that decides.
+//! The public JSON of `scan` and `explain`: versioned, additions only. No decision depends on these types.
 
 use std::fmt;
 
@@ -16,103 +16,103 @@ pub const EXPLAIN: &str = "reaper.explain/1";
 /// What `reaper scan --format json` prints: one document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scan {
-    /// [`SCAN`].
+    /// Always [`SCAN`].
     pub schema: String,
-    /// Whether nothing was to be signalled.
+    /// Whether it was a dry run, which signals nothing.
     pub dry_run: bool,
-    /// RFC 3339, UTC.
+    /// When it was started: RFC 3339, UTC.
     pub started_at: String,
-    /// How long it took, waiting included.
+    /// How long the run took in microseconds, waiting included.
     pub duration_us: u64,
-    /// What was looked at.
+    /// What the census covered.
     pub census: CensusReport,
-    /// What was decided.
+    /// The judgements of listed processes.
     pub judgements: Vec<JudgementReport>,
-    /// What was done.
+    /// What was done to each target.
     pub actions: Vec<ActionReport>,
-    /// Members of an orphan's tree that stay, and why.
+    /// Members of orphans' trees that are left alone, and why.
     pub left_alone: Vec<LeftAloneReport>,
-    /// The counts.
+    /// Counts of verdicts and outcomes.
     pub summary: Summary,
-    /// What the user should know.
+    /// Warnings for the user.
     pub warnings: Vec<String>,
 }
 
 /// What `reaper explain PID --format json` prints.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Explain {
-    /// [`EXPLAIN`].
+    /// Always [`EXPLAIN`].
     pub schema: String,
-    /// What was decided, with every gate asked.
+    /// The judgement, with the findings of all gates.
     pub judgement: JudgementReport,
 }
 
-/// What was looked at.
+/// What the census covered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CensusReport {
-    /// How.
+    /// How processes were listed: `children` or `walk`.
     pub method: Method,
-    /// How many processes were looked at.
+    /// How many processes were examined.
     pub examined: usize,
-    /// How many of ours could not be read.
+    /// How many processes in scope could not be read.
     pub unreadable: usize,
-    /// Whether everything that had to be seen was seen.
+    /// Whether the census covered everything that it had to.
     pub complete: bool,
-    /// How many of ours had ended and were not collected by their adopter: entries in the process table only.
+    /// How many processes in scope are zombies: ended, and not yet reaped by their adopter.
     #[serde(default)]
     pub zombies: usize,
 }
 
-/// One process and what was decided about it.
+/// One process and its verdict.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JudgementReport {
-    /// Its number.
+    /// Its pid.
     pub pid: i32,
-    /// Its parent's; 0 when that is outside our PID namespace.
+    /// The pid of its parent; 0 when that is outside our PID namespace.
     pub ppid: i32,
-    /// Its real user.
+    /// Its real uid; null when unknown.
     pub uid: Option<u32>,
-    /// Its program, escaped.
+    /// The name of its program, escaped.
     pub program: String,
-    /// Its program file, escaped.
+    /// The path of its executable, escaped; null when unknown.
     pub exe: Option<String>,
-    /// RFC 3339, UTC.
+    /// When it was started: RFC 3339, UTC.
     pub started_at: String,
-    /// Since its start.
+    /// Seconds since its start.
     pub age_s: f64,
-    /// The profile that claims it.
+    /// The name of the profile that matches it.
     pub profile: Option<String>,
-    /// The marker's name.
+    /// The name of the marker in its environment.
     pub marker: Option<String>,
-    /// What is to happen to it.
+    /// The verdict.
     pub verdict: Word<Verdict>,
     /// The gate that decided.
     pub decided_by: Word<Gate>,
-    /// Its evidence.
+    /// The evidence of that gate.
     pub reason: String,
-    /// Since the first sighting as an orphan.
+    /// Seconds since it was first seen orphaned.
     pub orphaned_s: f64,
-    /// Until it may be ended: 0 for `reap`, null unless `reap` or `wait`.
+    /// Seconds until it may be ended: 0 for `reap`, null unless `reap` or `wait`.
     pub eligible_in_s: Option<f64>,
-    /// Resident memory.
+    /// Its resident memory, in bytes.
     pub rss_bytes: u64,
     /// The processes that a `reap` verdict ends, or a `wait` verdict will, in that order.
     pub targets: Vec<i32>,
-    /// Every gate.
+    /// The findings of all gates.
     pub findings: Vec<FindingReport>,
 }
 
-/// What is to happen to a process.
+/// The verdict on a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// It is to be ended.
     Reap,
-    /// It will be, when its grace is over.
+    /// It will be ended when its grace is over.
     Wait,
     /// It is left alone.
     Spare,
-    /// It is left alone, because something that matters could not be told.
+    /// It is left alone, because something that matters could not be determined.
     Unknown,
 }
 
@@ -136,43 +136,43 @@ impl fmt::Display for Verdict {
 /// What was done to one target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActionReport {
-    /// Its number.
+    /// Its pid.
     pub pid: i32,
-    /// The orphan that it belonged to.
+    /// The pid of the orphan in whose tree it is.
     pub root: i32,
-    /// Its program, escaped.
+    /// The name of its program, escaped.
     pub program: String,
-    /// Those that it got, in order.
+    /// The signals that were sent to it, in order.
     pub signals: Vec<Signal>,
-    /// What became of it.
+    /// The outcome.
     pub outcome: Outcome,
-    /// From the first signal to the end.
+    /// Milliseconds from the first signal to its exit.
     pub took_ms: u64,
-    /// Why it was spared, denied or survived.
+    /// Why it was spared, denied or survived; null otherwise.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
 }
 
-/// A member of a tree that stays.
+/// A member of a tree that is left alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftAloneReport {
-    /// Its number.
+    /// Its pid.
     pub pid: i32,
-    /// The orphan whose tree it is in.
+    /// The pid of the orphan in whose tree it is.
     pub root: i32,
-    /// Its program, escaped.
+    /// The name of its program, escaped.
     pub program: String,
-    /// Why it stays.
+    /// Why it is left alone.
     pub reason: String,
-    /// Whether it has ended since, by itself.
+    /// Whether it has exited since, without a signal from us.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub ended: bool,
 }
 
-/// The counts.
+/// Counts of verdicts and outcomes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Orphans to end.
+    /// Orphans with the verdict `reap`.
     pub reap: usize,
     /// Orphans in grace.
     pub wait: usize,
@@ -186,16 +186,16 @@ pub struct Summary {
     pub killed: usize,
     /// Ended before any signal.
     pub gone: usize,
-    /// Spared by the judgement before a signal.
+    /// Spared when they were judged again before a signal.
     pub spared: usize,
     /// Could not be signalled.
     pub denied: usize,
-    /// Still there.
+    /// Still running after SIGKILL.
     pub survived: usize,
     /// Orphans left for a later sweep by the cap.
     pub deferred: usize,
-    /// Ended, but not collected by their parent yet: an entry in the process table, no memory.
+    /// Ended, but not yet reaped by their parent (zombies).
     pub zombies: usize,
-    /// Resident memory of all that ended; what would end, in a dry run.
+    /// Resident memory of the processes that ended, in bytes; in a dry run, of those that would be.
     pub reclaimed_bytes: u64,
 }

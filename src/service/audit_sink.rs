@@ -1,4 +1,4 @@
-//! Where the account of each signal goes: to the history, and with its outcome to the log.
+//! Writes the account of each signal to the history, and with its outcome to the log.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use reaper_engine::audit::record::{Account, Record};
 use reaper_engine::failure::Failure;
 use reaper_engine::state_dir::StateDir;
 
-/// The account of one plan.
+/// The sink of accounts for one plan.
 pub struct AuditSink {
     history: History,
     /// The last account of each process, by pid and start, until its outcome is known.

@@ -1,10 +1,10 @@
 //! The control socket: one JSON line in, one out, from the same user or root.
 //!
-//! The socket is 0600 in a directory of 0700; the peer's credentials are checked all the same. A client that
-//! sends garbage, too much, or nothing at all costs one slot for a bounded time.
+//! The socket has mode 0600 in a directory of mode 0700; the peer's credentials are checked as well. A client that
+//! sends garbage, too much, or nothing at all occupies one slot for a bounded time.
 //!
-//! A reply that lists many judgements is larger than the socket's buffer. It is made and written by a thread of its own,
-//! so that it neither holds up the event loop nor waits for it.
+//! A reply with many judgements is larger than the socket's buffer. It is made and written by a thread of its own, so
+//! that it neither blocks the event loop nor waits for it.
 
 use std::io;
 use std::io::Write as _;
@@ -23,11 +23,11 @@ use super::call::{Answer, Call, ask};
 use super::protocol::{Command, MAX_REQUEST, Reply, parse};
 use super::publish::status;
 
-/// Clients at a time; more wait in the socket's queue.
+/// Largest number of concurrent clients; more wait in the backlog of the socket.
 const CLIENTS: usize = 16;
-/// How long a client may take to send its request, and to take the reply.
+/// Time limit for a client to send its request, and to read the reply.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Most judgements in a reply that the event loop writes itself: about 100 kB, half of a socket's buffer.
+/// Largest number of judgements in a reply that the event loop writes itself: about 100 kB, half of a socket's buffer.
 const FEW: usize = 64;
 
 /// The socket; removed when dropped.
@@ -38,11 +38,10 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Binds it. Call only under the service's lock: a socket that is there already is a dead one's then, and is
-    /// replaced.
+    /// Binds the socket. Call only under the service's lock: an existing socket is then a stale one, and is replaced.
     ///
     /// # Errors
-    /// When the path is something else than a socket, or cannot be bound.
+    /// When the path is not a socket, or cannot be bound.
     pub fn bind(path: &Path) -> io::Result<Self> {
         use std::os::unix::fs::FileTypeExt as _;
         match std::fs::symlink_metadata(path) {
@@ -65,7 +64,7 @@ impl Socket {
                 Ok((stream, _)) => {
                     let calls = calls.clone();
                     tokio::task::spawn_local(async move {
-                        // Fails when the client goes away or is too slow; nothing is left to do for it then.
+                        // Fails when the client disconnects or is too slow; there is nothing to do then.
                         let _ = timeout(PATIENCE * 2, converse(stream, uid, calls, slot)).await;
                     });
                 }
@@ -82,7 +81,7 @@ impl Drop for Socket {
     }
 }
 
-/// Reads a request and replies to it. The slot is free again when the reply is written.
+/// Reads a request and replies to it. The slot is freed when the reply is written.
 async fn converse(
     mut stream: UnixStream,
     uid: u32,
@@ -128,12 +127,12 @@ fn encode(reply: &Reply) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// Makes and writes a reply in a thread of its own.
+/// Makes and writes a reply on a thread of its own.
 fn write_beside(mut stream: BlockingStream, answer: Answer, slot: OwnedSemaphorePermit) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     let mut refused = stream.try_clone()?;
     let work = move || {
-        // Fails when the client goes away or is too slow; nothing is left to do for it then.
+        // Fails when the client disconnects or is too slow; there is nothing to do then.
         let _ = encode(&reply(answer)).and_then(|line| write_within(&mut stream, &line, PATIENCE));
         drop(slot);
     };
@@ -144,11 +143,11 @@ fn write_beside(mut stream: BlockingStream, answer: Answer, slot: OwnedSemaphore
     Ok(())
 }
 
-/// Most bytes of one write. Its time limit counts anew for each part that the client takes (unix(7): a stream socket is
-/// written in buffers), so that a write of all bytes would have none.
+/// Largest number of bytes of one write. The time limit of the socket restarts with each part that the client reads
+/// (unix(7)), so that a write of all bytes would not be limited.
 const CHUNK: usize = 64 << 10;
 
-/// Writes all of it, however little the client takes at a time, or fails when the time is over.
+/// Writes all bytes within the time limit, or fails.
 fn write_within(stream: &mut BlockingStream, mut rest: &[u8], limit: Duration) -> io::Result<()> {
     let end = Instant::now() + limit;
     while !rest.is_empty() {
@@ -173,7 +172,7 @@ mod tests {
     use std::io::Read as _;
 
     #[test]
-    fn a_client_that_takes_a_large_reply_slowly_is_given_up_in_time() {
+    fn a_client_that_reads_a_large_reply_slowly_is_dropped_in_time() {
         const LIMIT: Duration = Duration::from_millis(300);
         let large = vec![b'x'; 4 << 20];
         let (mut ours, mut theirs) = BlockingStream::pair().unwrap();

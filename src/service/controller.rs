@@ -1,7 +1,7 @@
-//! The service without its event loop: what each event leads to. Nothing here waits.
+//! The service without its event loop: handles each event. Nothing here blocks.
 //!
-//! Every event ends in [`Controller::settle`]: what the tracker found is published and saved, and orphans whose time has
-//! come are handed to the worker.
+//! Every event ends in [`Controller::settle`]: what the tracker found is published and saved, and due orphans are passed
+//! to the worker.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,9 +28,9 @@ use reaper_engine::sightings::Sightings;
 use reaper_engine::tracker::{Event, Tracker};
 use reaper_engine::visibility::VisibilityProblem;
 
-/// How late a sweep may be before the service counts as failing, beside two intervals.
+/// How late a sweep may be, beyond two intervals, before the service counts as failing.
 const LATE: Duration = Duration::from_secs(5);
-/// When to try again after another reaper was ending processes, or the history could not be written.
+/// Delay before the next attempt after another reaper held the lock, or the history could not be written.
 const RETRY: Duration = Duration::from_secs(5);
 
 /// The service without its event loop.
@@ -49,7 +49,7 @@ pub struct Controller<H: Host> {
     pause: Option<Pause>,
     zombies: Zombies,
     next_tick: Duration,
-    /// Not before this moment is anything ended: the last attempt could not begin.
+    /// Nothing is ended before this time (monotonic clock), because the last attempt failed to begin.
     retry_at: Duration,
     is_stopping: bool,
     saved: Sightings,
@@ -58,7 +58,7 @@ pub struct Controller<H: Host> {
 }
 
 impl<H: Host> Controller<H> {
-    /// Makes the first sweep.
+    /// Starts the tracker, which makes the first sweep.
     ///
     /// # Errors
     /// When processes cannot be listed or waited for.
@@ -115,7 +115,7 @@ impl<H: Host> Controller<H> {
         })
     }
 
-    /// When something is to be done without being asked, on the monotonic clock.
+    /// When the next timed action is due, on the monotonic clock.
     pub fn next_wake(&self) -> Duration {
         let pause = match self.pause {
             Some(Pause::Until(end)) => Some(end),
@@ -125,17 +125,17 @@ impl<H: Host> Controller<H> {
         others.into_iter().flatten().fold(self.next_tick, Duration::min)
     }
 
-    /// Lets the tracker's descriptor become readable at that moment; returns whether it will.
+    /// Arms the tracker's descriptor to become readable at `at` (monotonic clock); returns whether it is supported.
     pub fn wake_at(&mut self, at: Duration) -> bool {
         self.tracker.wake_at(at)
     }
 
-    /// How long until a moment of the monotonic clock.
+    /// The time left until a moment of the monotonic clock.
     pub fn until(&self, at: Duration) -> Duration {
         at.saturating_sub(self.clock().monotonic)
     }
 
-    /// What becomes readable when a watched process has ended, if there is such a descriptor.
+    /// The descriptor that becomes readable when a watched process has exited, if there is one.
     pub fn exit_descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
         self.tracker.exit_descriptor()
     }
@@ -145,12 +145,12 @@ impl<H: Host> Controller<H> {
         &self.status_line
     }
 
-    /// How many processes are of interest.
+    /// The number of judged processes.
     pub fn tracked(&self) -> usize {
         self.tracker.judgements().count()
     }
 
-    // What happens by itself.
+    // Timed actions and process exits.
 
     /// Does what is due.
     pub fn wake(&mut self) {
@@ -166,7 +166,7 @@ impl<H: Host> Controller<H> {
         self.settle();
     }
 
-    /// Takes in that watched processes have ended, or that it is time to wake.
+    /// Handles exits of watched processes, and wake-ups by the descriptor.
     pub fn exits(&mut self) {
         if let Err(e) = self.tracker.exits() {
             self.note_error(&e.to_string());
@@ -178,14 +178,14 @@ impl<H: Host> Controller<H> {
         }
     }
 
-    /// Makes a sweep at once, as `reaper sweep` and SIGUSR1 ask.
+    /// Makes a sweep at once, for `reaper sweep` and SIGUSR1.
     pub fn sweep(&mut self) {
         self.tick();
         self.tracker.look_again();
         self.settle();
     }
 
-    /// Collects ended children. As PID 1 of a container we get what others leave behind, and no other process collects it.
+    /// Reaps ended children. As PID 1 of a container we adopt all orphans, and must reap them.
     pub fn collect(&mut self) {
         if self.setup.host.info().pid == Pid::INIT {
             let count = self.setup.host.reap_children();
@@ -232,9 +232,9 @@ impl<H: Host> Controller<H> {
         }
     }
 
-    // What every event leads to.
+    // The common end of every event.
 
-    /// After every event: publishes what the tracker found, saves it, and has orphans ended whose time has come.
+    /// Called after every event: publishes and saves what the tracker found, and passes due orphans to the worker.
     pub fn settle(&mut self) -> Overview {
         for event in self.tracker.events() {
             match event {
@@ -260,7 +260,7 @@ impl<H: Host> Controller<H> {
         overview
     }
 
-    /// Saves what must outlive the service. That a process is gone can wait for the next interval: nothing depends on it.
+    /// Saves sightings. New ones are saved at once; removals can wait for the next interval, since nothing depends on them.
     fn save(&mut self) {
         let Some(state) = &self.setup.state else { return };
         let (clock, here) = (self.clock(), self.setup.host.info());
@@ -285,7 +285,7 @@ impl<H: Host> Controller<H> {
         }
     }
 
-    /// Hands the orphans whose time has come to the worker.
+    /// Passes due orphans to the worker.
     fn act(&mut self) {
         let now = self.clock().monotonic;
         let is_held = self.pause.is_some()
@@ -323,7 +323,7 @@ impl<H: Host> Controller<H> {
         }
     }
 
-    /// Takes in what became of a plan.
+    /// Handles the result of a plan.
     pub fn done(&mut self, done: &Done) {
         if let Some(worker) = &mut self.worker {
             worker.finished(&done.plan);
@@ -344,11 +344,11 @@ impl<H: Host> Controller<H> {
         self.settle();
     }
 
-    // What clients and signals ask for.
+    // Commands of clients, and signals.
 
-    /// Answers a client.
+    /// Answers a request of a client.
     pub fn answer(&mut self, call: Call) {
-        // Sending fails when the client has gone away; then it needs no answer.
+        // Sending fails when the client has disconnected; then no answer is needed.
         match call {
             Call::Command(request, answer) => {
                 let error = self.carry_out(&request);
@@ -374,7 +374,7 @@ impl<H: Host> Controller<H> {
         }
     }
 
-    /// Carries out a command; returns why it could not be, if it could not.
+    /// Carries out a command; returns the error, if any.
     fn carry_out(&mut self, request: &Request) -> Option<String> {
         match request.command {
             Command::Status | Command::Metrics => None,
@@ -399,7 +399,7 @@ impl<H: Host> Controller<H> {
         }
     }
 
-    /// Begins or ends a pause; returns why it would not outlive a restart, if it would not.
+    /// Begins or ends a pause; returns an error if it could not be saved, and so would not outlive a restart.
     fn set_pause(&mut self, pause: Option<Pause>) -> Option<String> {
         self.pause = pause;
         self.publishers.changed();
@@ -410,7 +410,7 @@ impl<H: Host> Controller<H> {
         Pause::save(pause, runtime, self.setup.host.info()).err().map(|e| e.to_string())
     }
 
-    /// Reads the config again. One that cannot be used changes nothing; then it returns why.
+    /// Reads the config again. An invalid one changes nothing, and its error is returned.
     pub fn reload(&mut self) -> Option<String> {
         sd_notify::reloading();
         let loaded = (self.setup.load)().map_err(|e| e.to_string()).and_then(|settings| {
@@ -442,9 +442,9 @@ impl<H: Host> Controller<H> {
         self.config_error.clone()
     }
 
-    // What is told of it.
+    // State for publishers and clients.
 
-    /// Counts and states: made after every event, without an allocation for each process.
+    /// Counts and states; made after every event, without an allocation for each process.
     fn overview(&self) -> Overview {
         let visibility = self.tracker.view();
         let failed = self.setup.checks.iter().filter(|check| check.level == Level::Fail);
@@ -463,7 +463,7 @@ impl<H: Host> Controller<H> {
         }
     }
 
-    /// Everything, for a client that asks.
+    /// The full state, made when a client asks.
     fn snapshot(&self, overview: Overview) -> Snapshot {
         let at = self.clock();
         let here = self.setup.host.info();
@@ -508,7 +508,7 @@ impl<H: Host> Controller<H> {
         self.publishers.metrics(now, zombies)
     }
 
-    /// Writes the metrics to their file, when that is due.
+    /// Writes the textfile of the metrics, if it is due.
     fn write_textfile(&mut self, overview: &Overview) {
         let now = self.clock().monotonic;
         if self.publishers.textfile_due().is_none_or(|due| due > now) {
@@ -520,12 +520,12 @@ impl<H: Host> Controller<H> {
         }
     }
 
-    /// The address that the metrics are to be served on.
+    /// The configured address to serve the metrics on.
     pub const fn listen(&self) -> Option<SocketAddr> {
         self.publishers.listen()
     }
 
-    /// Takes in what came of serving the metrics.
+    /// Handles the result of listening on the address of the metrics.
     pub fn served(&mut self, result: Result<Option<SocketAddr>, String>) {
         if let Some(what) = self.publishers.served(result) {
             self.note_error(&what);
@@ -539,14 +539,14 @@ impl<H: Host> Controller<H> {
         !self.sweeps.is_failing && self.sweeps.last_success.is_some_and(|last| age(last) <= allowed)
     }
 
-    // The end.
+    // Stopping.
 
-    /// Begins no new plan from now on.
+    /// Starts no new plan from now on.
     pub fn stop(&mut self) {
         self.is_stopping = true;
     }
 
-    /// Hands back what is being ended: it gets no more signals.
+    /// Makes the worker send no more signals; targets that still run are reported as interrupted.
     pub fn hand_back(&mut self) {
         if let Some(worker) = &mut self.worker {
             worker.hand_back();
@@ -558,7 +558,7 @@ impl<H: Host> Controller<H> {
         self.worker.as_ref().is_some_and(|worker| !worker.running().is_empty())
     }
 
-    /// The last call: removes the file of the metrics, which only a running service may leave lying about.
+    /// Removes the textfile of the metrics, which would be stale. The last call.
     pub fn close(&mut self) {
         self.publishers.close();
     }

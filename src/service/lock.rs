@@ -1,4 +1,4 @@
-//! One service for each user: a lock on a file, which ends with the process that holds it, however it ends.
+//! One service for each user: a file lock, which the kernel releases when its process ends for any reason.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -8,19 +8,19 @@ use reaper_engine::failure::Failure;
 use reaper_engine::state_dir::StateDir;
 use reaper_engine::trusted_file;
 
-/// The file in the runtime directory.
+/// The name of the file in the runtime directory.
 const FILE: &str = "lock";
 const WHAT: &str = "cannot lock";
 const HINT: &str = "make the runtime directory writable, or set XDG_RUNTIME_DIR to one that is";
 
-/// Held for as long as the service runs.
+/// The lock, held as long as the service runs.
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "the lock lasts as long as the file is open")] File);
 
 /// Takes the lock and writes our pid to the file, for the error that a second service gets.
 ///
 /// # Errors
-/// When another service has it, or the file cannot be made.
+/// When another service holds it, or the file cannot be made.
 pub fn take(runtime: &StateDir) -> Result<Lock, Failure> {
     let failed = |e: io::Error| Failure::new(WHAT).at(runtime.file(FILE)).because(e).hint(HINT);
     let mut file = runtime.open_to_write(FILE, &mut OpenOptions::new(), WHAT, HINT)?;
@@ -31,7 +31,7 @@ pub fn take(runtime: &StateDir) -> Result<Lock, Failure> {
         return Ok(Lock(file));
     }
     let mut text = String::new();
-    // The service that holds it may be about to write its pid; then the message just lacks it.
+    // The holder may not have written its pid yet; then the message lacks it.
     let _ = file.take(16).read_to_string(&mut text);
     let holder = text.trim().parse::<u32>().map(|pid| format!(": pid {pid}")).unwrap_or_default();
     let what = format!("another reaper service runs for this user{holder}");

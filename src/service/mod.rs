@@ -1,9 +1,9 @@
-//! The service: sees orphans the moment they become orphans, and ends them when their grace is over.
+//! The service: detects orphans as they become orphans, and ends them when their grace is over.
 //!
-//! One thread waits for everything at once: the next tick, the end of a grace, the exit of a watched process, a
-//! request on the socket, a signal. `controller` decides what each of them leads to; the engine's tracker knows the
-//! processes; `worker` ends them on threads of its own. Whatever is told of the service is made of the plain values in
-//! `snapshot`, by `publish` and `control_socket`, which know nothing of the controller.
+//! One thread waits for all events: the next tick, the end of a grace, the exit of a watched process, a request on the
+//! socket, a signal. `controller` handles them; the engine's tracker has the state of the processes; `worker` ends them
+//! on threads of its own. `publish` and `control_socket` report the plain values of `snapshot`, and do not depend on
+//! the controller.
 
 mod audit_sink;
 mod call;
@@ -40,9 +40,9 @@ use publish::http::Http;
 use setup::Setup;
 use worker::{Done, Worker};
 
-/// How long a stop waits for processes that are being ended to exit; after that they are handed back.
+/// How long a stop waits for targets to exit; after that no more signals are sent.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
-/// How long handing back may take.
+/// How long the worker threads may then take to finish.
 const HAND_BACK_LIMIT: Duration = Duration::from_secs(5);
 
 const RAISE: &str = "raise the limit of open files";
@@ -51,7 +51,7 @@ const RAISE: &str = "raise the limit of open files";
 /// the service's lock.
 ///
 /// # Errors
-/// When it cannot begin. Once it runs, it complains and goes on.
+/// When it cannot start. Later errors are logged, and the service goes on.
 pub fn run<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -61,7 +61,7 @@ pub fn run<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), Fail
 }
 
 async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), Failure> {
-    // Signals first: one that comes during the first sweep must not be lost.
+    // Signal handlers first: a signal during the first sweep must not be lost.
     let mut signals = Signals::new()?;
     let (done_tx, mut done) = mpsc::unbounded_channel();
     let (calls_tx, mut calls) = mpsc::channel(1);
@@ -88,7 +88,7 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
             controller.served(served);
         }
         let wake = controller.next_wake();
-        // One timer of our own: tokio's wakes us up to three times on its way to a moment seconds ahead.
+        // A timer of our own: tokio's wakes up to three times for a deadline some seconds ahead.
         let sleep =
             if controller.wake_at(wake) { None } else { Some(Instant::now() + controller.until(wake)) };
         let sleep = [sleep, http.next()].into_iter().flatten().min();
@@ -111,13 +111,13 @@ async fn serve<H: Host>(setup: Setup<H>, socket: Option<PathBuf>) -> Result<(), 
         }
     }
     http.stop();
-    // Clients are told that we stop instead of being left to wait.
+    // Waiting clients get an answer that the service stops.
     drop(calls);
     stop(controller, done).await;
     Ok(())
 }
 
-/// Waits for what is being ended, within a bound, then hands it back.
+/// Waits for targets to exit, within a time limit, then makes the worker stop.
 async fn stop<H: Host>(mut controller: Controller<H>, mut done: mpsc::UnboundedReceiver<Done>) {
     sd_notify::stopping();
     controller.stop();
@@ -149,13 +149,13 @@ async fn at(moment: Option<Instant>) {
 fn exit_descriptor<H: Host>(controller: &Controller<H>) -> Result<Option<AsyncFd<OwnedFd>>, Failure> {
     let Some(fd) = controller.exit_descriptor() else { return Ok(None) };
     #[expect(deprecated, reason = "for an `OwnedFd` it is as sound as the one that succeeds it")]
-    // For reading only: a kqueue can be watched for nothing else.
+    // For reading only: a kqueue supports no other interest.
     let watched = fd.try_clone_to_owned().and_then(|fd| AsyncFd::with_interest(fd, Interest::READABLE));
     watched.map(Some).map_err(|e| Failure::new("cannot wait for processes").because(e).hint(RAISE))
 }
 
-/// Resolves when a watched process has exited, or it is time to wake. Readiness is cleared before the exits are taken in, so that none
-/// is lost in between.
+/// Resolves when a watched process has exited, or the timer has expired. Readiness is cleared before exits are read, so
+/// that none is lost.
 async fn readable(exits: Option<&AsyncFd<OwnedFd>>) {
     match exits {
         Some(exits) => match exits.readable().await {

@@ -1,5 +1,5 @@
-//! A pause: the service goes on looking and ends nothing. It outlives a crash of the service and ends with
-//! the boot, like everything else in the runtime directory.
+//! A pause: the service tracks processes and ends none. It outlives a crash of the service, but not a reboot, like
+//! everything in the runtime directory.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use reaper_engine::state_dir::StateDir;
 
 const FILE: &str = "pause.json";
 
-/// Until when nothing is ended.
+/// The end of a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pause {
     /// Until `reaper resume`.
@@ -28,7 +28,7 @@ struct File {
 }
 
 impl Pause {
-    /// A pause of this length from now on.
+    /// A pause of this length, starting now.
     #[must_use]
     pub fn from(time: Option<Duration>, clock: &Clock) -> Self {
         time.map_or(Self::UntilResumed, |time| Self::Until(clock.monotonic.saturating_add(time)))
@@ -40,8 +40,8 @@ impl Pause {
         matches!(self, Self::Until(end) if clock.monotonic >= end)
     }
 
-    /// The pause that an earlier service was in. A file that cannot be read or understood pauses: a pause was asked for,
-    /// and only its end is unknown.
+    /// Loads the pause of an earlier run of the service. A file that cannot be read or parsed means a pause without end: one
+    /// was requested, and only its end is unknown.
     pub fn load(runtime: &StateDir, here: &HostInfo, clock: &Clock) -> Option<Self> {
         let bytes = match runtime.read(FILE) {
             Ok(None) => return None,
@@ -56,7 +56,7 @@ impl Pause {
         Some(pause).filter(|pause| !pause.is_over(clock))
     }
 
-    /// Remembers a pause, or its end.
+    /// Saves a pause, or removes it when it has ended.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_outlives_the_service_and_ends_with_the_boot() {
+    fn a_pause_outlives_the_service_but_not_a_reboot() {
         let dir = tempfile::tempdir().unwrap();
         let uid = Uid(std::fs::metadata(dir.path()).unwrap().uid());
         let state = StateDir::create(&dir.path().join("r"), uid).unwrap();

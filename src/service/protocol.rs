@@ -1,4 +1,4 @@
-//! What is said over the control socket: requests and replies, one JSON line each. `docs/control.md` explains them.
+//! The protocol of the control socket: requests and replies, one JSON line each, described in `docs/control.md`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,48 +6,48 @@ use crate::report::status::Status;
 
 /// The schema of [`Request`] and [`Reply`].
 pub const CONTROL: &str = "reaper.control/1";
-/// Longest request, in bytes.
+/// Largest request, in bytes.
 pub const MAX_REQUEST: u64 = 4096;
 
-/// What a client can ask.
+/// A request of a client.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// [`CONTROL`].
+    /// Always [`CONTROL`].
     pub schema: String,
-    /// What to do.
+    /// The command.
     pub command: Command,
-    /// For [`Command::Pause`]: how long; until `resume` when it is missing.
+    /// For [`Command::Pause`]: its length in seconds; until `resume` when it is missing.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub for_s: Option<f64>,
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Only tell how things are.
+    /// Report the status.
     Status,
-    /// End nothing for a while.
+    /// Pause: end nothing.
     Pause,
-    /// Go on ending.
+    /// End the pause.
     Resume,
-    /// Look at all processes now.
+    /// Make a sweep now.
     Sweep,
     /// Read the config again.
     Reload,
-    /// Only tell the metrics.
+    /// Report the metrics.
     Metrics,
 }
 
-/// What the service answers.
+/// The reply of the service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reply {
-    /// [`CONTROL`].
+    /// Always [`CONTROL`].
     pub schema: String,
     /// Why the command was not carried out; null when it was.
     pub error: Option<String>,
-    /// How things are after it; null when the request was not understood.
+    /// The status after the command; null when the request was not understood.
     pub status: Option<Status>,
     /// The OpenMetrics text that [`Command::Metrics`] asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,29 +55,29 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// How things are after a command, and why it was not carried out, if it was not.
+    /// A reply with the status after a command, and with the error if it was not carried out.
     #[must_use]
     pub fn status(error: Option<String>, status: Status) -> Self {
         Self { schema: CONTROL.to_owned(), error, status: Some(status), metrics: None }
     }
 
-    /// The OpenMetrics text that was asked for.
+    /// A reply with the OpenMetrics text.
     #[must_use]
     pub fn metrics(text: String) -> Self {
         Self { schema: CONTROL.to_owned(), error: None, status: None, metrics: Some(text) }
     }
 
-    /// A request was not carried out, for a reason in words.
+    /// A reply to a request that was refused, with the reason.
     #[must_use]
     pub fn refusal(error: String) -> Self {
         Self { schema: CONTROL.to_owned(), error: Some(error), status: None, metrics: None }
     }
 }
 
-/// Reads a request, with the end of its line.
+/// Parses a request line, including its newline.
 ///
 /// # Errors
-/// In words for the client.
+/// When it is not a request of this version; the text is for the client.
 pub fn parse(line: &[u8]) -> Result<Request, String> {
     if !line.ends_with(b"\n") {
         return Err(format!("a request is one line of at most {MAX_REQUEST} bytes"));
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_whole_requests_of_this_version_are_understood() {
+    fn only_complete_requests_of_this_version_are_accepted() {
         let good = br#"{"schema":"reaper.control/1","command":"pause","for_s":60}"#;
         let mut line = good.to_vec();
         assert!(parse(&line).is_err(), "no end of line");
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_of_a_service_that_knows_less_are_understood() {
+    fn replies_of_an_older_service_are_understood() {
         let old = r#"{"schema":"reaper.control/1","error":"not understood","status":null}"#;
         let reply: Reply = serde_json::from_str(old).unwrap();
         assert_eq!(reply.metrics, None);

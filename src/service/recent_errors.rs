@@ -1,23 +1,23 @@
-//! What went wrong lately, each thing once.
+//! The last errors, without repetitions.
 //!
-//! A full disk fails at every sweep. The log gets it once an hour, `reaper status` shows it with its last time.
+//! A full disk fails at every sweep: it is logged once an hour, and `reaper status` shows it with its last time.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use reaper_platform::Clock;
 
-/// How many are remembered.
+/// How many errors are kept.
 const LIMIT: usize = 10;
-/// How long one that goes on is not logged again.
+/// How long a repeated error is not logged again.
 const QUIET: Duration = Duration::from_secs(3600);
 
-/// Something that went wrong.
+/// An error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecentError {
-    /// When it happened last, since 1970.
+    /// The last time that it occurred, since 1970.
     pub at: Duration,
-    /// What, on what, why.
+    /// The message.
     pub what: String,
 }
 
@@ -28,7 +28,7 @@ pub struct RecentErrors {
 }
 
 impl RecentErrors {
-    /// Takes one in; returns whether it is to be logged.
+    /// Records an error; returns whether it should be logged.
     pub fn note(&mut self, what: &str, clock: &Clock) -> bool {
         let before = self.all.iter().position(|(error, _)| error.what == what);
         let said = before.and_then(|at| self.all.remove(at)).map(|(_, said)| said);
@@ -41,7 +41,7 @@ impl RecentErrors {
         is_news
     }
 
-    /// All of them, newest last.
+    /// The errors, newest last.
     pub fn iter(&self) -> impl Iterator<Item = &RecentError> {
         self.all.iter().map(|(error, _)| error)
     }

@@ -1,25 +1,25 @@
-//! What systemd is told (sd_notify(3)). Without a `NOTIFY_SOCKET` all of this does nothing.
+//! Notifications to systemd (sd_notify(3)). Without a `NOTIFY_SOCKET` they do nothing.
 
 use std::time::Duration;
 
 use ::sd_notify::NotifyState;
 
-/// Tells the service manager. An error is ignored: there is nothing that we could do about it.
+/// Sends a notification. Errors are ignored, since nothing can be done about them.
 fn tell(states: &[NotifyState<'_>]) {
     let _ = ::sd_notify::notify(states);
 }
 
-/// The first sweep succeeded, or the config was read again. `status` is one line.
+/// Ready: the first sweep succeeded, or the config was reloaded. `status` is one line.
 pub fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
-/// The line that `systemctl status` shows.
+/// Sets the line that `systemctl status` shows.
 pub fn status(status: &str) {
     tell(&[NotifyState::Status(status)]);
 }
 
-/// The config is being read again; [`ready`] ends it (`Type=notify-reload`).
+/// Reloading has begun; [`ready`] ends it (`Type=notify-reload`).
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
@@ -27,17 +27,17 @@ pub fn reloading() {
     }
 }
 
-/// We are about to stop.
+/// The service is stopping.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// All is well.
+/// Keep-alive for the watchdog.
 pub fn alive() {
     tell(&[NotifyState::Watchdog]);
 }
 
-/// How often [`alive`] is to be said: half of what the service manager allows. `None` when it does not ask.
+/// The interval for [`alive`]: half of the watchdog timeout. `None` when the watchdog is off.
 #[must_use]
 pub fn watchdog() -> Option<Duration> {
     ::sd_notify::watchdog_enabled().map(|limit| limit / 2)

@@ -1,4 +1,4 @@
-//! What the service is to do, and where.
+//! The inputs of the service.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use crate::config::{ConfigError, Settings};
 use crate::report::check::Check;
 use reaper_engine::state_dir::StateDir;
 
-/// Reads the config.
+/// Loads the config.
 pub type Load = Box<dyn Fn() -> Result<Arc<Settings>, ConfigError>>;
 
-/// What the service is to do, and where.
+/// The inputs of the service.
 pub struct Setup<H> {
-    /// The machine.
+    /// The host.
     pub host: Arc<H>,
-    /// Whose processes.
+    /// Which users' processes are covered.
     pub scope: Scope,
-    /// The settings to begin with.
+    /// The settings at the start.
     pub settings: Arc<Settings>,
-    /// Reads them again.
+    /// Loads the settings for a reload.
     pub load: Load,
-    /// Where sightings and history are; `None` in a dry run, which writes nothing.
+    /// The directory of sightings and history; `None` in a dry run, which writes nothing.
     pub state: Option<StateDir>,
-    /// Where the pause is; `None` in a dry run.
+    /// The directory of the pause; `None` in a dry run.
     pub runtime: Option<StateDir>,
     /// Whether each sweep is compared with a stateless one.
     pub is_paranoid: bool,
-    /// How long one process may take to be read.
+    /// The time limit for reading one process.
     pub limit: Duration,
-    /// What the checks of the machine, our rights and our sandbox found.
+    /// The results of the checks of the machine, our rights and our sandbox.
     pub checks: Vec<Check>,
 }

@@ -1,8 +1,8 @@
-//! What the service knows at one moment, as plain values: all that its publishers, its control socket and a live view
-//! read of it. The controller makes them and hands them down; nothing here holds a handle or refers to the controller.
+//! The state of the service at one moment, as plain values for the publishers, the control socket and live views.
+//! The controller makes them; nothing here holds a handle or refers to the controller.
 //!
-//! There are two of them, because they are asked for at different rates. An [`Overview`] is made after every event, and
-//! takes no allocation for each process. A [`Snapshot`] holds the judgements as well, and is made when a client asks.
+//! There are two kinds, because they are needed at different rates. An [`Overview`] is made after every event, without
+//! an allocation for each process. A [`Snapshot`] also holds the judgements, and is made when a client asks.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -21,110 +21,110 @@ use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::Target;
 use reaper_policy::verdict::{Finding, Verdict};
 
-/// How much JSON the judgements of a snapshot may become, in bytes: some 2500 of them, fewer if names of processes are
-/// made to be long. A reply is made in the event loop, and in a container whose memory is small.
+/// Largest JSON size of the judgements of a snapshot, in bytes: some 2500 judgements, fewer when names of processes are
+/// long. The limit bounds the time in the event loop, and the memory in a small container.
 const MAX_JSON: usize = 4 << 20;
 
-/// Counts and states: what the status line, the metrics and the probes need.
+/// Counts and states for the status line, the metrics and the probes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overview {
-    /// Judged processes by verdict.
+    /// Counts of judged processes by verdict.
     pub verdicts: Verdicts,
-    /// What was done since the start.
+    /// Counts of what was done since the start.
     pub totals: Totals,
-    /// How many targets are being ended.
+    /// The number of targets that are being ended.
     pub ending: usize,
-    /// How processes are listed, and how many of them could be read.
+    /// How processes are listed, and how many could be read.
     pub visibility: View,
     /// The sweeps so far.
     pub sweeps: Sweeps,
-    /// The checks that failed at the start.
+    /// The names of the checks that failed at the start.
     pub failed_checks: Vec<&'static str>,
     /// Whether the last sweep succeeded and is recent, environments can be read, and no check failed at the start.
     pub is_ready: bool,
-    /// Whether nothing is to be ended.
+    /// Whether the service is paused.
     pub is_paused: bool,
-    /// Whether the config was refused when it was read last, so that an older one is in force.
+    /// Whether the newest config was refused, so that an older one is in force.
     pub is_config_refused: bool,
 }
 
-/// Everything, at one moment.
+/// The full state at one moment.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// When it was made.
     pub at: Clock,
-    /// Which service this is.
+    /// The identity of the service.
     pub instance: Instance,
     /// Counts and states.
     pub overview: Overview,
-    /// The pause, if nothing is to be ended.
+    /// The pause, if the service is paused.
     pub pause: Option<Pause>,
     /// The config in force.
     pub config: ConfigInfo,
-    /// What the checks at the start found.
+    /// The results of the checks at the start.
     pub checks: Vec<Check>,
-    /// How long until the next sweep.
+    /// The time until the next sweep.
     pub next_sweep_in: Duration,
-    /// The notable judgements by pid, as far as there is room for them.
+    /// The notable judgements by pid, within the size limit.
     pub judgements: Vec<Judged>,
-    /// How many notable judgements were left out.
+    /// The number of notable judgements that were left out.
     pub omitted: usize,
-    /// All orphans in grace, the next one first.
+    /// All orphans in grace, the next due first.
     pub waiting: Vec<Waiting>,
     /// The targets of the plans that are being carried out. Some of them may have ended already.
     pub targets: Vec<Target>,
     /// The last errors, newest last.
     pub errors: Vec<RecentError>,
-    /// Where the metrics go.
+    /// The destinations of the metrics.
     pub metrics: MetricsOutputs,
 }
 
-/// Which service this is.
+/// The identity of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Instance {
-    /// Its process.
+    /// Its pid.
     pub pid: Pid,
-    /// Whose processes it looks after.
+    /// Which users' processes it covers.
     pub scope: Scope,
     /// When it was started.
     pub started: Clock,
-    /// The clock of the start times in the judgements.
+    /// Converts the start times in the judgements.
     pub start_clock: StartClock,
 }
 
 /// The config in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigInfo {
-    /// The files that it came from.
+    /// The files that it was read from.
     pub files: Vec<PathBuf>,
     /// When it was read.
     pub loaded: Clock,
-    /// Why a newer version was refused.
+    /// Why the newest version was refused, if it was.
     pub error: Option<String>,
-    /// What is allowed but probably not meant.
+    /// Warnings about settings that are allowed but probably not meant.
     pub warnings: Vec<String>,
-    /// The profiles in use.
+    /// The names of the profiles in use.
     pub profiles: Vec<String>,
-    /// Between two sweeps.
+    /// The time between two sweeps.
     pub interval: Duration,
-    /// Before SIGTERM.
+    /// How long a process must have been seen orphaned before SIGTERM.
     pub grace: Duration,
-    /// Between SIGTERM and SIGKILL.
+    /// The time between SIGTERM and SIGKILL.
     pub term_timeout: Duration,
 }
 
 /// The sweeps so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sweeps {
-    /// How many there were.
+    /// The number of sweeps.
     pub count: u64,
-    /// How many of them failed.
+    /// The number of failed sweeps.
     pub failed: u64,
     /// When the last one ended.
     pub last: Option<Clock>,
     /// When the last one that succeeded ended.
     pub last_success: Option<Clock>,
-    /// How long the last one took.
+    /// The duration of the last one.
     pub last_took: Duration,
     /// Whether the last one failed.
     pub is_failing: bool,
@@ -134,7 +134,7 @@ pub struct Sweeps {
 /// The findings are those of the moment when it was judged.
 #[derive(Debug, Clone)]
 pub struct Judged {
-    /// What was decided.
+    /// The judgement.
     pub judgement: Judgement,
     /// The processes that are being ended with it, in that order. Empty before that: a tree is read when its orphan is due.
     pub targets: Vec<Pid>,
@@ -143,26 +143,26 @@ pub struct Judged {
 /// An orphan in grace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// Its number.
+    /// Its pid.
     pub pid: Pid,
     /// The name it is reported under, as the kernel gave it.
     pub program: Vec<u8>,
-    /// The profile that claims it.
+    /// The name of the profile that matches it.
     pub profile: Option<String>,
-    /// Since the first sighting as an orphan.
+    /// The time since it was first seen orphaned.
     pub orphaned_for: Duration,
-    /// Until it may be ended.
+    /// The time until it may be ended.
     pub eligible_in: Duration,
 }
 
-/// Where the metrics go, and why they do not arrive there.
+/// The destinations of the metrics, with their errors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MetricsOutputs {
-    /// The address that they are to be served on.
+    /// The configured address to serve them on.
     pub listen: Option<SocketAddr>,
     /// Why they are not served.
     pub listen_error: Option<String>,
-    /// The file that they are to be written to.
+    /// The configured file to write them to.
     pub textfile: Option<PathBuf>,
     /// Why it was not written.
     pub textfile_error: Option<String>,
@@ -182,8 +182,8 @@ pub fn count<'a>(judgements: impl Iterator<Item = &'a Judgement>) -> Verdicts {
     count
 }
 
-/// The notable ones of the judgements, and how many were left out. `seen_for` tells how long a process has been seen
-/// orphaned by now, `targets` are those of the plans that are being carried out.
+/// The notable judgements, and how many were left out. `seen_for` returns how long a process has been seen orphaned by
+/// now; `targets` are those of the plans that are being carried out.
 pub fn judged<'a>(
     judgements: impl Iterator<Item = &'a Judgement>,
     seen_for: impl Fn(&ProcId) -> Duration,
@@ -191,7 +191,7 @@ pub fn judged<'a>(
 ) -> (Vec<Judged>, usize) {
     let mut listed: Vec<&Judgement> = judgements.filter(|j| j.is_notable()).collect();
     let all = listed.len();
-    // Orphans before doubts, and those before what is spared.
+    // Orphans first, then unknown verdicts, then spared ones.
     listed.sort_by_key(|j| (Reverse(j.is_orphan()), Reverse(j.verdict == Verdict::Unknown)));
     let mut room = MAX_JSON;
     let fits = |judgement: &&Judgement| match room.checked_sub(json_size(judgement)) {
@@ -220,8 +220,8 @@ pub fn judged<'a>(
     (listed.into_iter().map(judged).collect(), omitted)
 }
 
-/// The most that a judgement becomes in JSON, in bytes. Names of processes are cut at 256 characters, and one character of
-/// a name becomes ten bytes at most.
+/// An upper bound of the JSON size of a judgement, in bytes. Names of processes are cut at 256 characters, and one
+/// character of a name becomes ten bytes at most.
 fn json_size(judgement: &Judgement) -> usize {
     const FIXED: usize = 700;
     let name = |name: &[u8]| (name.len() * 5).min(2560);
@@ -230,7 +230,7 @@ fn json_size(judgement: &Judgement) -> usize {
     FIXED + names + judgement.findings.iter().map(evidence).sum::<usize>() + judgement.reason().len() * 2
 }
 
-/// The orphans in grace, the next one first.
+/// The orphans in grace, the next due first.
 pub fn waiting<'a>(
     judgements: impl Iterator<Item = &'a Judgement>,
     seen_for: impl Fn(&ProcId) -> Duration,
@@ -251,7 +251,7 @@ pub fn waiting<'a>(
     all
 }
 
-/// How long an orphan in grace still has to wait: what was left when it was judged, less the time since then.
+/// The remaining grace of an orphan: what was left when it was judged, less the time since then.
 fn eligible_in(judgement: &Judgement, orphaned_for: Duration) -> Option<Duration> {
     match judgement.verdict {
         Verdict::Wait(left) => Some(left.saturating_sub(orphaned_for.saturating_sub(judgement.seen_for))),
@@ -262,7 +262,7 @@ fn eligible_in(judgement: &Judgement, orphaned_for: Duration) -> Option<Duration
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::build as report;
+    use crate::report::scan as report;
     use reaper_platform::{StartTime, Stat, State, Uid};
     use reaper_policy::escape::escape;
     use reaper_policy::plan::Role;
@@ -323,14 +323,14 @@ mod tests {
     }
 
     #[test]
-    fn times_are_those_of_the_snapshot_whatever_the_grace_is() {
+    fn times_are_relative_to_the_snapshot_for_any_grace() {
         let long = judgement(5, Verdict::Wait(SECOND * 30), SECOND * 10);
         let short = judgement(6, Verdict::Wait(SECOND * 4), SECOND * 10);
         let over = judgement(7, Verdict::Wait(SECOND), SECOND * 10);
         let newborn = judgement(8, Verdict::Wait(SECOND * 40), Duration::ZERO);
         let due = judgement(9, Verdict::Reap, SECOND * 40);
         let all = [long, short, over, newborn, due];
-        // Three seconds after the judgement; the newborn one could not be noted yet.
+        // Three seconds after the judgement; the newborn process has no sighting yet.
         let seen_for = |id: &ProcId| match id.pid.get() {
             8 => Duration::ZERO,
             9 => SECOND * 43,
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_ended_is_listed_with_its_orphan() {
+    fn targets_are_listed_with_their_orphan() {
         let all = [judgement(5, Verdict::Reap, SECOND), judgement(6, Verdict::Reap, SECOND)];
         let (judged, _) = judged(all.iter(), |_| SECOND, &[target(9, 5), target(5, 5), target(7, 3)]);
         let targets: Vec<Vec<i32>> =
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_are_too_many_the_orphans_are_kept() {
+    fn orphans_are_left_out_last() {
         const MANY: i32 = 9000;
         let unknown = (1..=MANY).map(|pid| judgement(pid, Verdict::Unknown, Duration::ZERO));
         let orphans = (1..=9).map(|n| judgement(MANY + n, Verdict::Reap, SECOND));
@@ -370,7 +370,7 @@ mod tests {
         assert!((2500..9000).contains(&short.len()), "{}", short.len());
         assert!(short.is_sorted_by_key(|judged| judged.judgement.id.pid));
         assert_eq!(short.iter().filter(|judged| judged.judgement.is_orphan()).count(), 9);
-        // The longest that the names of a process can become.
+        // The longest possible names of a process.
         for judgement in &mut all {
             let name = "\u{e0001}".repeat(300).into_bytes();
             judgement.program.clone_from(&name);

@@ -1,5 +1,5 @@
-//! Carries plans out beside the event loop: each on a thread of its own, under the lock that only one reaper holds, so
-//! that the service goes on watching while it waits for processes to exit.
+//! Carries out plans outside of the event loop: each on a thread of its own, under the lock that only one reaper can
+//! hold, so that the service goes on tracking while it waits for processes to exit.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -20,29 +20,29 @@ use reaper_engine::terminate::outcome::Ended;
 use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::Plan;
 
-/// A plan, and what it was made from.
+/// A plan with the data that it was made from.
 pub struct Job<H: Host> {
-    /// The machine, the settings and who we are.
+    /// The host, the settings and our own process.
     pub context: Context<H>,
-    /// What is to be ended.
+    /// The plan.
     pub plan: Arc<Plan>,
-    /// What was decided about each process of interest by itself.
+    /// The judgement of each process of interest.
     pub judged: Vec<Judgement>,
-    /// Since when each of them has been an orphan.
+    /// When each of them was first seen orphaned.
     pub sightings: Sightings,
 }
 
-/// What became of a plan.
+/// The result of a plan.
 pub struct Done {
     /// The plan.
     pub plan: Arc<Plan>,
-    /// What became of its targets; empty when nothing could be begun.
+    /// The outcomes of its targets; empty when it could not be begun.
     pub ended: Vec<Ended>,
-    /// Why not all was done.
+    /// Why it was not carried out completely, if it was not.
     pub error: Option<String>,
 }
 
-/// Starts the threads, and knows which plans they carry out.
+/// Starts the threads, and keeps the list of running plans.
 pub struct Worker {
     state: StateDir,
     /// Held as long as any of the threads runs; a `reaper scan` waits until it is free.
@@ -54,7 +54,7 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Will report to `done`.
+    /// A worker that reports results to `done`.
     pub fn new(state: StateDir, done: UnboundedSender<Done>) -> Self {
         Self {
             state,
@@ -66,7 +66,7 @@ impl Worker {
         }
     }
 
-    /// Takes the lock to end processes; while a thread holds it, they share it.
+    /// Takes the lock to end processes; threads that run at the same time share it.
     ///
     /// # Errors
     /// When another reaper is ending processes, or the state directory cannot be used.
@@ -82,10 +82,10 @@ impl Worker {
         Ok(lock)
     }
 
-    /// Begins to carry out a plan, under [`Worker::lock`].
+    /// Starts to carry out a plan, under [`Worker::lock`].
     ///
     /// # Errors
-    /// When no thread can be started. Nothing was done then.
+    /// When no thread can be started; then nothing was done.
     pub fn start<H: Host>(
         &mut self,
         job: Job<H>,
@@ -109,7 +109,7 @@ impl Worker {
             progress.progress(0, 0);
             drop(lock);
             let error = error.map(|e| e.to_string());
-            // The receiver is gone only when the service has stopped waiting for us.
+            // The receiver is dropped only when the service has stopped waiting.
             let _ = done.send(Done { plan, ended, error });
         };
         // A panic in a thread ends the program (see `cli::report_bugs`): nothing is signalled after a bug.
@@ -125,28 +125,28 @@ impl Worker {
         }
     }
 
-    /// Takes in that a plan was carried out.
+    /// Removes a finished plan from the list.
     pub fn finished(&mut self, plan: &Arc<Plan>) {
         self.running.retain(|running| !Arc::ptr_eq(running, plan));
     }
 
-    /// The plans that are being carried out.
+    /// The running plans.
     pub fn running(&self) -> &[Arc<Plan>] {
         &self.running
     }
 
-    /// How many targets have not ended yet.
+    /// The number of targets that have not ended yet.
     pub fn left(&self) -> usize {
         self.left.load(Ordering::Relaxed)
     }
 
-    /// Sends no more signals to what is being ended now: what has not ended is reported as interrupted.
+    /// Makes all threads send no more signals; targets that still run are reported as interrupted.
     pub fn hand_back(&mut self) {
         std::mem::take(&mut self.stop).store(true, Ordering::Relaxed);
     }
 }
 
-/// Adds up how many targets are left over all threads.
+/// Adds up the remaining targets of all threads.
 struct Progress {
     stop: Arc<AtomicBool>,
     left: Arc<AtomicUsize>,

@@ -1,22 +1,22 @@
-//! How many children of the adopters ended and were not collected: a gauge of the metrics.
+//! Counts zombies among the children of adopters, for a gauge of the metrics.
 //!
-//! The kernel reports neither when a process becomes a zombie nor which ones are, so each child that the last census
-//! listed is read. That costs 8 µs a child, hence only when the metrics are asked for, and seldom enough.
+//! The kernel has no list of zombies and no notification of new ones, so each child that the last census listed is read.
+//! That costs 8 µs for each child, hence it is done only when the metrics are requested, and its rate is limited.
 
 use std::time::Duration;
 
 use reaper_platform::{Host, Pid};
 
-/// Most children that are read for one count: some 30 ms' worth.
+/// Largest number of children that are read for one count: about 30 ms.
 const MAX_CHILDREN: usize = 4096;
-/// The share of the time that counting may take: one part in this many.
+/// Counting may take at most 1/SHARE of the time.
 const SHARE: u32 = 100;
 
 /// The last count.
 #[derive(Debug, Default)]
 pub struct Zombies {
     count: usize,
-    /// Until then, on the monotonic clock, the last count is given again.
+    /// Until this time (monotonic clock) the last count is returned.
     next: Duration,
 }
 

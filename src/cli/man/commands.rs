@@ -9,14 +9,14 @@ use super::words;
 use crate::cli::help;
 use crate::config::paths::System;
 
-/// The page of a command, which must have been built.
+/// The page of a command. `clap::Command::build` must have been called.
 pub fn page(command: &Command, date: &str, system: System) -> Page {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let main = name == "reaper";
     let mut page = Source::new(&name, 1, date, "User Commands");
     let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     page.section("NAME");
-    // Without a dash in it, or readers of NAME take the first one for the separator.
+    // Without dashes: programs that parse NAME take the first one as the separator.
     page.line(&format!("{name} - {}", lower(&about)));
     let clap = Man::new(command.clone());
     let section = |render: &dyn Fn(&Man, &mut dyn std::io::Write) -> std::io::Result<()>,
@@ -66,7 +66,7 @@ pub fn page(command: &Command, date: &str, system: System) -> Page {
     Page { path: format!("man1/{name}.1").into(), text: page.finish() }
 }
 
-/// A sentence's first letter, as it stands in the middle of one.
+/// Makes the first letter of a sentence lower case.
 fn lower(about: &str) -> String {
     let mut letters = about.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
@@ -95,7 +95,7 @@ fn subcommands(page: &mut Source, command: &Command, main: bool) {
     }
 }
 
-/// The exit codes that this command can end with, in the words of the help.
+/// The exit codes of this command, with their descriptions from the help.
 fn exit_status(page: &mut Source, name: &str, main: bool) {
     page.section("EXIT STATUS");
     let all = Help::read(help::REAPER);

@@ -1,7 +1,7 @@
 //! `reaper man`: writes the man pages.
 //!
-//! They are made from what the program itself knows: the arguments by clap, the text below each help, the exit codes,
-//! the reference of the config. Only what stands nowhere else is written for them, in `words.rs`.
+//! They are generated from clap's arguments, the text below each help, the exit codes and the table of settings. Text
+//! that exists for the pages only is in `words.rs`.
 
 mod commands;
 mod page;
@@ -18,10 +18,10 @@ use page::Page;
 
 use super::args::App;
 use super::exit::{CommandError, Exit};
-use super::out::Out;
+use super::output::Output;
 use crate::config::paths::System;
 
-pub fn run(directory: &Path, out: &mut Out) -> Result<Exit, CommandError> {
+pub fn run(directory: &Path, out: &mut Output) -> Result<Exit, CommandError> {
     let pages = pages(&date(std::env::var("SOURCE_DATE_EPOCH").ok().as_deref())?, System::current())?;
     for page in &pages {
         let path = directory.join(&page.path);
@@ -44,7 +44,7 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     fs::write(path, text)
 }
 
-/// The date in the foot of each page, for builds that are to come out the same twice. None, if nobody says when.
+/// The date in the footer of each page, from SOURCE_DATE_EPOCH for reproducible builds; empty when it is not set.
 fn date(epoch: Option<&str>) -> Result<String, CommandError> {
     let Some(text) = epoch else { return Ok(String::new()) };
     let wrong = || {
@@ -60,7 +60,7 @@ fn date(epoch: Option<&str>) -> Result<String, CommandError> {
 }
 
 fn pages(date: &str, system: System) -> Result<Vec<Page>, CommandError> {
-    // `help` is for the command line; here everything has a page.
+    // The command `help` is left out: every command has a page.
     let mut app = App::command().subcommand_value_name("COMMAND").disable_help_subcommand(true);
     app.build();
     let mut pages = vec![commands::page(&app, date, system)];
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_a_page_with_all_that_a_page_needs() {
+    fn every_command_has_a_complete_page() {
         let pages = all();
         let commands = App::command().get_subcommands().count();
         assert_eq!(pages.len(), commands + 2);

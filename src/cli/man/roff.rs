@@ -1,13 +1,13 @@
-//! The few shapes that a page is made of, over the crate that knows how to escape them.
+//! The elements of a man page, on top of the `roff` crate, which escapes them.
 
 use clap_mangen::roff::{Inline, Roff, bold, roman};
 
-/// A page in the making.
+/// Builds the source of a page.
 #[derive(Default)]
 pub struct Source(String);
 
 impl Source {
-    /// A page with its head and foot.
+    /// A page with its header and footer.
     pub fn new(title: &str, section: u8, date: &str, manual: &str) -> Self {
         let mut page = Self::default();
         let source = concat!("reaper ", env!("CARGO_PKG_VERSION"));
@@ -44,27 +44,27 @@ impl Source {
         self.line(text);
     }
 
-    /// Something and what is to say of it.
+    /// A term and its description.
     pub fn entry(&mut self, label: &str, text: &str) {
         self.control("TP", &[]);
         self.line(&format!("`{label}`"));
         self.line(text);
     }
 
-    /// One more paragraph of the entry before.
+    /// A further paragraph of the previous entry.
     pub fn more(&mut self, text: &str) {
         self.control("IP", &[]);
         self.line(text);
     }
 
-    /// Something to be typed, and what for.
+    /// A command line and its description.
     pub fn example(&mut self, typed: &str, why: &str) {
         self.control("TP", &[]);
         self.text(vec![bold(typed)]);
         self.line(why);
     }
 
-    /// Lines that stay lines.
+    /// Lines that are not filled.
     pub fn lines<'a>(&mut self, lines: impl Iterator<Item = &'a str>) {
         for (i, line) in lines.enumerate() {
             if i > 0 {
@@ -74,7 +74,7 @@ impl Source {
         }
     }
 
-    /// Something to be typed, as it stands.
+    /// Verbatim text.
     pub fn code(&mut self, text: &str) {
         self.control("PP", &[]);
         self.control("RS", &["4"]);
@@ -116,7 +116,7 @@ impl Source {
         self.0.push_str(&Roff::new().text(inlines).to_roff());
     }
 
-    /// Each argument in quotes: an empty one would be lost without.
+    /// Quotes each argument: an empty one would be lost otherwise.
     fn control(&mut self, name: &str, args: &[&str]) {
         self.0.push('.');
         self.0.push_str(name);
@@ -127,7 +127,7 @@ impl Source {
     }
 }
 
-/// Whether a line opens the section of this name.
+/// Whether a line starts the section of this name.
 #[cfg(test)]
 pub fn is_heading(line: &str, title: &str) -> bool {
     line.strip_prefix(".SH ").is_some_and(|rest| rest.trim_matches('"') == title)

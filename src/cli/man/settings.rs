@@ -38,7 +38,7 @@ pub fn page(date: &str, system: System) -> Page {
     );
     page.paragraph(
         "A key that is not known is an error, with the place where it stands and the nearest known one. So is a \
-         value that makes no sense. A file that belongs to somebody else but root, or that others can write, is \
+         value that makes no sense. A file that is owned by another user but root, or that others can write, is \
          refused. Where the config cannot be used, nothing is ended and the exit status is 3; a running service that \
          is asked to reload such a config keeps the one that it has.",
     );
@@ -81,7 +81,7 @@ pub fn page(date: &str, system: System) -> Page {
     Page { path: "man5/reaper.toml.5".into(), text: page.finish() }
 }
 
-/// Also read by a test: it must be a sound file.
+/// An example file; a test checks that it is valid.
 const EXAMPLE: &str = r#"grace = "2m"
 use = ["sprout", "buzz", "own", "claude-children"]
 
@@ -102,7 +102,7 @@ mod tests {
     use crate::config::{Overrides, Sources, load};
 
     #[test]
-    fn its_example_is_a_sound_config_file() {
+    fn its_example_is_a_valid_config_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("reaper.toml");
         std::fs::write(&file, EXAMPLE).unwrap();

@@ -1,11 +1,11 @@
-//! What the man pages say and nothing else does: files, variables, and where to read on.
+//! Texts for the man pages only: files, variables, and related pages.
 
 use crate::config::paths::System;
 
-/// What reaper is, in reaper(1).
+/// The description in reaper(1).
 pub const ABOUT: [&str; 3] = [
     "Desktop apps and editors start agents, and those start servers and tools. When the app crashes, is killed or \
-     forgets them, they stay: the kernel hands them to init or to the user's service manager, and nobody waits for \
+     forgets them, they stay: the kernel hands them to init or to the user's service manager, and nothing waits for \
      them any more. `reaper` finds these orphans, says for each one why it is or is not to be ended, and ends those \
      for which all of eight questions, the gates, were answered with yes.",
     "Only a process whose own environment carries the marker of a known launcher is ever ended. What is not known \
@@ -15,7 +15,7 @@ pub const ABOUT: [&str; 3] = [
     "`reaper scan` looks once; `reaper run` is the service, which a service manager starts.",
 ];
 
-/// What is read and written, by the rules of each system.
+/// The files that are read and written on each system.
 pub fn files(system: System) -> Vec<(&'static str, &'static str)> {
     let mut files = vec![("/etc/reaper/config.toml", "Settings for all users; see `reaper.toml`(5).")];
     files.extend(match system {
@@ -40,7 +40,7 @@ pub fn files(system: System) -> Vec<(&'static str, &'static str)> {
     files
 }
 
-/// The variables, in reaper(1). Those that set a key of the config stand in reaper.toml(5).
+/// The variables, in reaper(1). Those that set a key of the config are in reaper.toml(5).
 pub const ENVIRONMENT: [(&str, &str); 9] = [
     ("REAPER_CONFIG", "A config file to read instead of the usual ones, as `--config` does."),
     (
@@ -74,7 +74,7 @@ pub fn exit_codes(command: &str) -> &'static [&'static str] {
     }
 }
 
-/// Where to read on, besides reaper(1) and reaper.toml(5).
+/// Related pages besides reaper(1) and reaper.toml(5).
 pub fn see_also(command: &str) -> &'static [&'static str] {
     match command {
         "scan" => &["`reaper-explain`(1)", "`reaper-history`(1)"],

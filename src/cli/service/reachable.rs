@@ -1,4 +1,4 @@
-//! Whether a service manager is there that could run the service.
+//! Whether a service manager can be reached to run the service.
 
 use std::path::{Path, PathBuf};
 
@@ -8,10 +8,10 @@ use super::super::exit::CommandError;
 use super::super::invocation::Invocation;
 use crate::install::{Manager, systemd};
 
-/// Checks that a service manager is there to run the service.
+/// Checks that a service manager can be reached to run the service.
 ///
 /// # Errors
-/// Why there is none, and what helps.
+/// When there is none, with the reason and a hint.
 pub(super) fn reachable(invocation: &Invocation, manager: Manager) -> Result<(), CommandError> {
     if manager == Manager::Launchd {
         return Ok(());

@@ -1,28 +1,28 @@
-//! Carries out what `install` says, one step after another, and says each.
+//! Carries out the steps of `install` in order, and reports each.
 
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{self, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::super::args::Print;
 use super::super::exit::{CommandError, Exit};
 use super::super::invocation::Invocation;
-use super::super::out::Out;
+use super::super::output::Output;
 use super::reachable::reachable;
 use crate::install::request::Call;
 use crate::install::{Manager, Step};
 use reaper_engine::failure::Failure;
 use reaper_engine::trusted_file::{self, Lasting};
 
-/// Does it, or prints it; says whether it was done.
+/// Carries the steps out, or prints them; returns whether they were carried out.
 pub fn carry_out(
     invocation: &Invocation,
     manager: Manager,
     steps: &[Step],
     args: Print,
-    out: &mut Out,
+    out: &mut Output,
 ) -> Result<bool, CommandError> {
     if args.print {
         for step in steps {
@@ -67,8 +67,8 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     })
 }
 
-/// Runs it, again and again while it fails and its patience lasts.
-fn patiently(call: &Call) -> io::Result<Output> {
+/// Runs the command, and retries while it fails, for as long as `call.patience` allows.
+fn patiently(call: &Call) -> io::Result<process::Output> {
     const PAUSE: Duration = Duration::from_millis(250);
     let start = Instant::now();
     loop {
@@ -80,7 +80,7 @@ fn patiently(call: &Call) -> io::Result<Output> {
     }
 }
 
-fn perform(manager: Manager, call: &Call, out: &Out) -> Result<(), CommandError> {
+fn perform(manager: Manager, call: &Call, out: &Output) -> Result<(), CommandError> {
     out.note(format_args!("$ {}", call.line()));
     let ran = patiently(call).map_err(|e| {
         let hint = format!("`{}` is part of the system; is it in your PATH?", call.tool);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_is_tried_again_as_long_as_its_patience_lasts() {
+    fn a_failing_command_is_retried_until_its_time_limit() {
         assert_eq!(third_time(Duration::from_secs(60)), (true, 3));
         assert_eq!(third_time(Duration::ZERO), (false, 1));
     }

@@ -1,8 +1,8 @@
-//! A note on the desktop when something was ended: one for each finished batch, and only if it was asked for.
+//! Desktop notifications when processes were ended: one for each finished plan, if enabled in the config.
 //!
-//! The desktop's own tool shows it, started without a shell, on a thread of its own, so that a desktop that hangs does not
-//! hold up the service. We do not end that tool when it takes too long, since this program ends nothing but orphans;
-//! until it is done, no further note is shown.
+//! The desktop's own tool shows them. It is started without a shell, on a thread of its own, so that a hanging desktop
+//! does not block the service. A tool that hangs is not ended, since this program ends nothing but orphans; until it
+//! exits, no further notification is shown.
 
 use std::io;
 use std::process::{Command, Stdio};
@@ -17,21 +17,21 @@ use reaper_engine::terminate::outcome::Ended;
 use reaper_policy::escalation::Outcome;
 use reaper_policy::escape::escape;
 
-/// How long the tool may take before that counts as a failure.
+/// How long the tool may take before it is reported as failed.
 const LIMIT: Duration = Duration::from_secs(5);
-/// How often it is asked whether the tool is done.
+/// How often the exit of the tool is polled.
 const PULSE: Duration = Duration::from_millis(50);
-/// How many programs a note names.
+/// Largest number of programs that a notification names.
 const NAMED: usize = 5;
 
-/// Shows notes.
+/// Shows notifications.
 #[derive(Debug, Clone, Default)]
 pub struct Desktop {
     is_busy: Arc<AtomicBool>,
     has_failed: Arc<AtomicBool>,
 }
 
-/// What is shown.
+/// A notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Note {
     title: String,
@@ -39,7 +39,7 @@ struct Note {
 }
 
 impl Desktop {
-    /// Tells what was ended, if anything was.
+    /// Shows a notification if any process was ended.
     pub fn tell(&self, ended: &[Ended]) {
         let Some(note) = note(ended) else { return };
         if self.is_busy.swap(true, Ordering::Relaxed) {
@@ -79,7 +79,7 @@ impl Desktop {
         if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
     }
 
-    /// Said once: a machine without a desktop fails each time.
+    /// Whether a failure was logged: once only, since without a desktop every notification fails.
     fn failed(&self, why: &str) {
         if !self.has_failed.swap(true, Ordering::Relaxed) {
             debug!("cannot show a note on the desktop: {why}");
@@ -87,8 +87,8 @@ impl Desktop {
     }
 }
 
-/// `notify-send` takes the body as markup, and undoes backslashes in it; `osascript` gets the texts as arguments
-/// of a script that stands still.
+/// `notify-send` interprets markup and backslashes in the body; `osascript` gets the texts as arguments of a constant
+/// script.
 fn tool(note: &Note) -> Command {
     if cfg!(target_os = "macos") {
         let mut command = Command::new("osascript");
@@ -119,7 +119,7 @@ fn markup(text: &str) -> String {
     out
 }
 
-/// Names of other programs stand in the body only, and after words of our own.
+/// Names of other programs appear in the body only, after text of our own.
 fn note(ended: &[Ended]) -> Option<Note> {
     let is_done = |e: &&Ended| matches!(e.outcome, Outcome::Exited | Outcome::Killed);
     let done: Vec<&Ended> = ended.iter().filter(is_done).collect();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_tells_what_was_ended_and_nothing_else_is_worth_one() {
+    fn only_ended_processes_lead_to_a_notification() {
         assert_eq!(note(&[ended(7, b"goose", Outcome::Spared)]), None);
         let all = [ended(7, b"goose", Outcome::Exited), ended(8, b"claude", Outcome::Survived)];
         let shown = note(&all).unwrap();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tool_that_is_missing_is_no_trouble() {
+    fn a_missing_tool_is_not_an_error() {
         let desktop = Desktop::default();
         desktop.show(&mut Command::new("/not/there"));
         assert!(desktop.has_failed.load(Ordering::Relaxed));

@@ -1,7 +1,7 @@
-//! The metrics and the probes over HTTP: `/metrics`, `/livez`, `/readyz`, and nothing that changes anything.
+//! Metrics and probes over HTTP: `/metrics`, `/livez`, `/readyz`; all read-only.
 //!
-//! Every client that reaches the address is answered, so nothing here trusts one: one request a connection, small
-//! headers, few connections, little time. The answers come from the event loop itself; if it hangs, they fail.
+//! Clients are not authenticated, so resources are bounded: one request for each connection, small headers, few
+//! connections, short time limits. The answers come from the event loop; if it hangs, they fail.
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -24,39 +24,39 @@ use super::metrics::classic::classic;
 use super::metrics::{CLASSIC, OPENMETRICS};
 use crate::service::call::{Call, ask};
 
-/// Connections at a time; more wait in the listener's queue.
+/// Largest number of concurrent connections; more wait in the backlog of the listener.
 const CONNECTIONS: usize = 16;
-/// How long a client may take for its request, and the loop for an answer.
+/// Time limit for the request of a client, and for the answer of the event loop.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long a connection may last in all.
+/// Time limit for a whole connection.
 const LIFETIME: Duration = Duration::from_secs(8);
-/// Longest request head; the least that hyper accepts.
+/// Largest request head in bytes; the smallest limit that hyper accepts.
 const MAX_HEAD: usize = 8192;
-/// Most headers.
+/// Largest number of headers.
 const MAX_HEADERS: usize = 32;
-/// When to try again to listen on an address that could not be had.
+/// Delay before the next attempt to listen on an address that could not be bound.
 const RETRY: Duration = Duration::from_secs(5);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The server, if there is to be one.
+/// The HTTP server, if an address is configured.
 pub struct Http {
     calls: mpsc::Sender<Call>,
     serving: Option<(SocketAddr, AbortHandle)>,
-    /// The address that could not be had, and when it is tried again.
+    /// The address that could not be bound, and when to try again.
     failed: Option<(SocketAddr, Instant)>,
 }
 
 impl Http {
-    /// Serves nothing yet; asks by `calls`.
+    /// A server without an address. It sends its requests to the event loop by `calls`.
     pub fn new(calls: mpsc::Sender<Call>) -> Self {
         Self { calls, serving: None, failed: None }
     }
 
-    /// Serves on the address of the config from now on. Returns what came of it when anything was tried.
+    /// Follows the configured address. Returns the result if listening was attempted.
     pub fn follow(&mut self, wanted: Option<SocketAddr>) -> Option<Result<Option<SocketAddr>, String>> {
         if self.serving.as_ref().map(|(address, _)| *address) == wanted {
-            // Also when it is back at nothing, or at an address that is served still.
+            // Also when no address is configured any more, or one that is still served.
             return self.failed.take().map(|_| Ok(wanted));
         }
         let is_too_soon =
@@ -81,12 +81,12 @@ impl Http {
         }
     }
 
-    /// When an address that could not be had is tried again.
+    /// When to try again to bind an address that could not be bound.
     pub fn next(&self) -> Option<Instant> {
         self.failed.as_ref().map(|(_, again)| *again)
     }
 
-    /// Serves no more.
+    /// Stops serving.
     pub fn stop(&mut self) {
         if let Some((_, task)) = self.serving.take() {
             task.abort();
@@ -108,7 +108,7 @@ async fn serve(listener: TcpListener, calls: mpsc::Sender<Call>) {
             Ok((stream, _)) => {
                 let calls = calls.clone();
                 tokio::task::spawn_local(async move {
-                    // Fails when the client goes away or is too slow; nothing is left to do for it then.
+                    // Fails when the client disconnects or is too slow; there is nothing to do then.
                     let _ = timeout(LIFETIME, converse(stream, calls)).await;
                     drop(slot);
                 });
@@ -164,7 +164,7 @@ async fn respond<B>(request: &Request<B>, calls: &mpsc::Sender<Call>) -> Respons
     }
 }
 
-/// Only a client that asks for the older format and not for OpenMetrics gets it.
+/// The older format is sent only to clients that accept it and not OpenMetrics.
 fn wants_classic(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT);
     let names = |kind: &str| accepted.iter().any(|value| value.to_str().is_ok_and(|v| v.contains(kind)));

@@ -1,7 +1,8 @@
-//! The log: what the service noticed, decided and did.
+//! The log of the service.
 //!
-//! Under systemd the journal gets structured fields (`journalctl REAPER_PID=4242`), elsewhere standard error
-//! gets lines or JSON. Strings of other programs arrive here escaped, and of environments only a marker's name.
+//! Under systemd the journal gets structured fields (`journalctl REAPER_PID=4242`), elsewhere standard error gets lines
+//! or JSON. Strings of other programs are escaped before they get here, and of environments only the marker's name is
+//! logged.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -26,13 +27,13 @@ use reaper_engine::audit::words::{Outcome, Word};
 use reaper_policy::escape::escape;
 use reaper_policy::judgement::Judgement;
 
-/// The journal's message id of "a process was ended, or not": `journalctl MESSAGE_ID=…` lists them all.
+/// The journal's message id of all outcomes of targets: `journalctl MESSAGE_ID=…` lists them.
 pub const ENDED: &str = "6f1f4c0e5a9f4f5c9d0f6d6b2f0a7c11";
 
 /// The target of the events that carry [`ENDED`].
 const ENDED_TARGET: &str = "reaper::ended";
 
-/// Where the log goes.
+/// The destination and format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// Structured, to the journal.
@@ -43,8 +44,8 @@ pub enum Form {
     Json,
 }
 
-/// The form that the config asks for; by itself the journal when standard error is connected to it
-/// (`JOURNAL_STREAM`, systemd.exec(5)), else lines.
+/// The format that the config selects; by default the journal when standard error is connected to it (`JOURNAL_STREAM`,
+/// systemd.exec(5)), else lines.
 #[must_use]
 pub fn form(format: LogFormat, journal_stream: Option<&str>) -> Form {
     let of_stderr = || {
@@ -63,25 +64,25 @@ pub fn form(format: LogFormat, journal_stream: Option<&str>) -> Form {
     }
 }
 
-/// Changes the levels of the log while it is in use.
+/// Changes the log levels at run time.
 type Levels = reload::Handle<Targets, Registry>;
 
 /// The levels that the config may change; empty when `RUST_LOG` or a flag decided.
 static LEVELS: OnceLock<Levels> = OnceLock::new();
 
-/// What decides how much is logged.
+/// The source of the log levels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Say {
-    /// `RUST_LOG` or a flag, for as long as we run.
+    /// `RUST_LOG` or a flag: fixed for the whole run.
     Fixed(String),
-    /// The config, which may say otherwise when it is read again.
+    /// The config: may change when it is reloaded.
     Config(String),
 }
 
 /// Starts the log. The levels are a level or `target=level,…`, as in `RUST_LOG`.
 ///
 /// # Errors
-/// In words: when the levels cannot be understood.
+/// When the levels cannot be parsed, in words.
 pub fn start(form: Form, say: &Say) -> Result<(), String> {
     let (Say::Fixed(levels) | Say::Config(levels)) = say;
     let targets = Targets::from_str(levels).map_err(|e| format!("`{levels}`: {e}"))?;
@@ -100,7 +101,7 @@ pub fn start(form: Form, say: &Say) -> Result<(), String> {
             json = Some(tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(io::stderr));
         }
         _ => {
-            // The message holds all that people read; the other fields are for programs.
+            // The message holds all that people need; the other fields are for programs.
             let message = |writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug| {
                 if field.name() == "message" { write!(writer, "{value:?}") } else { Ok(()) }
             };
@@ -121,15 +122,15 @@ pub fn start(form: Form, say: &Say) -> Result<(), String> {
     Ok(())
 }
 
-/// Takes the levels of a config that was read again, unless `RUST_LOG` or a flag decided.
+/// Applies the levels of a reloaded config, unless `RUST_LOG` or a flag has set them.
 pub fn set_levels(levels: &str) {
     if let (Some(handle), Ok(targets)) = (LEVELS.get(), Targets::from_str(levels)) {
-        // The log that the handle belongs to lasts as long as we do.
+        // Cannot fail: the log that the handle belongs to exists for the whole run.
         let _ = handle.reload(targets);
     }
 }
 
-/// What writes to the journal; on macOS, where there is none, what writes nowhere.
+/// The layer that writes to the journal; on macOS, which has none, an empty layer.
 #[cfg(target_os = "linux")]
 type Journal = tracing_journald::Layer;
 #[cfg(not(target_os = "linux"))]
@@ -150,14 +151,14 @@ fn journals() -> io::Result<(Journal, Journal)> {
     Err(io::Error::from(io::ErrorKind::Unsupported))
 }
 
-/// What the config allows but probably does not mean.
+/// Logs the warnings of the config.
 pub fn warnings(settings: &Settings) {
     for warning in settings.warnings() {
         warn!("{warning}");
     }
 }
 
-/// A check at the start. Those that did not come out well tell what will not work, or not as well as it should.
+/// Logs a check at the start, if it did not pass.
 pub fn checked(check: &Check) {
     let Check { name, what, .. } = check;
     let hint = check.hint.as_deref().unwrap_or_default();
@@ -168,7 +169,7 @@ pub fn checked(check: &Check) {
     }
 }
 
-/// A process of interest appeared, or its verdict changed.
+/// Logs that a process of interest appeared, or that its verdict changed.
 pub fn judged(j: &Judgement) {
     if !j.is_notable() {
         debug!(pid = j.id.pid.get(), "pid {} wraps others: what is below it is looked at", j.id.pid);
@@ -189,7 +190,7 @@ pub fn judged(j: &Judgement) {
     );
 }
 
-/// A target's outcome, with the account of the signals before it.
+/// Logs the outcome of a target, with the account of its signals.
 pub fn ended(outcome: &Record, intent: Option<&Record>) {
     let became = outcome.outcome.as_ref().map(Word::to_string).unwrap_or_default();
     let findings = intent.map(|i| i.findings.as_slice()).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What the service tells others beside its socket: the log, metrics over HTTP and in a file, notes on the desktop.
-//! Publishers get events and plain values; none of them can hold up or change what is done to a process.
+//! The outputs of the service besides its socket: log, metrics over HTTP and in a file, desktop notifications.
+//! Publishers get events and plain values; none of them can delay or change what is done to a process.
 
 pub mod desktop;
 pub mod http;
@@ -30,9 +30,9 @@ pub struct Publishers {
     metrics: Metrics,
     textfile: Textfile,
     desktop: Desktop,
-    /// The address that the metrics are to be served on.
+    /// The configured address to serve the metrics on.
     listen: Option<SocketAddr>,
-    /// Why they are not.
+    /// Why they are not served.
     listen_error: Option<String>,
     is_notifying: bool,
     /// False in a dry run, which writes and serves nothing.
@@ -40,7 +40,7 @@ pub struct Publishers {
 }
 
 impl Publishers {
-    /// With everything at zero. `is_on` is false for a dry run, which writes and serves nothing.
+    /// Publishers with all counts at zero. `is_on` is false for a dry run, which writes and serves nothing.
     pub fn new(settings: &Settings, started: &Clock, is_on: bool) -> Self {
         let mut publishers = Self {
             metrics: Metrics::new(started.realtime),
@@ -55,7 +55,7 @@ impl Publishers {
         publishers
     }
 
-    /// Takes other settings.
+    /// Applies new settings.
     pub fn follow(&mut self, settings: &Settings) {
         self.metrics.begin(&settings.policy());
         let outputs = settings.outputs();
@@ -66,20 +66,20 @@ impl Publishers {
         }
     }
 
-    /// A sweep is over.
+    /// Publishes that a sweep has ended.
     pub fn swept(&mut self, took: Duration, is_success: bool) {
         self.metrics.swept(took, is_success);
         self.textfile.changed();
     }
 
-    /// A process of interest appeared, or its verdict changed.
+    /// Publishes that a process of interest appeared, or that its verdict changed.
     pub fn judged(&mut self, judgement: &Judgement) {
         self.metrics.judged(judgement);
         log::judged(judgement);
         self.textfile.changed();
     }
 
-    /// A plan was carried out.
+    /// Publishes the outcomes of a plan.
     pub fn ended(&mut self, ended: &[Ended]) {
         for one in ended {
             self.metrics.ended(one);
@@ -90,7 +90,7 @@ impl Publishers {
         }
     }
 
-    /// Something else changed that the metrics tell.
+    /// Marks the metrics as changed for any other reason.
     pub fn changed(&mut self) {
         self.textfile.changed();
     }
@@ -98,27 +98,27 @@ impl Publishers {
     /// The metrics as OpenMetrics text.
     ///
     /// # Errors
-    /// None that could happen: they are written to memory.
+    /// Never in practice: they are written to memory.
     pub fn metrics(&self, now: &Overview, zombies: usize) -> Result<String, String> {
         self.metrics.text(now, zombies, Memory::read()).map_err(|e| e.to_string())
     }
 
-    /// When the metrics are to be written to their file, on the monotonic clock; `None` when nothing has changed.
+    /// When the textfile is to be written, on the monotonic clock; `None` when nothing has changed.
     pub fn textfile_due(&self) -> Option<Duration> {
         self.textfile.due()
     }
 
-    /// Writes the metrics to their file. Returns what is wrong, unless it was returned before.
+    /// Writes the textfile. Returns an error, unless the same one was returned before.
     pub fn write_textfile(&mut self, openmetrics: &str, now: Duration) -> Option<String> {
         self.textfile.write(&classic(openmetrics), now)
     }
 
-    /// The address that the metrics are to be served on.
+    /// The configured address to serve the metrics on.
     pub const fn listen(&self) -> Option<SocketAddr> {
         self.listen
     }
 
-    /// Takes in what came of serving the metrics. Returns what is wrong, unless it was returned before.
+    /// Handles the result of listening. Returns an error, unless the same one was returned before.
     pub fn served(&mut self, result: Result<Option<SocketAddr>, String>) -> Option<String> {
         let error = match result {
             Ok(address) => {
@@ -134,7 +134,7 @@ impl Publishers {
         self.listen_error.clone().filter(|_| is_news)
     }
 
-    /// Where the metrics go, and why they do not arrive there.
+    /// The destinations of the metrics, with their errors.
     pub fn outputs(&self) -> MetricsOutputs {
         MetricsOutputs {
             listen: self.listen,
@@ -144,7 +144,7 @@ impl Publishers {
         }
     }
 
-    /// Removes the file of the metrics: those of a service that does not run any more mislead.
+    /// Removes the textfile: the metrics of a stopped service would be misleading.
     pub fn close(&mut self) {
         self.textfile.remove();
     }

@@ -1,11 +1,11 @@
-//! What the service says of itself: one line for the service manager, and the document of the control socket.
+//! The status of the service: one line for the service manager, and the document for the control socket.
 
 use std::path::PathBuf;
 
 use reaper_platform::Clock;
 
-use crate::report::build::{judgement, seconds};
 use crate::report::check::{Check, Level};
+use crate::report::scan::{judgement, seconds};
 use crate::report::status::{
     ConfigStatus, Degradation, ErrorReport, MetricsStatus, Paused, STATUS, Status, Sweeps, VisibilityStatus,
     Waiting,

@@ -1,4 +1,4 @@
-//! The metrics as a file for node_exporter, replaced as a whole: a reader sees the old one or the new one.
+//! The metrics as a file for node_exporter, replaced atomically.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use reaper_engine::trusted_file::{self, Lasting};
 
-/// node_exporter runs as another user.
+/// The mode of the file: node_exporter runs as another user.
 const MODE: u32 = 0o644;
-/// Between two writings, however much happens.
+/// The shortest time between two writes.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The file, if there is to be one.
+/// The textfile, if one is configured.
 #[derive(Debug, Default)]
 pub struct Textfile {
     path: Option<PathBuf>,
-    /// Why the last writing failed.
+    /// Why the last write failed.
     error: Option<String>,
     is_stale: bool,
-    /// Not before this moment, on the monotonic clock, is it written again.
+    /// It is not written again before this time (monotonic clock).
     next: Duration,
-    /// Whether what is there is ours.
+    /// Whether the file at the path was written by us.
     is_there: bool,
 }
 
 impl Textfile {
-    /// Takes the path of the config; a file of ours at another path is removed.
+    /// Applies the configured path; a file that we wrote at another path is removed.
     pub fn follow(&mut self, path: Option<&Path>) {
         if self.path.as_deref() != path {
             self.remove();
@@ -36,22 +36,22 @@ impl Textfile {
         }
     }
 
-    /// Something happened that it should tell.
+    /// Marks the file as out of date.
     pub fn changed(&mut self) {
         self.is_stale = true;
     }
 
-    /// When it is to be written, on the monotonic clock.
+    /// When it is to be written, on the monotonic clock; `None` when it is up to date.
     #[must_use]
     pub fn due(&self) -> Option<Duration> {
         (self.path.is_some() && self.is_stale).then_some(self.next)
     }
 
-    /// Replaces it; says what is wrong unless it has been said.
+    /// Replaces the file. Returns an error, unless the same one was returned before.
     pub fn write(&mut self, text: &str, now: Duration) -> Option<String> {
         let path = self.path.as_deref()?;
         (self.is_stale, self.next) = (false, now + PAUSE);
-        // The draft has a name that node_exporter does not read.
+        // The temporary file has a name that node_exporter does not read.
         let error = match trusted_file::replace(path, text.as_bytes(), MODE, Lasting::NotSynced) {
             Ok(()) => {
                 self.is_there = true;
@@ -68,16 +68,16 @@ impl Textfile {
         is_news.then_some(error)
     }
 
-    /// Removes it: numbers of a service that does not run any more only mislead.
+    /// Removes the file: the metrics of a stopped service would be misleading.
     pub fn remove(&mut self) {
         if let Some(path) = self.path.as_deref().filter(|_| self.is_there) {
-            // Whether it was gone already or cannot be removed: nothing is left to do.
+            // Already removed, or cannot be removed: there is nothing to do.
             let _ = fs::remove_file(path);
         }
         self.is_there = false;
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_replaced_whole_and_readable_for_all_users() {
+    fn it_is_replaced_and_readable_for_all_users() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("reaper.prom");
         let mut file = Textfile::default();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_sees_the_old_one_or_the_new_one() {
+    fn it_is_replaced_atomically() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("reaper.prom");
         let (even, odd) = ("0\n".repeat(5000), "1\n".repeat(5000));
@@ -161,15 +161,15 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_told_once_and_mends_itself() {
+    fn an_error_is_reported_once_and_cleared_by_success() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("not/there/reaper.prom");
         let mut file = Textfile::default();
         file.follow(Some(&path));
-        let told = file.write("x\n", NOW).unwrap();
-        assert!(told.contains("not/there/reaper.prom") && told.contains("hint: "), "{told}");
+        let error = file.write("x\n", NOW).unwrap();
+        assert!(error.contains("not/there/reaper.prom") && error.contains("hint: "), "{error}");
         assert_eq!(file.write("x\n", NOW), None);
-        assert_eq!(file.error(), Some(told.as_str()));
+        assert_eq!(file.error(), Some(error.as_str()));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         assert_eq!(file.write("x\n", NOW), None);
         assert_eq!(file.error(), None);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_draft_s_place_is_not_followed() {
+    fn a_link_at_the_temporary_path_is_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let (path, victim) = (dir.path().join("reaper.prom"), dir.path().join("victim"));
         fs::write(&victim, "mine\n").unwrap();

@@ -95,7 +95,7 @@ fn a_sandboxed_service_reports_it_in_log_status_and_doctor() {
         assert!(failed[0]["hint"].is_string());
         let text = run(&["status"]).run().expect_code(0).stdout;
         assert!(text.contains("degraded   sandbox: the environment of your service manager"), "{text}");
-        assert!(text.contains("state      IMPAIRED"), "{text}");
+        assert!(text.contains("state      DEGRADED"), "{text}");
         assert_eq!(run(&["status", "--check", "live"]).run().code, 0);
         let ready = run(&["status", "--check", "ready"]).run().expect_code(4);
         assert!(ready.stderr.contains("not ready: degraded"), "{}", ready.stderr);

@@ -1,13 +1,13 @@
-//! The older text format, from the newer one.
+//! Converts OpenMetrics text to the older Prometheus text format.
 
 use std::fmt::Write as _;
 
-/// The same in the older text format, which is all that node_exporter reads from files. It has no units, no
-/// `info` and no end mark, and calls a counter by the name of its sample.
+/// Converts to the Prometheus text format, the only one that node_exporter reads from files. It has no units, no `info`
+/// type and no end mark, and a counter is named like its sample.
 #[must_use]
 pub fn classic(openmetrics: &str) -> String {
     let mut out = String::with_capacity(openmetrics.len());
-    // HELP stands before TYPE, and only TYPE tells the name.
+    // HELP comes before TYPE, and only TYPE determines the name.
     let mut help = "";
     for line in openmetrics.lines() {
         let mut words = line.splitn(4, ' ');

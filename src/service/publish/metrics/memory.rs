@@ -2,26 +2,26 @@
 
 use sysinfo::{MemoryRefreshKind, System};
 
-/// What is known of it.
+/// Memory of the machine and of the cgroup.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Memory {
-    /// The machine's.
+    /// Memory of the machine; `None` when unknown.
     pub machine: Option<Room>,
-    /// What the cgroup allows; `None` when it sets no limit.
+    /// Memory within the limit of the cgroup; `None` when it has no limit.
     pub cgroup: Option<Room>,
 }
 
-/// Memory, in bytes.
+/// Sizes in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// All of it.
+    /// The total.
     pub limit: u64,
-    /// What is left.
+    /// The part that is available.
     pub available: u64,
 }
 
 impl Memory {
-    /// Reads it.
+    /// Reads both.
     pub fn read() -> Self {
         let Ok(mut system) = System::new() else { return Self::default() };
         system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());

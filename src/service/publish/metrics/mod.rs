@@ -1,7 +1,7 @@
-//! What the service counts, in the OpenMetrics text format; `docs/metrics.md` explains each name.
+//! The metrics of the service in the OpenMetrics text format; `docs/metrics.md` describes each name.
 //!
-//! Labels hold words of our own and names of profiles, never a string of another program: the name of a process can
-//! neither add a series nor forge a line.
+//! Labels hold our own words and names of profiles, never strings of other programs: the name of a process can neither
+//! add a series nor forge a line.
 
 pub mod classic;
 pub mod memory;
@@ -29,13 +29,14 @@ use reaper_policy::verdict::{Gate, Verdict};
 
 /// The media type of [`Metrics::text`].
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// The media type of what [`classic::classic`] makes of it.
+/// The media type of the output of [`classic::classic`].
 pub const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Buckets in seconds: an idle sweep takes tens of microseconds, a walk over a large machine hundreds of milliseconds.
+/// Histogram buckets in seconds: an idle sweep takes tens of microseconds, a walk on a large machine hundreds of
+/// milliseconds.
 const BUCKETS: [f64; 14] =
     [50e-6, 100e-6, 250e-6, 500e-6, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
-/// The gates that spare marked agents deliberately. What the others spare is no agent of ours, and is not counted.
+/// The gates that spare marked agents. Processes that other gates spare are no agents, and are not counted.
 const SPARING: [Gate; 3] = [Gate::Unsupervised, Gate::Unclaimed, Gate::Unprotected];
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -67,7 +68,7 @@ struct Build {
 type Bytes = Gauge<u64, AtomicU64>;
 type Seconds = Gauge<f64, AtomicU64>;
 
-/// What is counted since the start, and how things were when they were read last.
+/// Counters since the start, and gauges of the last state.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -92,7 +93,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Everything at zero. `started` is a time since 1970.
+    /// All metrics at zero. `started` is the time since 1970.
     #[must_use]
     pub fn new(started: Duration) -> Self {
         let mut metrics = Self {
@@ -146,10 +147,10 @@ impl Metrics {
         let help = "Resident memory of the processes that ended";
         r.register_with_unit("reclaimed", help, Unit::Bytes, self.reclaimed.clone());
 
-        let help = "How long the looks around took";
+        let help = "How long sweeps took";
         r.register_with_unit("sweep_duration", help, Unit::Seconds, self.sweeps.clone());
-        r.register("sweep_failures", "Looks around that failed", self.failed.clone());
-        let help = "When the last look around succeeded, since 1970";
+        r.register("sweep_failures", "Sweeps that failed", self.failed.clone());
+        let help = "When the last successful sweep ended, since 1970";
         let last_success = self.last_success.clone();
         r.register_with_unit("last_successful_sweep_timestamp", help, Unit::Seconds, last_success);
 
@@ -158,7 +159,7 @@ impl Metrics {
         r.register("targets_ending", "Processes that are being ended", self.ending.clone());
         let help = "Children of init and other adopters that ended and were not collected";
         r.register("init_zombies", help, self.zombies.clone());
-        let help = "Processes that the last look around could not read";
+        let help = "Processes that the last sweep could not read";
         r.register("unreadable_processes", help, self.unreadable.clone());
 
         r.register("ready", "1 when the service sees what it must see", self.ready.clone());
@@ -173,7 +174,7 @@ impl Metrics {
         r.register_with_unit("memory_available", help, Unit::Bytes, self.available.clone());
     }
 
-    /// Begins the counters of each profile at zero: a counter that appears at one shows no increase.
+    /// Creates the counters of each profile at zero: a counter that first appears at one shows no increase.
     pub fn begin(&self, policy: &Policy) {
         for profile in &policy.profiles {
             for outcome in Outcome::ALL {
@@ -182,7 +183,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a look around.
+    /// Counts a sweep.
     pub fn swept(&self, took: Duration, is_success: bool) {
         self.sweeps.observe(took.as_secs_f64());
         self.failed.inc_by(u64::from(!is_success));
@@ -205,7 +206,7 @@ impl Metrics {
         }
     }
 
-    /// Counts what became of a target.
+    /// Counts the outcome of a target.
     pub fn ended(&self, ended: &Ended) {
         let profile = ended.target.profiles.first().map_or("none", String::as_str);
         self.terminated.get_or_create(&ByEnd::new(ended.outcome, profile)).inc();
@@ -214,11 +215,11 @@ impl Metrics {
         }
     }
 
-    /// All of it as OpenMetrics text, together with how things are now. `zombies` is the number of children of init and
-    /// other adopters that ended and were not collected.
+    /// All metrics as OpenMetrics text, with the gauges set from `now`. `zombies` is the number of unreaped children of init
+    /// and other adopters.
     ///
     /// # Errors
-    /// None that could happen: it is written to memory.
+    /// Never in practice: it is written to memory.
     pub fn text(&self, now: &Overview, zombies: usize, memory: Memory) -> Result<String, fmt::Error> {
         self.read(now, zombies, memory);
         let mut out = String::with_capacity(8192);
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_ended_gives_memory_back() {
+    fn only_ended_processes_count_as_reclaimed_memory() {
         let metrics = Metrics::new(Duration::ZERO);
         let id = ProcId { pid: Pid::INIT, start: StartTime(1), generation: None };
         for (n, outcome) in Outcome::ALL.into_iter().enumerate() {
@@ -329,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_any_more_is_not_told() {
+    fn unknown_values_are_left_out() {
         let metrics = Metrics::new(Duration::ZERO);
         let room = Some(Room { limit: 100, available: 40 });
         let text = |memory| metrics.text(&Overview::default(), 0, memory).unwrap();
@@ -340,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn the_older_format_has_the_same_samples_and_none_of_the_new_words() {
+    fn the_older_format_has_the_same_samples_without_new_keywords() {
         let new = Metrics::new(Duration::ZERO).text(&Overview::default(), 0, Memory::default()).unwrap();
         let old = classic::classic(&new);
         let samples =

@@ -1,4 +1,4 @@
-//! What moves while one waits: a countdown and a line of progress, on a terminal only.
+//! Progress on a terminal: a countdown of the grace, and a line while processes are being ended.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use reaper_engine::format;
 use reaper_engine::terminate::Watcher;
 
-/// Waits out a grace period; `sleep` lets time pass.
+/// Waits for `time` by calls of `sleep`, with a countdown if `live`.
 pub fn count_down(live: bool, time: Duration, orphans: usize, mut sleep: impl FnMut(Duration)) {
     if !live {
         sleep(time);
@@ -32,7 +32,7 @@ pub fn count_down(live: bool, time: Duration, orphans: usize, mut sleep: impl Fn
     bar.finish_and_clear();
 }
 
-/// The live line while processes are being ended.
+/// The progress line while processes are being ended.
 pub struct Line(Option<ProgressBar>);
 
 impl Line {

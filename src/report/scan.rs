@@ -1,4 +1,5 @@
-//! From decisions to the public types: the only place where other programs' strings enter a report.
+//! Makes the public JSON of decisions and actions. Strings of other programs are escaped here, and enter a report
+//! nowhere else.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use reaper_policy::judgement::Judgement;
 use reaper_policy::plan::{LeftAlone, Plan};
 use reaper_policy::verdict::Verdict;
 
-/// One judgement.
+/// The report of one judgement. `targets` are the processes that are ended with it, in order.
 #[must_use]
 pub fn judgement(j: &Judgement, targets: &[Pid], clock: &Clock, start_clock: StartClock) -> JudgementReport {
     let age = start_clock.age(j.id.start, clock);
@@ -45,7 +46,7 @@ pub fn judgement(j: &Judgement, targets: &[Pid], clock: &Clock, start_clock: Sta
     }
 }
 
-/// Seconds, to the millisecond.
+/// A duration in seconds, rounded to the millisecond.
 #[must_use]
 pub fn seconds(time: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "an f64 holds the milliseconds of 285,000 years")]
@@ -53,7 +54,7 @@ pub fn seconds(time: Duration) -> f64 {
     ms / 1000.0
 }
 
-/// The targets of each orphan, in the order of the plans.
+/// The pids of the targets of each orphan, in the order of the plans.
 #[must_use]
 pub fn targets_by_root(plans: [&Plan; 2]) -> HashMap<Pid, Vec<Pid>> {
     let mut by_root: HashMap<Pid, Vec<Pid>> = HashMap::new();
@@ -63,7 +64,7 @@ pub fn targets_by_root(plans: [&Plan; 2]) -> HashMap<Pid, Vec<Pid>> {
     by_root
 }
 
-/// One action.
+/// The report of what was done to one target.
 #[must_use]
 pub fn action(ended: &Ended) -> ActionReport {
     ActionReport {
@@ -77,7 +78,7 @@ pub fn action(ended: &Ended) -> ActionReport {
     }
 }
 
-/// One that stays.
+/// The report of a tree member that is left alone.
 #[must_use]
 pub fn left_alone(left: &LeftAlone) -> LeftAloneReport {
     LeftAloneReport {
@@ -89,7 +90,7 @@ pub fn left_alone(left: &LeftAlone) -> LeftAloneReport {
     }
 }
 
-/// The counts of what was decided and done. Of the two plans, the second is that for orphans in grace.
+/// The counts of what was decided and done. The second plan is the one for orphans in grace.
 #[must_use]
 pub fn summary(judgements: &[&Judgement], plans: [&Plan; 2], ended: &[Ended], dry_run: bool) -> Summary {
     let has_ended = |e: &&Ended| matches!(e.outcome, Outcome::Exited | Outcome::Killed);
@@ -120,7 +121,7 @@ pub fn summary(judgements: &[&Judgement], plans: [&Plan; 2], ended: &[Ended], dr
             Outcome::Spared => summary.spared += 1,
             Outcome::Denied => summary.denied += 1,
             Outcome::Survived => summary.survived += 1,
-            // A scan is not interrupted; the service counts for itself.
+            // A scan is not interrupted, and the service keeps its own counts.
             Outcome::Interrupted => {}
         }
     }

@@ -1,37 +1,38 @@
-//! Telling a file that we wrote from one that somebody else wrote, or changed since.
+//! Tells a service file that reaper wrote from a foreign one, and from one that was edited since.
 //!
-//! The first comment says who wrote the file and holds a checksum of all the rest. An older version's file is ours as
-//! long as its checksum is right, whatever it says. This guards somebody's work against us, not us against anybody.
+//! The first comment names `reaper service install` and holds a checksum of the rest. A file of an older version is
+//! recognised by its checksum alone. This protects the user's edits from being overwritten; it is no protection
+//! against forgery.
 
 use std::path::PathBuf;
 
 const WORDS: &str = "Written by `reaper service install`, which also updates it; checksum ";
 
-/// How a comment looks in the file.
+/// The syntax of a comment in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Comment {
     /// `# …`
     Hash,
-    /// `<!-- … -->`, behind the XML declaration.
+    /// `<!-- … -->`, after the XML declaration.
     Xml,
 }
 
-/// What is at a place.
+/// What is at the path of the service file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// No file.
     Nothing,
-    /// A file as we wrote it: its text.
+    /// A file as reaper wrote it: its text.
     Own(String),
-    /// A file of ours that somebody changed.
+    /// A file that reaper wrote, edited since.
     Changed,
-    /// Somebody else's file.
+    /// A file that reaper did not write.
     Foreign,
-    /// A symbolic link, to there.
+    /// A symbolic link, with its target.
     Link(PathBuf),
 }
 
-/// Puts the comment in.
+/// Adds the comment with the checksum to a file's text.
 #[must_use]
 pub fn seal(text: &str, comment: Comment) -> String {
     let sum = checksum(text);
@@ -49,7 +50,7 @@ pub fn seal(text: &str, comment: Comment) -> String {
     }
 }
 
-/// Whose text this is.
+/// Classifies a file by its text.
 #[must_use]
 pub fn recognise(text: &str) -> Found {
     let is_seal = |line: &str| line.contains(WORDS);
@@ -64,7 +65,7 @@ pub fn recognise(text: &str) -> Found {
     }
 }
 
-/// FNV-1a: the same on every machine and in every version.
+/// FNV-1a, 64 bits: the same on every machine and in every version.
 fn checksum(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
@@ -75,14 +76,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_ours_until_somebody_changes_it() {
+    fn a_file_is_recognised_until_it_is_edited() {
         let unit = "[Unit]\nDescription=x\n";
         let plist = "<?xml version=\"1.0\"?>\n<plist/>\n";
         for (text, comment) in [(unit, Comment::Hash), (plist, Comment::Xml), ("", Comment::Hash)] {
             let sealed = seal(text, comment);
             assert_eq!(recognise(&sealed), Found::Own(sealed.clone()), "{sealed}");
             assert_eq!(recognise(text), Found::Foreign);
-            // Whatever is changed in what the manager reads.
+            // Any changed byte in the part that the manager reads.
             for at in sealed.rfind(WORDS).map_or(0, |at| at + WORDS.len() + 22)..sealed.len() {
                 let mut changed = sealed.clone().into_bytes();
                 if let Some(byte) = changed.get_mut(at) {
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_older_version_wrote_is_ours() {
+    fn a_file_of_an_older_version_is_recognised() {
         let old = "# Written by `reaper service install`, which also updates it; checksum f47d88337cda963b.\n[Unit]\n";
         assert_eq!(recognise(old), Found::Own(old.to_owned()), "{:016x}", checksum("[Unit]\n"));
     }

@@ -1,7 +1,7 @@
 //! Standard output for data, standard error for messages.
 //!
-//! A reader that goes away (`| head`) is no error, and must not change what is done: writing goes on into
-//! nothing. Any other failure is remembered and reported at the end.
+//! A closed pipe (`| head`) is no error and must not change what is done: further output is discarded. Any other write
+//! error is kept and reported at the end.
 
 use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -13,16 +13,16 @@ use serde::Serialize;
 use super::args::{Color, Global};
 use super::exit::{CommandError, Exit};
 
-/// Where everything that a user reads goes through.
+/// All output of a command.
 #[derive(Debug)]
-pub struct Out {
+pub struct Output {
     choice: ColorChoice,
     quiet: bool,
     failed: Option<io::Error>,
 }
 
-impl Out {
-    /// As the flags ask.
+impl Output {
+    /// Output as the flags select.
     #[must_use]
     pub fn new(global: &Global) -> Self {
         let choice = match global.color {
@@ -40,10 +40,10 @@ impl Out {
         self.remember(written);
     }
 
-    /// Writes a document for programs: one line of JSON, in which there are no colours to be taken out.
+    /// Writes a document for programs: one line of JSON.
     ///
     /// # Errors
-    /// When it cannot be made into JSON, which is a bug.
+    /// When it cannot be serialised, which is a bug.
     pub fn document(&mut self, document: &impl Serialize) -> Result<(), CommandError> {
         let text = serde_json::to_string(document).map_err(|e| {
             CommandError::new(Exit::Bug, format_args!("cannot write JSON: {e}"), "please report this")
@@ -62,26 +62,26 @@ impl Out {
         }
     }
 
-    /// Writes a line for people, unless they want none. That standard error is gone is nobody's loss.
+    /// Writes a line to standard error, unless `--quiet` is given. Write errors are ignored.
     pub fn note(&self, text: impl fmt::Display) {
         if !self.quiet {
             let _ = writeln!(AutoStream::new(io::stderr().lock(), self.choice), "{text}");
         }
     }
 
-    /// Warns of something that did not stop us.
+    /// Writes a warning to standard error, unless `--quiet` is given.
     pub fn warn(&self, text: impl fmt::Display) {
         let style = Style::new().bold().fg_color(Some(AnsiColor::Yellow.into()));
         self.note(format_args!("{style}warning:{style:#} {text}"));
     }
 
-    /// Whether somebody can see a question and answer it.
+    /// Whether a question can be shown and answered on a terminal.
     #[must_use]
     pub fn can_ask() -> bool {
         io::stdin().is_terminal() && (io::stderr().is_terminal() || io::stdout().is_terminal())
     }
 
-    /// Asks a question at the end of the line, whatever the flags: an answer is wanted.
+    /// Shows a question without a newline, also with `--quiet`.
     pub fn ask(&self, text: impl fmt::Display) {
         if io::stderr().is_terminal() {
             let mut err = AutoStream::new(io::stderr().lock(), self.choice);
@@ -92,7 +92,7 @@ impl Out {
         }
     }
 
-    /// Whether a live line may be drawn.
+    /// Whether progress may be drawn.
     #[must_use]
     pub fn is_live(&self) -> bool {
         !self.quiet && io::stderr().is_terminal()
@@ -104,10 +104,10 @@ impl Out {
         io::stdout().is_terminal().then(terminal_size::terminal_size).flatten().map(|(w, _)| usize::from(w.0))
     }
 
-    /// Reports data that could not be written.
+    /// Returns the first write error.
     ///
     /// # Errors
-    /// When there was any.
+    /// When data could not be written.
     pub fn finish(self) -> Result<(), CommandError> {
         match self.failed {
             None => Ok(()),
@@ -120,7 +120,7 @@ impl Out {
     }
 }
 
-/// Writes an error; the last thing that a run says.
+/// Writes an error, as the last output of a run.
 pub fn error(color: Color, text: impl fmt::Display) {
     let choice = match color {
         Color::Auto => ColorChoice::Auto,

@@ -1,4 +1,4 @@
-//! Why the self-test did not come to its end, and what its end comes to.
+//! Why the self-test stopped early, and how its outcome becomes a check.
 
 use reaper_platform::Why;
 
@@ -9,10 +9,10 @@ use reaper_engine::terminate::trouble::Trouble;
 use reaper_policy::escalation::Outcome;
 use reaper_policy::judgement::Judgement;
 
-/// The check, by its public name.
+/// The public name of the check.
 pub(super) const NAME: &str = "self-test";
 
-/// Why it ended before its end.
+/// Why the self-test stopped early.
 pub struct Stop {
     pub level: Level,
     pub what: String,
@@ -24,7 +24,7 @@ impl Stop {
         Self { level: Level::Fail, what: what.into(), hint: hint.into() }
     }
 
-    /// Another reaper was ending processes all the time: the test could not be made, which is not the machine's fault.
+    /// Another reaper held the lock all the time: a warning, since it shows no fault of the machine.
     pub fn busy(failure: Failure) -> Self {
         Self { level: Level::Warn, ..failure.into() }
     }
@@ -45,7 +45,7 @@ impl From<Trouble> for Stop {
     }
 }
 
-/// What the end of the story comes to. `called` is the stand-in's last parent.
+/// The check for the outcome of the stand-in. `called` describes its last parent, which should have reaped it.
 pub fn conclude(ended: &Ended, is_collected: bool, called: &str) -> Check {
     let why = ended.why.as_deref().unwrap_or("for no reason that is known");
     match ended.outcome {
@@ -75,7 +75,7 @@ pub fn conclude(ended: &Ended, is_collected: bool, called: &str) -> Check {
     }
 }
 
-/// The gates say something else than they should of an orphan of ours.
+/// The stand-in was judged, but not as the orphan to be ended that it is.
 pub fn unexpected(judgement: &Judgement) -> Stop {
     let what = format!(
         "the stand-in is not to be ended: verdict {}, decided by {}: {}",
@@ -86,7 +86,7 @@ pub fn unexpected(judgement: &Judgement) -> Stop {
     Stop::fail(what, "agents that are started the same way are left alone for the same reason")
 }
 
-/// The stand-in cannot be looked at any more.
+/// The stand-in cannot be read any more.
 pub fn lost(why: &Why) -> Stop {
     Stop::fail(format!("the stand-in is lost: {why}"), "is another reaper or a cleaner at work here?")
 }
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_clean_end_is_a_good_one() {
+    fn only_a_clean_exit_passes() {
         let of = |outcome, is_collected| conclude(&ended(outcome), is_collected, "`sh` (pid 1)");
         assert_eq!(of(Outcome::Exited, true).level, Level::Ok);
         let zombie = of(Outcome::Exited, false);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn another_reaper_at_work_is_not_the_machines_fault() {
+    fn a_lock_held_by_another_reaper_is_a_warning() {
         assert_eq!(Stop::busy(Failure::new("busy")).level, Level::Warn);
         let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
         let stop = Stop::from(Failure::new("cannot write").at("/h").because(full).hint("free some space"));

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Stand-ins under an agent's name, started in the ways that agents are. Each is known by its number.
+# Stand-ins under an agent's name, started in the ways that agents are. Each is identified by a number.
 # To be sourced, after machine.sh.
 # shellcheck disable=SC2154,SC2016 # variables of the other parts; what is in quotes is for the guest
 
-# People, and what they start.
+# Users, and what they start.
 cast() {
     local user
     # What logs out is gone a second later.
@@ -36,7 +36,7 @@ parent() { guest ps -o ppid= -p "$(pid "$1")" | tr -d ' '; }
 # orphan USER NUMBER: leaves one behind in a login session; its parent is then PID 1.
 orphan() { login "$1" env SPROUT_MANAGED_AGENT=1 /opt/agents/leave "$2"; soon 10 pid "$2"; }
 
-# Those who must live: each is marked, and looks like an orphan in some way.
+# Processes that must live: each is marked, and looks like an orphan in some way.
 bystanders() {
     local mark=SPROUT_MANAGED_AGENT=1
     # Imported by some desktop's start script: from now on every service of the user carries the marker.
@@ -47,7 +47,7 @@ bystanders() {
     login alice env "$mark" tmux -L ci new-session -d /opt/agents/goose 90003
     # A launcher that is alive, in a session of its own.
     guest systemd-run --quiet --collect -p PAMName=login -p User=alice -E "$mark" sh -c '/opt/agents/goose 90004; exit 0'
-    login alice /opt/agents/leave 90005 # which nobody has marked
+    login alice /opt/agents/leave 90005 # without a marker
     login alice env "$mark" REAPER_KEEP=1 /opt/agents/leave 90006
     soon 10 all_there
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `reaper service`, typed by people on machines of all kinds. To be sourced, after user.sh.
+# `reaper service` on machines of all kinds. To be sourced, after user.sh.
 # shellcheck disable=SC2154,SC2016 # variables of the other parts; what is in quotes is for the guest
 
 unit=/home/alice/.config/systemd/user/reaper.service
@@ -43,7 +43,7 @@ changed_file() {
 }
 uninstall_own() {
     says "removed $unit" login alice "$copy" service uninstall
-    # The state is what is left, and the package's unit is in sight again.
+    # Only the state is left, and the package's unit is in force again.
     same "units of the user" "" "$(files)"
     guest test -s /home/alice/.local/state/reaper/history.jsonl
     fails 4 "" own alice reaper status
@@ -96,11 +96,11 @@ command_checks() {
     check "reaper service: --print does nothing" print
     check "reaper service: installs a program from an odd place, enabled and running" install_own
     check "reaper service: installing twice changes nothing" install_twice
-    check "reaper service: a file that somebody changed is left alone" changed_file
+    check "reaper service: a file that was edited is left alone" changed_file
     check "reaper service: uninstalling leaves nothing but the state" uninstall_own
-    check "reaper service: somebody else's file, or a mask, is left alone" foreign_file
+    check "reaper service: another program's file, or a mask, is left alone" foreign_file
     check "reaper service: a broken config is not installed" install_broken
     check "reaper service: a package's unit is used, not shadowed" packaged
-    check "reaper service: without linger it says what that means, and works" no_linger
+    check "reaper service: without linger it explains the consequence, and works" no_linger
     check "reaper service: without a user manager it says what to do" no_manager
 }

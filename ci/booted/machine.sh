@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A booted systemd, and how to do something in it. To be sourced; wants $here, $scratch and $lower.
+# A booted systemd, and commands to use it. To be sourced; wants $here, $scratch and $lower.
 # shellcheck disable=SC2154,SC2016 # variables of the other parts; what is in quotes is for the guest
 
 # boot: boots it, and waits until the system is up.
@@ -26,7 +26,7 @@ boot() {
     return 1
 }
 
-# halt: ends it, and leaves nothing.
+# halt: ends it, and removes its files.
 halt() {
     [ -n "${outer:-}" ] || return 0
     # Our own child, and with it everything in its namespaces.
@@ -61,7 +61,7 @@ bare() {
     guest systemd-run --quiet --pipe --wait --collect -p "User=$user" -E LC_ALL=C.UTF-8 -- "$@"
 }
 
-# own USER COMMAND…: as a user with a running manager; quick, for questions and orders to it.
+# own USER COMMAND…: as a user with a running manager; quick, for commands to it.
 own() {
     local user=$1 uid
     shift
@@ -91,7 +91,7 @@ soon() {
     done
 }
 
-# check NAME COMMAND…: one line for each; what it said, if it failed.
+# check NAME COMMAND…: prints one line; on failure also the command's output.
 check() {
     local name=$1 said code=0 start=$EPOCHREALTIME took
     shift
@@ -111,7 +111,7 @@ check() {
     fi
 }
 
-# says WORDS COMMAND…: the command must say the words; fails says the same of one that must fail.
+# says TEXT COMMAND…: the command must succeed and print the text; `fails` expects it to fail and print the text.
 says() {
     local words=$1 said
     shift

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What is installed, how it is brought up to date, and what is left when it is gone. To be sourced, after command.sh.
+# What is installed, how it is upgraded, and what is left after its removal. To be sourced, after command.sh.
 # shellcheck disable=SC2154,SC2016 # variables of the other parts; what is in quotes is for the guest
 
-# A program in a place that some people have.
+# A program in an unusual directory.
 copy="/home/alice/my tools/100%/reaper"
 generator=/usr/lib/systemd/user-generators/reaper
 user_units=(reaper.service reaper-scan.service reaper-scan.timer)
@@ -34,11 +34,11 @@ all_put_in() {
     guest install -d -o alice "$(dirname "$copy")"
     guest cp /usr/bin/reaper "$copy"
     guest chmod 0755 /home/alice
-    # Nothing runs before somebody asks for it.
+    # Nothing runs until it is enabled.
     fails any "" guest pgrep -x reaper
 }
 
-# Any word is one too many: an unknown key is a warning only, and the exit status is 0.
+# Any output is a failure: an unknown key is only a warning, and the exit status is 0.
 verify() {
     local unit said
     for unit in "${user_units[@]}"; do
@@ -46,12 +46,12 @@ verify() {
         same "verify $unit" "" "$said"
     done
     for unit in "${system_units[@]}"; do
-        # Only what is said of ours: other units of the machine are not our matter.
+        # Only messages on our units: other units of the machine are not ours to check.
         said=$(guest systemd-analyze verify --man=no "/usr/lib/systemd/system/${unit/@/@1000}" 2>&1 | grep -i reaper || true)
         same "verify $unit" "" "$said"
     done
 }
-# How much is open to a unit, in tenths, by systemd's own count. A user unit may hold little back: see reaper.service.
+# The exposure level of a unit, in tenths, by systemd's own count. A user unit allows little hardening: see reaper.service.
 exposure() {
     own alice systemd-analyze security --user --offline=true --threshold=65 /usr/lib/systemd/user/reaper.service | tail -n 1
     own alice systemd-analyze security --user --offline=true --threshold=65 /usr/lib/systemd/user/reaper-scan.service | tail -n 1
@@ -95,7 +95,7 @@ removal() {
         guest sh -c '! test -e /usr/bin/reaper'
         guest dpkg -P reaper
         fails any "" guest dpkg -s reaper
-        # What was the administrator's is not the users'.
+        # A purge removes the administrator's settings, not the users'.
         guest test ! -e /var/lib/reaper
     else
         local unit
@@ -112,11 +112,11 @@ removal() {
 }
 
 package_checks() {
-    check "units: systemd-analyze verify has nothing to say" verify
+    check "units: systemd-analyze verify reports nothing" verify
     check "units: systemd-analyze security stays under the thresholds" exposure
 }
 removal_checks() {
-    [ -z "$deb" ] || check "package: brought up to date under a running service" upgrade
+    [ -z "$deb" ] || check "package: upgraded under a running service" upgrade
     check "removal: nothing is left but settings and state" removal
-    check "removal: nobody was ended by it" nobody_else
+    check "removal: it ended no process" no_other_ended
 }

@@ -7,7 +7,7 @@ sys() { guest systemctl show -P "$1" "$2"; }
 system_start() {
     ctl disable --now reaper.service
     put /etc/reaper/config.toml <<<"$settings"$'\n[[profile]]\nname = "roots"\nmarkers = ["ROOTS_AGENT"]\nprograms = ["goose"]'
-    # No user may tell root's service what to end.
+    # No user's config may affect root's service.
     put "$home_config" alice <<<"$settings"$'\n[[profile]]\nname = "mine"\nmarkers = ["ALICES_AGENT"]\nprograms = ["goose"]'
     guest systemctl daemon-reload
     guest systemctl enable --now reaper-system.service
@@ -64,7 +64,7 @@ instance() {
     gone_after 30011 2
     still_there 30012
     says goose own alice reaper history
-    # One service for each user, whoever starts the second.
+    # One service for each user, whichever user starts the second.
     put /home/alice/.config/systemd/user/reaper.service.d/ci.conf alice <<<$'[Service]\nRestart=no'
     ctl daemon-reload
     fails any "" ctl start reaper.service
@@ -93,12 +93,12 @@ timer() {
 system_checks() {
     check "system unit: enabled, started and ready, for all users" system_start
     check "system unit: orphans of two users are ended, by root's config only" system_ends
-    check "system unit: nobody else is" nobody_else
-    check "system unit: the account is root's, in /var/lib/reaper and the journal" system_accounts
+    check "system unit: no other process is ended" no_other_ended
+    check "system unit: the history is root's, in /var/lib/reaper and the journal" system_accounts
     check "system unit: a broken config fails reload and start, once, visibly" system_reload
     check "system unit: disabled and stopped" system_stop
     check "unit for one user: ends that user's orphans only, found by the user's own commands" instance
-    check "unit for one user: nobody else is ended" nobody_else
+    check "unit for one user: no other process is ended" no_other_ended
     check "timer: an orphan is ended without a daemon, and the next one too" timer
-    check "timer: nobody else is ended" nobody_else
+    check "timer: no other process is ended" no_other_ended
 }

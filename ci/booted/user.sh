@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The service in a user's own service manager: what it ends, what it leaves, how it is stopped, mended and asked.
+# The service in a user's own service manager: what it ends, what it leaves, how it is stopped, repaired and queried.
 # To be sourced, after actors.sh.
 # shellcheck disable=SC2154,SC2016 # variables of the other parts; what is in quotes is for the guest
 
@@ -34,7 +34,7 @@ in_session() {
     same "its parent" 1 "$(parent 20002)"
     gone_after 20002 2
 }
-# At the machine itself, where systemd since 254 gives a right that keeps others from looking.
+# A login at the machine itself, where systemd since 254 grants a capability that hides the environment from others.
 at_the_machine() {
     guest systemd-run --quiet --pipe --wait --collect -p PAMName=login -p User=alice -E XDG_SEAT=seat0 \
         -E XDG_SESSION_TYPE=x11 -E SPROUT_MANAGED_AGENT=1 /opt/agents/leave 20004
@@ -42,7 +42,7 @@ at_the_machine() {
     [ "$version" = 252 ] || guest grep '^CapPrm:.*0000000800000000' "/proc/$(pid 20004)/status"
     gone_after 20004 2
 }
-nobody_else() { same "those who must live" "$before" "$(living)"; }
+no_other_ended() { same "those who must live" "$before" "$(living)"; }
 
 journal() {
     local entry
@@ -107,7 +107,7 @@ stop() {
     fails 4 "" own alice reaper status
 }
 
-# As a person would who has mended what was wrong.
+# As after the administrator has fixed the problem.
 afresh() { ctl reset-failed reaper.service; }
 
 # fails_to_start CONFIG WORDS: once, visibly, and without another attempt.
@@ -129,19 +129,19 @@ fails_to_start() {
 broken_config() { fails_to_start 'grace = ' 'config.toml:1:9'; }
 old_config() { fails_to_start $'sweep-every = "30s"\ngrace = "3s"' 'sweep-every'; }
 
-# A home that turns read-only: what cannot be accounted for is not done.
+# A home that turns read-only: without a record nothing is ended.
 home_turns() {
     local result=0
     guest mount --bind /home/alice /home/alice
     guest mount -o remount,bind,ro /home/alice
-    # In a condition `set -e` is off, so each says by itself that the next may follow.
+    # `set -e` is off in a condition, so the commands are joined by &&.
     orphan alice 20003 &&
         soon 20 says 'nothing was ended' own alice journalctl --user -t reaper --since -30s &&
         still_there 20003 || result=1
     guest umount -l /home/alice
     [ "$result" = 0 ] && gone_after 20003 2
 }
-# A home that was never writable: tried a few times, then given up for all to see.
+# A home that was never writable: a few attempts, then a visible failure.
 read_only_home() {
     local result=0 uid
     uid=$(guest id -u dave)
@@ -173,8 +173,8 @@ user_checks() {
     check "user unit: an orphan in a scope of a user service is ended after its grace" in_scope
     check "user unit: an orphan of a login session is ended after its grace" in_session
     check "user unit: and one of a login at the machine itself" at_the_machine
-    check "user unit: services, Type=forking, tmux, a living launcher's, systemd --user, dbus and (sd-pam) live on" nobody_else
-    check "user unit: the journal holds the account, field by field" journal
+    check "user unit: services, Type=forking, tmux, a living launcher's, systemd --user, dbus and (sd-pam) live on" no_other_ended
+    check "user unit: the journal holds the record, field by field" journal
     check "user unit: so does the history" history
     check "user unit: one that hangs is ended by the watchdog and started again" watchdog
     check "user unit: a reload takes the new config, in the same process" reload
@@ -183,7 +183,7 @@ user_checks() {
     check "user unit: stop" stop
     check "user unit: a broken config fails the start once, visibly" broken_config
     check "user unit: an older config with an unknown key too" old_config
-    check "user unit: a home that turns read-only: nothing is ended, and it says so" home_turns
+    check "user unit: a home that turns read-only: nothing is ended, and it reports that" home_turns
     check "user unit: a home that is read-only: given up after ten starts, visibly" read_only_home
-    check "user unit: still nobody else was ended" nobody_else
+    check "user unit: still no other process was ended" no_other_ended
 }

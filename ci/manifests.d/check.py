@@ -1,4 +1,4 @@
-"""What is applied to a cluster, as it is rendered, and what compose is given: `check.py TREE REAPER COMPOSE-SCHEMA`.
+"""Checks the rendered manifests and the compose file: `check.py TREE REAPER COMPOSE-SCHEMA`.
 
 The schemas refuse what Kubernetes and compose would not know (a misspelt field is dropped in silence by a server). The
 rest are this product's own needs: without them everything is applied, and nothing is ever seen or ended.
@@ -112,7 +112,7 @@ def workload(where, document):
         added = set(own.get("capabilities", {}).get("add", []))
         if one in sidecars:
             need(where, one.get("restartPolicy") == "Always", "not a native sidecar: restartPolicy is not Always")
-            need(where, pod.get("shareProcessNamespace") is True, "shareProcessNamespace is not set: it would see nobody")
+            need(where, pod.get("shareProcessNamespace") is True, "shareProcessNamespace is not set: it would see only itself")
             need(where, not added, f"it has capabilities: {added}")
             for other in pod["containers"]:
                 theirs = {**(pod.get("securityContext") or {}), **(other.get("securityContext") or {})}

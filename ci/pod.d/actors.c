@@ -21,7 +21,7 @@ static void become(const char *program, char **env)
 {
     const char *name = strrchr(program, '/');
     char *argv[] = { (char *)(name ? name + 1 : program), 0 };
-    /* Whoever waits for the output of an `exec` would wait for this one. */
+    /* An open output would keep the caller of `exec` waiting for this process. */
     for (int fd = 0; fd < 3; fd++)
         close(fd);
     execve(program, argv, env);

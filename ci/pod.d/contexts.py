@@ -10,7 +10,7 @@ SEE = ["KILL", "SYS_PTRACE", "DAC_READ_SEARCH"]
 VICTIMS = {"goose": ("uid 1000, no capabilities", 1000, []), "codex": ("root, Docker's capabilities", 0, DOCKER),
            "gemini": ("root, no capabilities", 0, [])}
 
-# context, (uid, gid, capabilities, ambient), whom it ends, exit code, words of its message
+# context, (uid, gid, capabilities, ambient), what it ends, exit code, text of its message
 ROWS = [
     ("same uid, same gid, drop ALL", (1000, 1000, [], False), "goose", 0, None),
     ("same uid, other gid, drop ALL", (1000, 1001, [], False), "", 4, "runAsGroup"),

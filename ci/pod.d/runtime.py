@@ -6,14 +6,14 @@ import pathlib
 import subprocess
 import time
 
-# What Docker and containerd give a container that says nothing.
+# The default capabilities of Docker and containerd.
 DOCKER = ("CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE SYS_CHROOT KILL "
           "AUDIT_WRITE").split()
 PATIENCE = 20
 
 
 def until(what, condition, patience=PATIENCE):
-    """Waits until the condition gives something true, and gives that."""
+    """Waits until the condition returns something true, and returns it."""
     end = time.monotonic() + patience
     while True:
         found = condition()
@@ -25,7 +25,7 @@ def until(what, condition, patience=PATIENCE):
 
 
 class Pod:
-    """A pause container, and whatever joins its namespaces."""
+    """A pause container, and the containers that join its namespaces."""
 
     def __init__(self, tool, work, cgroup):
         self.tool, self.work, self.cgroup = tool, pathlib.Path(work), cgroup
@@ -46,7 +46,7 @@ class Pod:
         namespaces = [{"type": kind} for kind in ("mount", "uts", "cgroup")]
         namespaces += [{"type": kind, **({"path": path(kind)} if self.pause else {})} for kind in shared]
         volume = lambda where: {"destination": where, "type": "tmpfs", "source": "tmpfs",
-                                # As the kubelet makes an emptyDir: root's, and for everybody to write.
+                                # As the kubelet makes an emptyDir: owned by root, writable by all.
                                 "options": ["nosuid", "nodev", "noexec", "mode=0777", "size=64m"]}
         process = {"terminal": False, "user": {"uid": uid, "gid": gid}, "args": args, "cwd": "/", "env": list(env),
                    "noNewPrivileges": True,
@@ -104,7 +104,7 @@ class Pod:
             self.run("delete", "-f", name)
 
     def processes(self):
-        """What lives in the pod: {pid: (name, pid inside, parent, state)}, by the machine's pids."""
+        """The living processes of the pod: {pid: (name, pid inside, parent, state)}, by the machine's pids."""
         ours = os.readlink(f"/proc/{self.pause}/ns/pid")
         found = {}
         for entry in os.listdir("/proc"):

@@ -1,4 +1,4 @@
-"""What happens in the pod: the sidecar at its work, and reaper as the first process of a container."""
+"""Tests in the pod: the sidecar, and reaper as the first process of a container."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from runtime import until
 ADDRESS = "10.88.0.2"
 PORT = 9464
 GRACE = 2.0
-# SIGTERM to the end: the service hands back what it was ending after 5 s, and has 5 s more for that.
+# SIGTERM to the end: the service abandons what it was ending after 5 s, and has 5 s more to record that.
 STOP_LIMIT = 12
 
 
@@ -26,14 +26,14 @@ def command(config, *args):
 
 def sidecar(pod, root, rootfs, config, seccomp, gid):
     marked = ["SPROUT_MANAGED_AGENT=1"]
-    # The pod has an address, which nobody but this pod knows.
+    # The pod has an address that is known only inside the pod.
     net = ["nsenter", f"--net=/proc/{pod.pause}/ns/net"]
     subprocess.run([*net, "ip", "link", "set", "lo", "up"], check=True)
     subprocess.run([*net, "ip", "address", "add", f"{ADDRESS}/32", "dev", "lo"], check=True)
     settings = [f"REAPER_METRICS_LISTEN={ADDRESS}:{PORT}", f"REAPER_GRACE={GRACE:.0f}s", "REAPER_INTERVAL=1s"]
     if seccomp:
         say("the sidecar runs under the default seccomp profile of podman and CRI-O")
-    # A native sidecar is there first.
+    # A native sidecar starts first.
     pod.start("reaper", rootfs, command(config), uid=1000, gid=gid, env=[*config["Env"], *settings],
               writable=["/state", "/runtime"], seccomp=seccomp)
     probe = lambda what: pod.exec("reaper", "reaper", "status", "--check", what)  # as in the manifests
@@ -85,7 +85,7 @@ def sidecar(pod, root, rootfs, config, seccomp, gid):
 
 
 def mounted_config(pod, root, rootfs, config):
-    """A ConfigMap as the kubelet mounts it: its folder is for everybody to write, one file of it (`subPath`) is not."""
+    """A ConfigMap as the kubelet mounts it: its folder is writable by all, a single file of it (`subPath`) is not."""
     folder = pod.work / "configmap"
     folder.mkdir()
     (folder / "config.toml").write_text('grace = "45s"\n')

@@ -7,7 +7,7 @@ use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 
 use crate::common::{Reaper, scratch, set_mode, state_dir, write};
 
-/// Runs `reaper LINE` at a new home and expects this code; gives what it said on standard error.
+/// Runs `reaper LINE` with a new home and expects this code; returns its standard error.
 fn code(line: &str, expected: i32) -> String {
     let home = scratch();
     let ran = Reaper::new(home.path(), line.split_whitespace()).run();

@@ -1,4 +1,4 @@
-//! Completion scripts: each shell that is there reads its own.
+//! Completion scripts: each installed shell loads its own.
 
 use std::process::{Command, Stdio};
 
@@ -11,7 +11,7 @@ fn script(shell: &str) -> String {
     Reaper::new(home.path(), ["completions", shell]).run().expect_code(0).stdout
 }
 
-/// Runs the shell on the script; `None` when the shell is not there.
+/// Runs the shell on the script; `None` when the shell is not installed.
 fn reads(shell: &str, args: &[&str]) -> Option<String> {
     let folder = scratch();
     let file = folder.path().join("_reaper");

@@ -1,5 +1,5 @@
-//! Whole config files, as users write them: those that must load, those that must not and in what words, and those
-//! that another user could have written.
+//! Whole config files, as users write them: those that must load, those that must be refused with which message, and
+//! those that another user could have written.
 
 #[cfg(test)]
 mod config {
@@ -61,9 +61,9 @@ mod config {
         }
     }
 
-    /// The words are part of the contract. Set UPDATE_EXPECTED to write them anew, then read the difference.
+    /// The messages are part of the contract. Set UPDATE_EXPECTED to regenerate them, then read the difference.
     #[test]
-    fn invalid_samples_are_refused_in_these_words() {
+    fn invalid_samples_are_refused_with_these_messages() {
         for path in samples("invalid") {
             let (dir, sources) = new_sources();
             put(&sources.system, &fs::read_to_string(&path).unwrap());
@@ -172,7 +172,7 @@ mod config {
     }
 
     #[test]
-    fn a_variable_says_yes_or_no_by_a_word_or_a_digit() {
+    fn a_boolean_variable_takes_a_word_or_a_digit() {
         for (value, expected) in [("true", true), ("1", true), ("false", false), ("0", false)] {
             let (_dir, mut sources) = new_sources();
             env(&mut sources, &[("REAPER_NOTIFY", value), ("REAPER_KEEP_LISTENERS", value)]);

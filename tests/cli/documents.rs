@@ -1,5 +1,5 @@
-//! The public documents once more, as a reader would declare them: nothing may be renamed, and what is added must be
-//! written down here and in docs/.
+//! The public JSON documents, declared a second time as a reader would: nothing may be renamed, and additions must be
+//! made here and in docs/.
 
 #![expect(dead_code, reason = "only the names and types of the fields matter")]
 

@@ -1,4 +1,4 @@
-//! Help is documentation: every text is looked at before it changes, and every example in it can be typed.
+//! Help is documentation: every change of a text must be confirmed, and every example in it works.
 
 use std::ffi::OsString;
 use std::fs;
@@ -48,7 +48,7 @@ fn parse(line: &str) -> Result<App, String> {
     args::parse(line.split_whitespace().map(OsString::from)).map_err(|e| e.to_string())
 }
 
-/// `UPDATE_EXPECTED=1` writes the files anew.
+/// `UPDATE_EXPECTED=1` regenerates the files.
 #[test]
 fn every_help_text_is_as_reviewed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/help");

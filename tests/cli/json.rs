@@ -1,5 +1,5 @@
-//! The JSON that programs read. Its types are declared here once more, closed to unknown fields: a change that adds, renames
-//! or drops one changes the contract, and must come here to say so.
+//! The JSON that programs read. Its types are declared here once more, closed to unknown fields: a change that adds,
+//! renames or drops one changes the contract, and must change this file too.
 
 #![expect(dead_code, reason = "the types are the test")]
 

@@ -1,7 +1,7 @@
 //! The texts of the command: what can be typed, what is printed and with which exit code, config files, and what the
 //! documents promise.
 //!
-//! Which process is ended is tested in `tests/e2e`; where a test here starts a process, it is there to have something
+//! Which process is ended is tested in `tests/e2e`; a test here starts a process only to have something
 //! to print.
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `reaper man`: files where they were asked for, and man(1) can show them.
+//! `reaper man`: writes the files to the given directory, and man(1) can show them.
 
 use std::fs;
 use std::process::Command;

@@ -66,9 +66,9 @@ fn every_link_to_a_file_leads_somewhere() {
     }
 }
 
-/// What a launcher must write is told in one place, and copied from there.
+/// What a launcher must write is defined in one place, and copied from there.
 #[test]
-fn the_lease_is_described_in_the_words_of_the_code_that_reads_it() {
+fn the_lease_is_described_with_the_text_of_its_parser() {
     let plain = |text: &str| text.replace("\n> ", " ").split_whitespace().collect::<Vec<_>>().join(" ");
     let readme = readme::text();
     assert!(plain(&readme).contains(&plain(reaper_lease::TEXT)), "README.md lacks:\n{}", reaper_lease::TEXT);

@@ -1,5 +1,5 @@
-//! `reaper service` where nothing may be installed: what it prints, and what it refuses. With a manager it is tried in
-//! a booted system (`ci/systemd`), and for launchd from values (`src/install`).
+//! `reaper service` where nothing may be installed: what it prints, and what it refuses. With a manager it is tested in
+//! a booted system (`ci/systemd`), and for launchd by unit tests (`src/install`).
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -1,5 +1,5 @@
-//! The question on a terminal: what it says before it takes a yes. What becomes of the answers is the matter of
-//! `tests/e2e/finds`.
+//! The prompt on a terminal: what is shown before it accepts a yes. The answers are tested in
+//! `tests/e2e/finds/terminal.rs`.
 
 use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, Terminal, in_namespace, test_name};
 
@@ -55,7 +55,7 @@ fn w08_a_yes_covers_only_what_was_listed() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (mut terminal, agents) = asked(&processes, "scan --grace 0s --format json");
-        // No grace protects it, and it is seen by the look after the answer.
+        // No grace protects it, and it is found by the survey after the answer.
         let late = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
         terminal.press("y\n");
         let (status, shown) = terminal.finish();

@@ -8,11 +8,11 @@ use reaper_testkit::{IdMap, PidNamespace, ProcessRef, ProcessSet, ProcessSpec};
 use super::command::Reaper;
 use super::wait::LONG;
 
-/// The launcher's marker, and the value it has in the wild.
+/// The launcher's marker, with the value that the launcher really sets.
 pub const MARK: &str = "SPROUT_MANAGED_AGENT";
 pub const APP: &str = "xyz.block.sprout.app";
 
-/// As users run it from a script: it ends what may be ended, at once, and lists everything.
+/// The acting command as run from scripts: ends what may be ended, without grace, and lists everything.
 pub const ACT: [&str; 7] = ["scan", "--yes", "--all", "--grace", "0s", "--format", "json"];
 
 /// A namespace for a user without capabilities: processes of others, or protected ones, cannot be read.
@@ -36,7 +36,7 @@ pub fn marked(processes: &ProcessSet, name: &str) -> ProcessSpec {
     processes.spec(name).env(MARK, APP)
 }
 
-/// An orphan beyond doubt: its end shows that the run did act, so that what it spared beside it was spared on purpose.
+/// A clear orphan: that it is ended shows that the run acted, so that other processes were spared on purpose.
 pub fn orphan(processes: &ProcessSet) -> ProcessRef {
     marked(processes, "goose").args(["acp"]).orphan_of_dead_leader()
 }
@@ -61,7 +61,7 @@ pub fn pid_namespace(pid: i32) -> String {
     link.to_str().unwrap().chars().filter(char::is_ascii_digit).collect()
 }
 
-/// The same lease as launchers wrote it that know of no namespaces.
+/// The same lease without a namespace, as older launchers write it.
 pub fn of_no_namespace(lease: &str) -> String {
     lease.rsplit_once(':').unwrap().0.to_owned()
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::agents::home;
 use super::command::{Ran, Reaper};
 
-/// Fails unless the process was asked to end, did, and was no more than asked.
+/// Fails unless the process exited after SIGTERM, without SIGKILL.
 #[track_caller]
 pub fn ended(ran: &Ran, gone: &ProcessRef) {
     let action = action(ran, gone).unwrap_or_else(|| panic!("{} was not ended\n{}", gone.pid, ran.stdout));
@@ -17,7 +17,7 @@ pub fn ended(ran: &Ran, gone: &ProcessRef) {
     assert!(!gone.is_alive());
 }
 
-/// Fails unless this gate spared the process, with these words for it, and it lives.
+/// Fails unless this gate spared the process, with this text as evidence, and it lives.
 #[track_caller]
 pub fn spared(ran: &Ran, alive: &ProcessRef, gate: &str, words: &str) {
     let listed = ran.judgement(alive.pid);
@@ -26,7 +26,7 @@ pub fn spared(ran: &Ran, alive: &ProcessRef, gate: &str, words: &str) {
     untouched(ran, alive);
 }
 
-/// Fails unless this gate could not tell, with these words for it, and the process lives.
+/// Fails unless this gate answered `unknown`, with this text as evidence, and the process lives.
 #[track_caller]
 pub fn doubted(ran: &Ran, alive: &ProcessRef, gate: &str, words: &str) {
     let listed = ran.judgement(alive.pid);
@@ -53,7 +53,7 @@ pub fn untouched(ran: &Ran, alive: &ProcessRef) {
     assert!(alive.is_alive(), "{} has ended\n{}", alive.pid, ran.stdout);
 }
 
-/// Fails unless this gate alone stood between the process and its end; grace aside, which a scan can waive.
+/// Fails unless this gate alone spared the process; grace aside, which a scan can set to zero.
 #[track_caller]
 pub fn only(processes: &ProcessSet, alive: &ProcessRef, gate: &str) {
     let judgement = explain(processes, alive);
@@ -63,7 +63,7 @@ pub fn only(processes: &ProcessSet, alive: &ProcessRef, gate: &str) {
     }
 }
 
-/// What `reaper explain` says of any process, whether or not a scan would look at it.
+/// The judgement of `reaper explain` for any process, whether or not a scan would list it.
 pub fn explain(processes: &ProcessSet, alive: &ProcessRef) -> Value {
     let args = ["explain", &alive.pid.to_string(), "--format", "json"].map(str::to_owned);
     Reaper::new(&home(processes), args).run().expect_code(0).json()["judgement"].clone()

@@ -1,4 +1,4 @@
-//! A run of the command that goes on while the test does other things.
+//! A run of the command in the background.
 
 use std::process::{Child, Command, Stdio};
 
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use super::command::{Ran, Reaper};
 
-/// A run that goes on while the test does.
+/// A run in the background.
 pub struct Running(Child);
 
 impl Running {
@@ -15,7 +15,7 @@ impl Running {
         Self::spawn(reaper.command())
     }
 
-    /// By way of another program (see [`Reaper::through`]).
+    /// Through another program (see [`Reaper::through`]).
     pub fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         Self(command.spawn().unwrap())
@@ -26,7 +26,7 @@ impl Running {
         self.0.wait_with_output().unwrap().into()
     }
 
-    /// Ends it, as a power cut would.
+    /// Kills it with SIGKILL, as after a power cut.
     pub fn kill(mut self) {
         let pid = i32::try_from(self.0.id()).unwrap();
         ProcessRef::open(pid).unwrap().signal(Signal::KILL.as_raw()).unwrap();

@@ -10,14 +10,14 @@ use serde_json::Value;
 
 use super::files::set_mode;
 
-/// One invocation to be, with a home of its own and nothing inherited that could sway it.
+/// An invocation to be run, with a home of its own and no inherited variables.
 pub struct Reaper {
     command: Command,
     home: PathBuf,
 }
 
 impl Reaper {
-    /// `reaper ARGS`, at home in `home` (made, 0700). Runs of one home share sightings and history.
+    /// `reaper ARGS` with `home` (created, 0700) as its home. Runs of one home share sightings and history.
     pub fn new<S: Into<OsString>>(home: &Path, args: impl IntoIterator<Item = S>) -> Self {
         drop(fs::create_dir_all(home));
         set_mode(home, 0o700);
@@ -46,12 +46,12 @@ impl Reaper {
         self
     }
 
-    /// The command, for what this helper does not do.
+    /// The underlying command, for options that this helper does not have.
     pub fn command(self) -> Command {
         self.command
     }
 
-    /// The same run by way of another program (`nsenter …`, `sh -c …`), which gets it as its last arguments.
+    /// The same run through another program (`nsenter …`, `sh -c …`), which gets it as its last arguments.
     pub fn through(self, mut other: Command) -> Command {
         other.arg(self.command.get_program()).args(self.command.get_args()).env_clear().stdin(Stdio::null());
         other.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -65,7 +65,7 @@ impl Reaper {
     }
 }
 
-/// What a run came to.
+/// The result of a run.
 pub struct Ran {
     /// Its exit code; -1 when a signal ended it.
     pub code: i32,

@@ -1,4 +1,4 @@
-//! All tests of a binary run in one process, several at a time: what keeps those apart that would disturb one another.
+//! All tests of a binary run in one process, several at a time: a lock for those that would disturb one another.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,5 +1,5 @@
 //! What the tests of all three binaries share: how to run the command, files and directories, marked agents, and
-//! assertions about what a run said.
+//! assertions about a run's output.
 
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part of this")]
 

@@ -12,7 +12,7 @@ pub fn text() -> String {
     std::fs::read_to_string(path()).expect("there is a README")
 }
 
-/// The inside of every fenced block of this language, in order.
+/// The content of every fenced block of this language, in order.
 pub fn blocks(language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
     let text = text();

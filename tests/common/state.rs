@@ -1,4 +1,4 @@
-//! What a home keeps: the history and the sightings, and waiting for an entry of either.
+//! The state in a home: the history and the sightings, and waiting for an entry of either.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,13 +15,13 @@ pub fn records(home: &Path) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// Waits until the signal has been accounted for and so is about to be sent.
+/// Waits until the signal's intent is recorded, just before it is sent.
 pub fn wait_for_intent(home: &Path, alive: &ProcessRef, signal: &str) {
     let is_it = |r: &Value| r["event"] == "intent" && r["pid"] == alive.pid && r["signal"] == signal;
     until("the intent is written", || records(home).iter().any(is_it));
 }
 
-/// Waits until a run has remembered the process as an orphan.
+/// Waits until a run has saved a sighting of the process.
 pub fn wait_for_sighting(home: &Path, alive: &ProcessRef) {
     let entry = format!("\"pid\":{},", alive.pid);
     let file = state_dir(home).join("sightings.json");

@@ -2,16 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-/// Long for anything that happens at once, on a machine that is busy.
+/// The time limit for anything that happens at once, generous enough for a busy machine.
 pub const LONG: Duration = Duration::from_secs(20);
 
-/// Waits until it is so.
+/// Waits until the condition holds; panics after the limit.
 #[track_caller]
 pub fn until(what: &str, is_so: impl FnMut() -> bool) {
     assert!(poll(is_so), "not within {LONG:?}: {what}");
 }
 
-/// Waits until it is so, and says whether it is.
+/// Waits until the condition holds; returns whether it does.
 pub fn poll(mut is_so: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + LONG;
     while !is_so() {

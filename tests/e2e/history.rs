@@ -1,4 +1,4 @@
-//! What `reaper history` shows of real runs, and of files that were damaged, edited or given away.
+//! What `reaper history` shows of real runs, and of files that were damaged, edited or given to another user.
 
 use std::fs;
 use std::path::Path;
@@ -218,7 +218,7 @@ fn w15_records_written_by_two_runs_at_once_stay_whole() {
             .map(|n| {
                 let orphan = orphan(&processes);
                 if n % 5 == 0 {
-                    // The second one finds it gone, or finds the other at work.
+                    // The second one finds the process gone, or the other reaper at work.
                     drop(act(&processes).run());
                 }
                 orphan

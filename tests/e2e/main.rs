@@ -1,4 +1,4 @@
-//! Real processes in private PID namespaces, and the real command. What cannot run on this machine says `skipped: …`.
+//! Real processes in private PID namespaces, and the real command. What cannot run on this machine prints `skipped: …`.
 //!
 //! The folders say what is tested: `never_kills` what must not be signalled, `finds` what must be found, the others the
 //! part of the program.

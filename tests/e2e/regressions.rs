@@ -1,4 +1,4 @@
-//! One test for each mistake that was once made in this program, named after its symptom.
+//! One test for each bug that this program once had, named after its symptom.
 
 use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 

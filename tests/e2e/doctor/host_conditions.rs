@@ -73,7 +73,7 @@ fn hidepid_is_a_limit_to_an_ordinary_user() {
     for mode in [Hidepid::NoAccess, Hidepid::Invisible, Hidepid::Ptraceable] {
         in_namespace(&PidNamespace::new().systemd().several_users().hidepid(mode), test_name!(), || {
             let processes = ProcessSet::new();
-            // Its launcher's lease names the PID namespace, so that its death is proven without a sight of PID 1.
+            // Its launcher's lease names the PID namespace, so that its death is proven although PID 1 cannot be read.
             let ran = doctor(&home(&processes)).uid(1000).run().expect_code(0);
             only_amiss(&ran, &["proc", "adopters"]);
             found(&ran, "proc", "warn", "hidepid=");
@@ -99,12 +99,12 @@ fn a_pid_1_that_may_start_agents_is_a_limit() {
 fn a_pid_1_that_the_config_names_is_still_a_limit() {
     in_namespace(&PidNamespace::new().init("agentd", &["agentd"]), test_name!(), || {
         let processes = ProcessSet::new();
-        let told = doctor(&home(&processes)).env("REAPER_ADOPTERS", "agentd").run().expect_code(0);
-        only_amiss(&told, &["adopters"]);
-        found(&told, "adopters", "warn", "`agentd` (pid 1)");
-        found(&told, "adopters", "warn", "it may have started an agent itself");
-        found(&told, "adopters", "warn", "--init");
-        assert_eq!(steps(&told), WHOLE_WAY, "the lease proves that its parent died");
+        let ran = doctor(&home(&processes)).env("REAPER_ADOPTERS", "agentd").run().expect_code(0);
+        only_amiss(&ran, &["adopters"]);
+        found(&ran, "adopters", "warn", "`agentd` (pid 1)");
+        found(&ran, "adopters", "warn", "it may have started an agent itself");
+        found(&ran, "adopters", "warn", "--init");
+        assert_eq!(steps(&ran), WHOLE_WAY, "the lease proves that its parent died");
     });
 }
 
@@ -114,10 +114,10 @@ fn a_configured_adopter_is_checked_and_reported_when_it_does_not_run() {
         let processes = ProcessSet::new();
         let keeper = processes.spec("keeper").behave("subreaper").child();
         let _ward = processes.spec("ward").under(&keeper);
-        let told = doctor(&home(&processes)).env("REAPER_ADOPTERS", "keeper").run().expect_code(0);
-        only_amiss(&told, &[]);
+        let ran = doctor(&home(&processes)).env("REAPER_ADOPTERS", "keeper").run().expect_code(0);
+        only_amiss(&ran, &[]);
         let words = format!("`keeper` (pid {}), a subreaper that the config names", keeper.pid);
-        found(&told, "adopters", "ok", &words);
+        found(&ran, "adopters", "ok", &words);
         let wrong = doctor(&home(&processes)).env("REAPER_ADOPTERS", "keeper,conmon").run().expect_code(0);
         only_amiss(&wrong, &["adopters"]);
         found(&wrong, "adopters", "warn", &words);
@@ -138,7 +138,7 @@ fn r01_zombies_that_stay_are_reported() {
     });
 }
 
-/// Runs the doctor as a child of another process, and reads what it left.
+/// Runs the doctor as a child of another process, and reads its output file.
 fn doctor_below(
     processes: &ProcessSet,
     parent: &ProcessRef,

@@ -1,5 +1,5 @@
-//! `reaper doctor`: it reports a sound machine as sound, names what is broken with its remedy, and its self-test ends
-//! nothing but its own stand-in.
+//! `reaper doctor`: it reports no problem on a working machine, names each problem with its remedy, and its self-test
+//! ends nothing but its own stand-in.
 
 mod directories;
 mod host_conditions;

@@ -1,4 +1,4 @@
-//! The self-test ends its stand-in and nothing else, by the means of a scan.
+//! The self-test ends its stand-in and nothing else, with the code of a scan.
 
 use std::fs::{self, File};
 
@@ -15,7 +15,7 @@ fn w01_other_orphans_are_not_touched() {
         let leased = |name: &str| {
             processes.spec(name).env("REAPER_MANAGED", "1").env("REAPER_OWNER", dead_lease(&processes))
         };
-        // The nearest of kin: the same profile, the same program, the same kind of lease, long past any grace.
+        // The most similar process: the same profile, the same program, the same kind of lease, long past any grace.
         let lookalike = leased("reaper").args(["__stand-in", "wait"]).orphan_of_dead_leader();
         let others = [
             orphan(&processes),

@@ -13,7 +13,7 @@ pub fn doctor(home: &Path) -> Reaper {
     Reaper::new(home, ["doctor", "--format", "json"])
 }
 
-/// Fails unless the check came out so, with these words in what was found or in the hint.
+/// Fails unless the check has this level, with this text in its message or hint.
 #[track_caller]
 pub fn found(ran: &Ran, name: &str, level: &str, words: &str) {
     let check = check(ran, name);
@@ -24,7 +24,7 @@ pub fn found(ran: &Ran, name: &str, level: &str, words: &str) {
     assert_eq!(check["hint"].is_string(), needs_hint, "{check:#}");
 }
 
-/// Fails unless these are all the checks that did not come out well.
+/// Fails unless these are all the checks that warned or failed.
 #[track_caller]
 pub fn only_amiss(ran: &Ran, names: &[&str]) {
     let all = ran.json();
@@ -47,7 +47,7 @@ pub fn steps(ran: &Ran) -> Vec<String> {
     steps.iter().filter_map(|step| step["name"].as_str()).map(str::to_owned).collect()
 }
 
-/// What one step came to.
+/// The result of one step.
 pub fn step(ran: &Ran, name: &str) -> String {
     let all = ran.json();
     let steps = all["self_test"]["steps"].as_array().cloned().unwrap_or_default();
@@ -55,7 +55,7 @@ pub fn step(ran: &Ran, name: &str) -> String {
     step.and_then(|step| step["what"].as_str()).unwrap_or_default().to_owned()
 }
 
-/// The process that the self-test was about.
+/// The self-test's own process.
 pub fn stand_in(ran: &Ran) -> i32 {
     let pid = ran.json()["self_test"]["pid"].as_i64();
     i32::try_from(pid.unwrap_or_else(|| panic!("there was none\n{}", ran.stdout))).unwrap()

@@ -1,4 +1,4 @@
-//! Orphans whose new parent is not PID 1, and living parents that forgot their agent.
+//! Orphans whose new parent is not PID 1, and living parents that lost track of their agent.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 use super::support::{MARK, act, agent, finding, look, reaper, verdict};
 use crate::common::Ran;
 
-/// Agents of every form that the manager of this user has adopted are found and ended; it lives on.
+/// Agents of every form that the manager of this user has adopted are found and ended; the manager is not.
 fn found_under_the_manager_of(uid: u32) {
     let processes = ProcessSet::new();
     let manager = processes.manager(uid);

@@ -10,10 +10,10 @@ use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, Shape, in_namespace, 
 use super::support::{MARK, act, agent, finding, look, reaper, verdict};
 use crate::common::Ran;
 
-/// None of these may pass for unmarked, nor be ended; what is plainly an orphan beside them is.
+/// None of these may be taken as unmarked, nor be ended; a clear orphan beside them is ended.
 fn unknown_beside_a_plain_one(processes: &ProcessSet, doubtful: &[(&ProcessRef, &str)], uid: u32) {
     let plain = agent(processes, "opencode").uid(uid).orphan_of_dead_leader();
-    // Nothing says that this one is an agent, but the run must not say that all was read.
+    // Nothing shows that this one is an agent, but the run must not report a complete census.
     let nameless = agent(processes, "python3").uid(uid).behave("wipe-environ;title=server: idle");
     let nameless = nameless.orphan_of_dead_leader();
     let ran = act(processes).uid(uid).run().expect_code(4);
@@ -152,7 +152,7 @@ fn r06_a_process_whose_memory_hangs_delays_no_other() {
         let others = ["claude", "codex"].map(|name| agent(&processes, name).orphan_of_dead_leader());
         let start = Instant::now();
         let ran = act(&processes).run().expect_code(4);
-        // Two looks, each of which gives it one to two seconds.
+        // Two surveys, each of which waits one to two seconds for it.
         assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
         assert_eq!(ran.verdict(stuck.pid), verdict("unknown", "marker"), "{}", ran.stdout);
         assert_eq!(ran.outcome(stuck.pid), "");

@@ -34,7 +34,7 @@ fn found_although_hidden(mode: Hidepid) {
     }
     assert_eq!(ran.json()["census"]["method"], "walk");
     assert!(unmarked.is_alive() && foreign.is_alive() && manager.is_alive());
-    // Another user's process: an error in plain words, or `user` says no; and never a crash.
+    // Another user's process: an error message, or `user` answers no; and never a crash.
     let ran = reaper(&processes, &["explain", &foreign.pid.to_string(), "--format", "json"]).uid(1000).run();
     match ran.code {
         0 => assert_eq!(finding(&ran, "user").0, "no", "{}", ran.stdout),

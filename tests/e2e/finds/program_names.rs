@@ -1,4 +1,4 @@
-//! Programs that cannot be told by one name, and names that are meant to harm a reader.
+//! Programs that cannot be recognised by a single name, and names meant to attack a terminal.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -132,7 +132,7 @@ fn m10_names_with_spaces_and_parentheses_do_not_shift_stat_fields() {
     });
 }
 
-/// Whatever is told of these, by whichever command, is free of controls; gives all of it, JSON and table first.
+/// The output of every command on these is free of control characters; returns all of it, JSON and table first.
 /// They end; `left` below one of them stays and is named.
 fn found_and_shown_escaped(processes: &ProcessSet, hostile: &[ProcessRef], left: &ProcessRef) -> Vec<String> {
     let mut shown = Vec::new();

@@ -24,7 +24,7 @@ fn fill(disk: &std::path::Path) {
     assert!(fs::write(disk.join("filler"), vec![b'x'; 1 << 20]).is_err(), "the disk is not full");
 }
 
-/// Nothing was ended; the reason is an error that is told once, with a way out.
+/// Nothing was ended; the reason is reported once, as an error with a hint.
 fn refused(ran: &Ran, orphan: &ProcessRef, why: &str) {
     assert_eq!(ran.code, 4, "{}\n{}", ran.stdout, ran.stderr);
     assert!(orphan.is_alive(), "{}", ran.stdout);
@@ -60,7 +60,7 @@ fn r11_a_disk_that_fills_up_spares_targets_without_a_record() {
         let mut command = act(&processes).env("REAPER_TERM_TIMEOUT", "3s").command();
         let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         assert!(plain.wait_exit(std::time::Duration::from_secs(10)), "SIGTERM is accounted for and sent");
-        // Eight accounts need more than what is left of the history's last page.
+        // Eight records need more than what is left of the history's last page.
         fill(&disk);
         let ran = Ran::from(run.wait_with_output().unwrap());
         assert_eq!(ran.outcome(plain.pid), "exited", "{}\n{}", ran.stdout, ran.stderr);

@@ -35,7 +35,7 @@ pub fn lease(owner: &ProcessRef) -> String {
     format!("{}:{}:{}:{namespace}", owner.pid, owner.start_ticks(), boot.trim())
 }
 
-/// The user's own config, in which whatever begins with `goose-` is an agent of the same launcher.
+/// The user's own config, in which every name that begins with `goose-` is an agent of the same launcher.
 pub fn hatch_geese(processes: &ProcessSet) {
     reaper(processes, &["config", "path"]).run();
     let folder = home(processes).join(".config/reaper");

@@ -72,7 +72,7 @@ fn bad_the_question_counts_the_whole_tree() {
         let goose = agent(&processes, "goose").orphan_of_dead_leader();
         let shell = agent(&processes, "bash").own_session().under(&goose);
         let unmarked = processes.spec("node").under(&shell);
-        // In grace, what would go with it is told all the same, and what would stay.
+        // Also in grace, the processes that would be ended with it and those that would stay are listed.
         let dry = reaper(&processes, &["scan", "-n", "--format", "json"]).run().expect_code(0);
         let judgement = dry.judgement(goose.pid).unwrap();
         assert_eq!(
@@ -136,7 +136,7 @@ fn bad_ctrl_c_while_ending_sends_nothing_more() {
         // Past the moment at which SIGKILL would have come.
         assert!(!deaf.wait_exit(Duration::from_secs(5)) && !plain.is_alive());
         assert!(!history(&processes).contains("KILL"));
-        // The account of SIGTERM stands, nothing holds the lock, and the next run ends what is left.
+        // The record of SIGTERM is kept, nothing holds the lock, and the next run ends what is left.
         let account = format!("\"event\":\"intent\",\"pid\":{}", deaf.pid);
         assert!(history(&processes).contains(&account), "{}", history(&processes));
         let (status, text) = scan(&processes, &["--grace", "0s", "--yes"], 100).finish();

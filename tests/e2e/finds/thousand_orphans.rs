@@ -8,7 +8,7 @@ use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, in_namespace, test_na
 use super::support::{act, agent, home, look};
 use crate::common::{Ran, state_dir};
 
-/// So many orphans, below a limit of open files, are all ended and all accounted for.
+/// With this limit of open files, this many orphans are all ended and all recorded.
 fn all_end(count: usize, soft: u64, hard: u64) {
     // The test holds a descriptor for each of them; only the command under test is to be short of them.
     let own = rustix::process::getrlimit(rustix::process::Resource::Nofile);
@@ -75,7 +75,7 @@ fn r12_with_too_few_open_files_the_machine_is_not_reported_clean() {
             }
         }
         assert!(enough > 4, "{enough}");
-        // Who can be found, but not held, is not ended, and that is not done.
+        // A process that is found, but cannot be held by a handle, is not ended, and the job is incomplete.
         for limit in 3..16 {
             let mut command = act(&processes).command();
             limit_files(&mut command, limit, limit);

@@ -41,7 +41,7 @@ fn m16_targets_that_are_stopped_slow_or_ignore_sigterm_are_killed_at_the_deadlin
         let slow = agent(&processes, "gemini").behave("exit-after=600").orphan_of_dead_leader();
         let both = agent(&processes, "qwen").behave("stop").behave("ignore-term").orphan_of_dead_leader();
         let ran = patient(&processes).run().expect_code(0);
-        // It goes on, and ends by what it was sent before.
+        // It is continued, and exits on the SIGTERM sent before.
         let woken = action(&ran, stopped.pid);
         assert_eq!(
             (&woken["outcome"], &woken["signals"]),
@@ -61,7 +61,7 @@ fn m16_targets_that_are_stopped_slow_or_ignore_sigterm_are_killed_at_the_deadlin
 fn r03_a_target_whose_handler_swallows_sigterm_is_killed_at_the_deadline() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
-        // It takes the signal, says that it is going to end, and does not for ten minutes.
+        // It handles the signal, prints that it is exiting, and does not exit for ten minutes.
         let absorbing = agent(&processes, "codex").behave("exit-after=600000").orphan_of_dead_leader();
         killed_at_the_deadline(&patient(&processes).run().expect_code(0), &absorbing);
     });

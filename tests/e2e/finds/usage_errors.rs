@@ -84,7 +84,7 @@ fn bad_pids_are_explained_or_refused() {
 fn bad_a_pid_of_another_user_is_explained_as_far_as_it_can_be_read() {
     in_namespace(&PidNamespace::new().systemd().several_users(), test_name!(), || {
         let processes = ProcessSet::new();
-        // The gate `user` says no, and what could not be read is said to be unknown.
+        // The gate `user` answers no, and what could not be read is reported as unknown.
         let foreign = agent(&processes, "goose").uid(1001).orphan_of_dead_leader().pid.to_string();
         let ran =
             reaper(&processes, &["explain", &foreign, "--format", "json"]).uid(1000).run().expect_code(0);

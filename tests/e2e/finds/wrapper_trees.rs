@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::support::{MARK, act, agent, home, look};
 use crate::common::{Ran, state_dir};
 
-/// Fails unless all of these have ended, each by the command's own account.
+/// Fails unless all of these have ended, each with an outcome in the command's report.
 fn all_exited(ran: &Ran, tree: &[&ProcessRef]) {
     for one in tree {
         assert_eq!(ran.outcome(one.pid), "exited", "{} in {}", one.pid, ran.stdout);
@@ -118,7 +118,7 @@ fn r09_leaves_are_signalled_first_in_the_plan_and_in_the_history() {
             of_event.map(|record| record["pid"].as_i64().unwrap() as i32).collect()
         };
         rises(&pids("intent"));
-        // What became of each is told as it happens, and they end as they like.
+        // Each outcome is printed as it happens, in any order.
         let ended = pids("outcome");
         assert!(ended.len() == 8 && planned.iter().all(|pid| ended.contains(pid)), "{ended:?}");
         assert_eq!(records.iter().filter(|record| record["outcome"] == "exited").count(), 8);

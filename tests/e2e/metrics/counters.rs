@@ -1,4 +1,4 @@
-//! What is counted, and that hostile names do not get in.
+//! What is counted, and that hostile names do not appear in metrics.
 
 use reaper_testkit::{PidNamespace, ProcessSet, in_namespace, test_name};
 
@@ -7,7 +7,7 @@ use super::service_process::{GEESE, Start, address, get};
 const QUICK: &str = "grace = \"100ms\"\ninterval = \"100ms\"\nterm-timeout = \"300ms\"\n";
 
 #[test]
-fn orphans_are_counted_from_the_first_look_to_the_end() {
+fn orphans_are_counted_from_the_first_tick_to_the_end() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let service = Start::new(processes.directory(), QUICK).run();

@@ -10,7 +10,7 @@ use crate::common::set_mode;
 
 const CONFIG: &str = "notify = true\ngrace = \"1ms\"\ninterval = \"100ms\"\nlog-level = \"debug\"\n";
 
-/// A `notify-send` that leaves each note's arguments in a file of its own; returns its directory and theirs.
+/// A `notify-send` that writes each notification's arguments to a file of its own; returns its directory and theirs.
 fn tool(directory: &Path, then: &str) -> (PathBuf, PathBuf) {
     let (bin, notes) = (directory.join("bin-of-the-desktop"), directory.join("notes"));
     fs::create_dir_all(&bin).unwrap();
@@ -24,7 +24,7 @@ fn tool(directory: &Path, then: &str) -> (PathBuf, PathBuf) {
     (bin, notes)
 }
 
-fn told(notes: &Path) -> Vec<Vec<String>> {
+fn notifications(notes: &Path) -> Vec<Vec<String>> {
     let mut all: Vec<Vec<String>> = fs::read_dir(notes)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -50,8 +50,8 @@ fn each_batch_is_notified_once_in_plain_text() {
             processes.spec(name).env("SPROUT_MANAGED_AGENT", "secret").env("GOOSE_RUN", "secret")
         };
         let hostile = mark("goose-<b>$(id)").orphan_of_dead_leader();
-        assert!(poll(|| told(&notes).len() == 1), "{}", service.log());
-        let note = told(&notes).remove(0);
+        assert!(poll(|| notifications(&notes).len() == 1), "{}", service.log());
+        let note = notifications(&notes).remove(0);
         assert_eq!(note[..3], ["--app-name=reaper", "--", "reaper ended 1 orphaned process"]);
         assert_eq!(note.len(), 4, "{note:?}");
         let named = format!("Ended: goose-&lt;b&gt;$(id) (pid {}). ", hostile.pid);
@@ -63,7 +63,7 @@ fn each_batch_is_notified_once_in_plain_text() {
         let silent = mark("claude").orphan_of_dead_leader();
         service.wait_for("reaper_terminated_total{outcome=\"exited\",profile=\"sprout\"}", 1.0);
         assert!(!silent.is_alive() && kept.is_alive());
-        assert_eq!(told(&notes).len(), 1);
+        assert_eq!(notifications(&notes).len(), 1);
     });
 }
 
@@ -78,13 +78,13 @@ fn a_notifier_that_hangs_or_fails_delays_nothing() {
         let orphan = || processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").orphan_of_dead_leader();
         orphan();
         service.wait_for(exited, 1.0);
-        assert!(poll(|| told(&notes).len() == 1));
-        // The tool sleeps: the next orphan is ended all the same, and its note is left out.
+        assert!(poll(|| notifications(&notes).len() == 1));
+        // The tool sleeps: the next orphan is ended all the same, and its notification is skipped.
         orphan();
         service.wait_for(exited, 2.0);
         assert!(poll(|| service.log().contains("this one is left out")), "{}", service.log());
         assert!(poll(|| service.log().contains("not shown within 5 s")), "{}", service.log());
-        assert_eq!(told(&notes).len(), 1);
+        assert_eq!(notifications(&notes).len(), 1);
         let log = service.stop();
         assert!(!log.contains("ERROR") && !log.contains("WARN"), "{log}");
     });

@@ -1,4 +1,4 @@
-//! What others build on: the names and types of metrics, the answers over HTTP, the JSON of the status. Set
+//! Published interfaces: the names and types of metrics, the answers over HTTP, the JSON of the status. Set
 //! UPDATE_EXPECTED to write the first two anew, then read the difference; names are only ever added.
 
 use std::collections::BTreeSet;
@@ -93,7 +93,7 @@ fn http_answers_are_as_published() {
     });
 }
 
-/// The document once more, as a reader would declare it: an unknown or missing field fails.
+/// The document, declared a second time as a reader would: an unknown or missing field fails.
 mod document {
     use super::{Deserialize, Serialize};
 
@@ -284,7 +284,7 @@ fn the_status_document_is_as_published() {
     });
 }
 
-/// Every metric is explained, and no other is spoken of.
+/// Every metric is explained, and no other is mentioned.
 #[test]
 fn the_docs_name_every_metric_and_no_other() {
     let read = |name: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::format_reader::Families;
 use crate::common::{Ran, Reaper, set_mode};
 
-/// A profile of the user's own, for whatever begins with `goose-`.
+/// A profile of the user's own, for every name that begins with `goose-`.
 pub const GEESE: &str =
     "[[profile]]\nname = \"geese\"\nmarkers = [\"GOOSE_RUN\"]\nprograms = [\"goose-*\"]\n";
 
@@ -66,7 +66,7 @@ impl Start {
         self
     }
 
-    /// With a umask that keeps from others what it makes.
+    /// With a umask that makes its files private.
     pub fn private(mut self) -> Self {
         self.is_private = true;
         self
@@ -180,7 +180,7 @@ impl Drop for Service {
     }
 }
 
-/// Waits until something is so; says whether it came to that.
+/// Waits until the condition holds; returns whether it does.
 pub fn poll(mut is_so: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + PATIENCE;
     loop {

@@ -49,7 +49,7 @@ fn beside_agents_of_another_user_or_group_it_says_which_user_to_run_as() {
     });
 }
 
-/// Asks, with the words of the service's own command line.
+/// Runs a query with the options of the service's own command line.
 fn ask(processes: &ProcessSet, container: &Container<'_>, args: &[&str]) -> crate::common::Ran {
     enter(
         container.init(),
@@ -77,7 +77,7 @@ fn as_pid_1_it_ends_orphans_and_leaves_no_zombie() {
         assert_eq!(ask(&processes, &container, &["status", "--check", "live"]).code, 0);
         let scan = ask(&processes, &container, &["scan", "--dry-run"]);
         assert!(scan.code == 4 && scan.stderr.contains("alone in its PID namespace"), "{}", scan.stdout);
-        // A stranger whose shell has ended comes to it, and ends by itself.
+        // An unmarked process whose shell has ended is reparented to it, and exits by itself.
         drop(container.exec("(sleep 0.05 &) ; true"));
         // An agent, started from outside as `docker exec` does, leaves a helper behind.
         drop(container.exec(&format!("setsid bash -c '{} acp &'", goose.display())));

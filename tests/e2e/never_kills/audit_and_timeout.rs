@@ -1,4 +1,4 @@
-//! The term timeout of each target, and the records of what was ended and why.
+//! The term timeout of each target, and the records of terminations and their reasons.
 
 use std::fs;
 

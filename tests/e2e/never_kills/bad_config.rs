@@ -8,7 +8,7 @@ use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, in_namespace, test_na
 
 use crate::common::{ACT, Ran, Reaper, act, ended, home, marked, orphan, set_mode, untouched};
 
-/// Acts with this config, which must be refused in words that say what and where.
+/// Acts with this config, which must be refused with a message that names the error and its position.
 fn refused(processes: &ProcessSet, config: &Path, words: &str, alive: &ProcessRef) {
     let args = ACT.into_iter().chain(["--config", config.to_str().unwrap()]);
     check(Reaper::new(&home(processes), args).run(), words, alive);
@@ -111,7 +111,7 @@ fn w16_without_a_config_only_the_defaults_are_ended() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
-        // Without a word of config: neither unmarked agents nor unnamed programs.
+        // Without a config: neither unmarked agents nor unnamed programs.
         let unmarked = processes.spec("claude").orphan_of_dead_leader();
         let unnamed = marked(&processes, "postgres").orphan_of_dead_leader();
         // And a config that takes all profiles away takes all targets away.

@@ -34,7 +34,7 @@ fn w25_an_exec_while_other_targets_are_judged_slowly() {
         lookalike(processes).behave(format!("exec-on-usr1={}", other.display())).orphan_of_dead_leader()
     };
     interposed(test_name!(), change, |setup| {
-        // The first has been cleared for its signal, and the next one's manager takes its time.
+        // The first has been judged for its signal, and the query for the next one's unit is slow.
         let ran = setup.act(2, || {
             become_another(&setup.first, Signal::USR1, |one| one.comm() == "cat");
             std::thread::sleep(Duration::from_millis(400));
@@ -117,7 +117,7 @@ fn w25_a_change_during_the_grace() {
     });
 }
 
-/// It is still there, alone, and an orphan: only what it became speaks for it.
+/// It is still there, alone, and an orphan: only what it has become spares it.
 fn only_marker_or_name(processes: &ProcessSet, alive: &ProcessRef) {
     if alive.comm() == "cat" {
         let judgement = explain(processes, alive);

@@ -1,4 +1,4 @@
-//! A program that adopts orphans of its children and also starts agents itself: only what it adopted is left over.
+//! A program that adopts orphans of its children and also starts agents itself: only what it adopted is an orphan.
 
 use std::fs;
 use std::path::Path;
@@ -50,7 +50,7 @@ if '--crash' in sys.argv:
 child.wait()
 ";
 
-/// A host and all that it started or adopted.
+/// A host and all processes that it started or adopted.
 struct Family {
     host: ProcessRef,
     /// Its own agents: in a session of its own, and in the host's.
@@ -74,7 +74,7 @@ impl Family {
         let spec = spec.env("CODEX", program(processes, "codex")).env("RUNNER", runner).env("PIDS", &pids);
         let host = spec.env("MARK", MARK).env("APP", APP).orphan_double_fork();
         until("the host has started everything", || pids.join("done").exists());
-        let pinned = |name: &str| {
+        let handle_of = |name: &str| {
             let mut pid = None;
             until(name, || {
                 pid = fs::read_to_string(pids.join(name)).ok().and_then(|text| text.parse().ok());
@@ -87,12 +87,12 @@ impl Family {
         let runner = find("the runner", |one| title(one).ends_with("omnigent-runner of-runner"));
         Self {
             host,
-            probe: pinned("probe"),
-            own: pinned("own"),
+            probe: handle_of("probe"),
+            own: handle_of("own"),
             runner,
-            of_runner: pinned("of-runner"),
-            left: pinned("left"),
-            left_apart: pinned("left-apart"),
+            of_runner: handle_of("of-runner"),
+            left: handle_of("left"),
+            left_apart: handle_of("left-apart"),
         }
     }
 
@@ -148,7 +148,7 @@ fn what_a_host_started_and_what_it_adopted(raise: impl FnOnce(&ProcessSet) -> Fa
     assert!(family.left.sid() != host && family.left.sid() != family.left.pid);
     assert_eq!(below(&family.host).len(), 6);
     let all = [&family.probe, &family.own, &family.of_runner, &family.left, &family.left_apart];
-    // Without a word of config the host is a parent like any.
+    // Without a config the host is an ordinary parent.
     let plain = act(&processes).run().expect_code(0);
     all.iter().for_each(|one| untouched(&plain, one));
     let config = config_file(&processes, CONFIG);

@@ -1,4 +1,4 @@
-//! Containers: a PID namespace within the test's, whose PID 1 is what the test says.
+//! Containers: a PID namespace within the test's, with a PID 1 that the test chooses.
 
 use std::fs;
 use std::process::Command;

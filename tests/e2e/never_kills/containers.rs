@@ -12,7 +12,7 @@ use crate::common::{
     pid_namespace, program, spared, untouched,
 };
 
-/// Starts a container, or says why not.
+/// Starts a container, or returns the reason why it cannot.
 macro_rules! container {
     ($processes:expr, $command:expr, $init:expr) => {
         match Container::start($processes, $command, $init) {
@@ -134,7 +134,7 @@ fn w22_processes_adopted_by_an_agent_as_pid_1_are_spared() {
         let claude = program(&processes, "claude");
         let container = container!(&processes, &format!("exec -a goose {} acp", goose.display()), "goose");
         let main = container.find("goose", |one| one.pid == 1);
-        // Its session's leader is dead, and nothing but PID 1 can still want it.
+        // Its session's leader is dead, and only PID 1 could still be its owner.
         let helper = leave(&container, "", &claude);
         let kept = leave(
             &container,

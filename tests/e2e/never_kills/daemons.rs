@@ -1,4 +1,4 @@
-//! Daemons that were started on purpose inside a marked session, and what people run in them.
+//! Daemons that were started on purpose inside a marked session, and what users run in them.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::common::{
     orphan, set_mode, spared, until,
 };
 
-/// All that could be held against a process: both launchers' markers, and an owner that is provably dead.
+/// Everything that makes a process a target: both launchers' markers, and an owner that is provably dead.
 fn doomed(processes: &ProcessSet, dead: &str, name: &str) -> ProcessSpec {
     marked(processes, name).env("REAPER_MANAGED", "1").env("REAPER_OWNER", dead)
 }

@@ -9,7 +9,7 @@ use crate::common::{LONG, Ran, Reaper, Running, act, action, home, marked, orpha
 
 pub const SHAPE: Shape = Shape::OrphanOfDeadLeader;
 
-/// The most dangerous successor there is: in all but identity the same.
+/// The most dangerous successor: equal in everything but identity.
 pub fn lookalike(processes: &ProcessSet) -> ProcessSpec {
     marked(processes, "goose").args(["acp"])
 }
@@ -28,8 +28,8 @@ pub fn what(outcome: &str, signals: &str) -> (String, String) {
     (outcome.to_owned(), signals.to_owned())
 }
 
-/// Starts a run that waits for who ignores SIGTERM, and returns when every target has been sent one: they get it in
-/// the order of their numbers, and the last one ends by it.
+/// Starts a run that waits for a target that ignores SIGTERM, and returns when every target has been sent one: they get
+/// it in the order of their numbers, and the last one ends by it.
 pub fn signalled(processes: &ProcessSet) -> Running {
     let last = orphan(processes);
     let run = Running::start(act(processes).env("REAPER_TERM_TIMEOUT", "1s"));

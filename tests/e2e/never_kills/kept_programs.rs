@@ -1,4 +1,4 @@
-//! Programs that agents start for the person stay after their launcher's death, whatever wrappers they hang under.
+//! Programs that agents start for the user stay after their launcher's death, whatever wrappers are above them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn b03_a_real_postgres_that_pg_ctl_started_is_spared() {
         let processes = ProcessSet::new();
         let dead = Dead::new(&processes);
         let data = cluster(&processes, &bin);
-        // The agent's shell runs it as the person's README says, and ends.
+        // The agent's shell runs it as in the project's README, and exits.
         let start = format!(
             "{0}/pg_ctl -D {1}/data -o '-c listen_addresses= -k {1}' -l {1}/log start >/dev/null",
             bin.display(),
@@ -139,7 +139,7 @@ fn b03_a_node_server_that_others_can_reach_is_spared_unless_the_config_says_othe
     });
 }
 
-/// As puma does: Ruby writes its title over its arguments, so that only what it does tells one from the other.
+/// As puma does: Ruby writes its title over its arguments, so that only its behaviour distinguishes them.
 const RUBY_SERVER: &str = "require 'socket'\n$0 = 'puma 6.4 (tcp://127.0.0.1)'\n\
                            server = TCPServer.new('127.0.0.1', 0)\nFile.write(ENV['READY'], 'listening')\nsleep\n";
 const RUBY_WATCHER: &str = "$0 = 'watch'\nFile.write(ENV['READY'], 'watching')\nsleep\n";
@@ -172,7 +172,7 @@ const UNIX_SERVER: &str = "require('net').createServer(() => {}).listen(process.
                            require('fs').writeFileSync(process.env.READY, 'listening'));";
 
 #[test]
-fn b03_models_windows_editors_and_processes_told_to_stay_are_spared() {
+fn b03_models_windows_editors_and_deliberate_daemons_are_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let dead = Dead::new(&processes);
@@ -187,7 +187,7 @@ fn b03_models_windows_editors_and_processes_told_to_stay_are_spared() {
             left("firefox", "usr/lib/firefox", &["https://login.example"]),
             left("chrome", "opt/google/chrome", &["http://localhost:3000"]),
             left("chrome", "opt/google/chrome", &[profile, "--remote-debugging-port=9222"]),
-            // The browser of a tool, but with a window: the person logged in there.
+            // The browser of a tool, but with a window: the user logged in there.
             left(
                 "chrome",
                 "opt/google/chrome",
@@ -251,8 +251,8 @@ fn b04_headless_browsers_and_those_with_a_temporary_profile_end() {
     });
 }
 
-/// Makes a folder for itself, as tools do for the socket by which they talk to their own children, and listens there. The
-/// name has letters of both kinds, as nearly all that mkdtemp makes.
+/// Makes a folder for itself, as tools do for the socket by which they talk to their own children, and listens there.
+/// The name has letters of both kinds, as nearly all that mkdtemp makes.
 const PRIVATE_SERVER: &str = "
 const fs = require('fs');
 let folder;
@@ -373,7 +373,7 @@ fn b03a_a_real_postgres_keeps_the_shell_above_it() {
     });
 }
 
-/// A stand-in that a real shell starts: the set did not start it, so it is told where its requests are.
+/// A stand-in that a real shell starts: not started by the set, so it gets the path of its requests.
 fn started_by_a_shell(shell: ProcessSpec) -> ProcessSpec {
     shell.env("STAND_IN", "request-dir=/run/testkit/requests;ready=/run/testkit/requests/is-ready")
 }

@@ -7,7 +7,7 @@ use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, in_namespace, test_na
 use super::real_programs::{Dead, says_the_truth_of_what_it_left};
 use crate::common::{act, doubted, ended, lease, marked, of_no_namespace, only};
 
-/// The variable that tells the test inside of the launcher outside.
+/// The variable that passes the launcher outside to the test inside.
 const LAUNCHER: &str = "TEST_LAUNCHER";
 
 /// This process as a launcher: outside the namespace it is the test itself, which waits for the end of the one inside.

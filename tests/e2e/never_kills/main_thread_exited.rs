@@ -138,7 +138,7 @@ fn b23_a_leader_without_its_main_thread_keeps_its_session() {
     });
 }
 
-/// Killed, after all its time, and nothing else was said of it.
+/// Killed after its whole term timeout, and reported as nothing else.
 fn killed(processes: &ProcessSet, ran: &Ran, one: &ProcessRef) {
     let action = action(ran, one).unwrap_or_else(|| panic!("{} was not ended\n{}", one.pid, ran.stdout));
     assert_eq!(

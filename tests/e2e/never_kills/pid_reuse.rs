@@ -15,7 +15,7 @@ use crate::common::{
 fn reused_between_term_and_kill() {
     let processes = ProcessSet::new();
     let deaf = lookalike(&processes).behave("ignore-term").orphan_of_dead_leader();
-    // Of a program file of its own: the stand-ins of a processes are one file under many names.
+    // A program file of its own: the other stand-ins are one file under many names.
     let apart = processes.directory().join("apart");
     fs::create_dir(&apart).unwrap();
     fs::copy(program(&processes, "claude"), apart.join("claude")).unwrap();
@@ -29,7 +29,7 @@ fn reused_between_term_and_kill() {
     assert!(next.is_alive(), "{}", ran.stdout);
     assert_eq!(target(&ran, &deaf).0, "exited");
     assert_eq!(target(&ran, &other), what("killed", "[\"TERM\",\"KILL\"]"));
-    // No account of a second one either.
+    // No record of a second one either.
     let kills = records(&home(&processes)).iter().filter(|r| r["signal"] == "KILL").count();
     assert_eq!(kills, 1);
 }
@@ -94,7 +94,7 @@ fn w07_pid_reuse_between_opening_the_pidfd_and_the_signal() {
         |processes| lookalike(processes).orphan_of_dead_leader(),
         |setup| {
             let (mut first, mut last) = (None, None);
-            // All targets are pinned; the first is cleared for its signal, the last is still to be judged.
+            // All targets are held by handles; the first is judged for its signal, the last is still to be judged.
             let ran = setup.act(2, || {
                 first = Some(recycle_pid(&setup.first, &lookalike(&setup.processes), SHAPE).unwrap());
                 last = Some(recycle_pid(&setup.last, &lookalike(&setup.processes), SHAPE).unwrap());
@@ -183,7 +183,7 @@ fn w08_an_orphan_not_listed_before_the_question_is_not_ended() {
         test_name!(),
         |processes| lookalike(processes).orphan_of_dead_leader(),
         |setup| {
-            // While everything is looked at, one more is left behind. No grace protects it.
+            // During the survey one more is left behind. No grace protects it.
             let mut late = None;
             let ran = setup.act(1, || late = Some(lookalike(&setup.processes).orphan_of_dead_leader()));
             let late = late.unwrap();

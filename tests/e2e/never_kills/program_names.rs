@@ -54,7 +54,7 @@ fn w10_program_names_match_as_a_whole() {
         for stranger in &strangers {
             spared(&unharmed, stranger, "marker", "REAPER_MANAGED is not in its environment");
             spared(&ran, stranger, "program", "in no profile in use");
-            // It would have been taken if its name had been: all else speaks for it.
+            // Only its name spares it: all other gates answer yes.
             let all = explain(&processes, stranger);
             for gate in ["user", "orphan", "unsupervised", "unclaimed", "unprotected"] {
                 assert_eq!(finding(&all, gate).unwrap()["answer"], "yes", "{gate}: {all:#}");
@@ -86,7 +86,7 @@ fn w18_agents_started_by_the_user_are_spared() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let orphan = orphan(&processes);
-        // Closed terminals, nohup and disown leave them with init; only their user launched them.
+        // Closed terminals, nohup and disown leave them with init; only their user started them.
         let own = ["claude", "goose", "codex", "gemini", "opencode", "claude-agent-acp"]
             .map(|name| processes.spec(name).orphan_of_dead_leader());
         // A tool of a living or dead session of theirs: the agent's own marker proves no orphan by itself.

@@ -1,4 +1,4 @@
-//! Real programs in a private PID namespace: where they are installed, how people start them, and how to find what
+//! Real programs in a private PID namespace: where they are installed, how users start them, and how to find what
 //! they start.
 
 use std::fs;
@@ -110,7 +110,7 @@ pub fn below(alive: &ProcessRef) -> Vec<ProcessRef> {
     found
 }
 
-/// What a launcher that has died stamped on all that it started.
+/// The variables that a dead launcher set on all that it started.
 pub struct Dead(String);
 
 impl Dead {
@@ -147,7 +147,7 @@ pub fn config_file(processes: &ProcessSet, text: &str) -> PathBuf {
     file
 }
 
-/// Fails unless whatever the report calls left alone is alive, or is said to have ended after all.
+/// Fails unless every process that the report lists as left alone is alive, or marked as ended since.
 #[track_caller]
 pub fn says_the_truth_of_what_it_left(ran: &Ran) {
     for left in ran.json()["left_alone"].as_array().unwrap() {

@@ -135,7 +135,7 @@ fn w04_w21_services_of_a_real_systemd_are_spared_and_their_orphans_are_ended() {
                 &format!("{GOOSE} {} & exit 0", word("forking")),
             );
             kept.push((word("forking"), main));
-            // Left behind by a service that lives on, and by a scope, which is never anybody's parent.
+            // Left behind by a service that lives on, and by a scope, which has no process that could be a parent.
             let leave = |what: &str| format!("setsid sh -c '{GOOSE} {} & exit 0'", word(what));
             booted.start(
                 &[manager, &unit("leaves"), process[0]],

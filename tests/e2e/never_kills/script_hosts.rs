@@ -97,7 +97,7 @@ fn a_runner_of_workspaces(runner: &Path, args: &str) {
     let workspace = workspace(&processes, ["goose", "claude"]);
     let typed = format!("cd {} && exec {} {args}", workspace.display(), runner.display());
     let runner = sprout(processes.spec("sh").foreign("/bin/sh")).args(["-c", &typed]);
-    // An agent that ends in peace: a runner ends all others when one fails.
+    // An agent that exits with 0: a runner ends all others when one fails.
     let runner =
         runner.env("HOME", processes.directory()).env("STAND_IN", "exit-after=0").orphan_of_dead_leader();
     // Pnpm has a shell run each script; bun does without.

@@ -13,7 +13,7 @@ use crate::common::{
 
 const REAPER: &str = env!("CARGO_BIN_EXE_reaper");
 
-/// Lets `by` run reaper the way hooks do, through `sh -c` in `sh -c`, and gives what it said.
+/// Lets `by` run reaper the way hooks do, through `sh -c` in `sh -c`, and returns its output.
 fn hook(processes: &ProcessSet, by: &ProcessRef) -> Ran {
     hook_in(processes, by, marked(processes, "sh"))
 }
@@ -93,7 +93,7 @@ fn w12_a_hook_does_not_end_a_sibling_of_its_agent_and_their_wrappers() {
 #[test]
 fn w12_a_hook_does_not_end_the_shell_above_it_or_what_that_wraps() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
-        // With a marker of its own the hook makes the shell the host of both; without, the shell wraps its fellow.
+        // With a marker of its own the hook makes the shell the host of both; without, the shell is a wrapper.
         for (is_marked, gate, words) in
             [(true, "orphan", "runs several marked programs: their host"), (false, "unprotected", SELF)]
         {
@@ -127,7 +127,7 @@ fn w27_an_ancestor_is_not_ended_as_a_member_of_another_tree() {
     });
 }
 
-/// A copy under a name that is an agent's: only its place in the tree can save it then.
+/// A copy under an agent's name: only its place in the tree can spare it.
 fn disguised(processes: &ProcessSet) -> PathBuf {
     let copy = processes.directory().join("goose-1.0");
     fs::copy(REAPER, &copy).unwrap();

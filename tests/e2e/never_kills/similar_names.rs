@@ -28,7 +28,7 @@ fn b01_programs_whose_names_only_begin_with_an_agents_name_are_no_agents() {
         let native =
             |name: &str, args: &[&str]| claudes(marked(&processes, name)).args(args).orphan_double_fork();
         let bystanders = [
-            // `ccr start`: every session of the person goes through it.
+            // `ccr start`: every session of the user goes through it.
             package(&processes, "@musistudio/claude-code-router/dist/cli.js", &["start"]),
             package(&processes, "claude-flow/bin/claude-flow.js", &["daemon", "start"]),
             package(&processes, "@github/copilot-language-server/dist/language-server.js", &["--stdio"]),
@@ -46,7 +46,7 @@ fn b01_programs_whose_names_only_begin_with_an_agents_name_are_no_agents() {
             decided(&explain(&processes, one), "spare", "marker", "no profile names it");
         }
         ended(&ran, &orphan);
-        // An agent of Claude Code's started them, and its leftovers are wanted no more.
+        // An agent of Claude Code started them, and its leftovers are no longer needed.
         let config = "use = [\"sprout\", \"buzz\", \"own\", \"claude-children\"]\n";
         let helper = claudes(marked(&processes, "mcp-server-files")).orphan_of_dead_leader();
         let ran = act_with(&processes, config).run().expect_code(0);

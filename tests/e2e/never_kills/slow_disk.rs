@@ -13,7 +13,7 @@ use crate::common::{
     wait_for_intent,
 };
 
-/// Does this to these calls of what it runs, to the end of all threads. `Err` says why nothing can be traced here.
+/// Injects this into these system calls of the command and all its threads. `Err` is why nothing can be traced here.
 pub fn strace(calls: &str, injection: &str) -> Result<Command, String> {
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={calls}"));
@@ -26,7 +26,7 @@ pub fn strace(calls: &str, injection: &str) -> Result<Command, String> {
     }
 }
 
-/// Runs wait so long for each account that they write. What they wrote can be read before: by then they wait.
+/// Runs wait so long for each record that they write. What they wrote can be read before: by then they wait.
 fn on_a_slow_disk(name: &str, delay: Duration, direct: impl FnOnce(&ProcessSet, &dyn Fn(Reaper) -> Running)) {
     in_namespace(&PidNamespace::new().systemd(), name, || {
         let injection = format!("delay_enter={}", delay.as_micros());
@@ -48,7 +48,7 @@ fn owned(processes: &ProcessSet) -> ProcessSpec {
     processes.spec("worker").env("REAPER_MANAGED", "1").env("REAPER_OWNER", lease)
 }
 
-/// A script that asks to be kept, and goes on as the agent that it was.
+/// A script that sets REAPER_KEEP, and executes the agent again.
 fn kept(processes: &ProcessSet) -> PathBuf {
     let path = processes.directory().join("keep");
     let goose = program(processes, "goose");
@@ -62,7 +62,7 @@ fn is_kept(one: &ProcessRef) -> bool {
         && one.environ().is_ok_and(|env| env.windows(14).any(|part| part == b"REAPER_KEEP=1\0"))
 }
 
-/// Spared after it was announced, with these signals before, and told so.
+/// Spared after its intent was written, with these signals before, and reported as such.
 fn called_off(processes: &ProcessSet, ran: &Ran, one: &ProcessRef, signals: &str, words: &str) {
     let action = action(ran, one).unwrap_or_else(|| panic!("no target: {}\n{}", one.pid, ran.stdout));
     assert_eq!(

@@ -29,7 +29,7 @@ fn main_process(processes: &ProcessSet, name: &str, by: &ProcessRef, uid: u32) -
     let path = program(processes, name);
     let script = format!("export SYSTEMD_EXEC_PID=$$; exec {} acp", path.display());
     let spec = marked(processes, "systemd").foreign("/bin/sh").args(["-c", &script]).uid(uid).own_session();
-    // The set did not start it, so it is told where its requests are, and a file shows that it is set up.
+    // Not started by the set, so it gets the path of its requests, and a file shows that it is set up.
     let ready = format!("/run/testkit/requests/{name}-is-ready");
     let main = spec.env("STAND_IN", format!("request-dir=/run/testkit/requests;ready={ready}")).under(by);
     until("it is set up", || Path::new(&ready).exists());
@@ -128,7 +128,7 @@ fn w06_a_manager_that_does_not_answer_is_not_taken_as_unsupervised() {
         let in_service = marked(&processes, "goose").orphan_double_fork();
         units.enter("system.slice/unheard-of.service", &in_service);
         let elsewhere = orphan(&processes);
-        // It fails; it is not there at all; it talks about something else; it says half.
+        // It fails; it is missing; it answers about another unit; its output is cut off.
         let failing = units.act(&processes).run().expect_code(4);
         doubted(&failing, &in_service, "unsupervised", "its service's main process is not known");
         ended(&failing, &elsewhere);

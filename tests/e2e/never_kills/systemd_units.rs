@@ -49,7 +49,7 @@ impl Branch {
 
 impl Drop for Branch {
     fn drop(&mut self) {
-        // Nothing else takes it away: it would stay on the machine.
+        // Nothing else removes it: it would stay on the machine.
         until("the cgroups are empty", || remove(&self.0).is_ok());
     }
 }
@@ -86,18 +86,18 @@ impl Units {
         assert!(line.lines().any(|l| l.starts_with("0::") && l.ends_with(unit)), "{line}");
     }
 
-    /// What the service manager (`--system` or `--user`) will say of a unit.
+    /// Sets the answer of the service manager (`--system` or `--user`) for a unit.
     pub fn answer(&self, manager: &str, unit: &str, main: i32, control: i32) {
         let text = format!("MainPID={main}\nControlPID={control}\nId={unit}\nNames={unit}\n");
         fs::write(self.bin.join(manager).join(unit), text).unwrap();
     }
 
-    /// Holds the manager up at its `n`th question, until [`Units::go_on`].
+    /// Blocks the manager at its `n`th query, until [`Units::go_on`].
     pub fn stop_at(&self, n: u32) {
         fs::write(self.bin.join(format!("stop-{n}")), "").unwrap();
     }
 
-    /// Waits until the `n`th question has been asked.
+    /// Waits until the `n`th query has been made.
     #[track_caller]
     pub fn wait_at(&self, n: u32) {
         let at = self.bin.join(format!("at-{n}"));
@@ -109,7 +109,7 @@ impl Units {
         fs::write(self.bin.join(format!("go-{n}")), "").unwrap();
     }
 
-    /// How many questions were asked.
+    /// The number of queries.
     pub fn asked(&self) -> u32 {
         fs::read_to_string(self.bin.join("count")).unwrap().trim().parse().unwrap()
     }

@@ -1,4 +1,4 @@
-//! The machine of the README: forty agents that outlived their app, and bystanders that must live.
+//! The machine of the README: forty agents that outlived their app, and other processes that must live.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +18,7 @@ pub struct DemoMachine {
 impl DemoMachine {
     /// Sets it up, as a user without rights where the test has the right to become one.
     pub fn new() -> Self {
-        // Numbers as on a machine that has been up for a while; not possible everywhere, and only for the eye.
+        // Numbers as on a machine that has been up for a while; not possible everywhere, and only cosmetic.
         drop(std::fs::write("/proc/sys/kernel/ns_last_pid", "41200"));
         let uid = an_ordinary_user();
         let mut machine = Self { processes: ProcessSet::new(), uid, orphans: Vec::new(), others: Vec::new() };
@@ -40,7 +40,7 @@ impl DemoMachine {
         self.spec(name).env("SPROUT_MANAGED_AGENT", "xyz.block.sprout.app")
     }
 
-    /// The app has crashed; its agents went to init.
+    /// The app has crashed; its agents were reparented to init.
     fn left_behind(&mut self) {
         let script = |path: &str| format!("/usr/lib/node_modules/{path}");
         for i in 0..14 {

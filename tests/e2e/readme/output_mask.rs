@@ -17,7 +17,7 @@ pub fn plain(text: &str) -> Vec<String> {
 }
 
 fn plain_line(line: &str, in_table: bool) -> String {
-    // How fast init collects the dead is no business of ours.
+    // How fast init collects zombies does not matter.
     let collected = line.split_once(" ended but not collected by init");
     let line = match collected.map(|(before, after)| (before.rsplit_once("; "), after)) {
         Some((Some((kept, _)), after)) => format!("{kept}{after}"),

@@ -9,7 +9,7 @@ use super::demo_machine::DemoMachine;
 use super::output_mask::{matches, plain};
 use crate::common::readme;
 
-/// `UPDATE_EXPECTED=1` takes the transcript anew, with true times: that takes some minutes.
+/// `UPDATE_EXPECTED=1` records the transcript again, with true times: that takes some minutes.
 fn updates() -> bool {
     std::env::var_os("UPDATE_EXPECTED").is_some()
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::service_process::{Running, SOON, Service};
 use crate::common::set_mode;
 
-/// Sends bytes and reads to the end, whatever becomes of it.
+/// Sends bytes and reads to the end, ignoring errors.
 fn say(service: &Running, bytes: &[u8]) -> Vec<u8> {
     let mut stream = UnixStream::connect(service.socket()).expect("it listens");
     stream.set_read_timeout(Some(SOON)).unwrap();
@@ -240,7 +240,7 @@ fn shape(value: &Value, name: &str, out: &mut String) {
     }
 }
 
-/// What others build on; UPDATE_EXPECTED=1 writes it anew. Fields are only ever added.
+/// A published interface; UPDATE_EXPECTED=1 regenerates it. Fields are only ever added.
 #[test]
 fn the_protocol_is_as_published() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
@@ -295,9 +295,9 @@ fn the_docs_name_every_field_and_command() {
     let read = |name: &str| {
         std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
     };
-    let (pinned, docs) = (read("tests/e2e/service/expected/control.txt"), read("docs/control.md"));
+    let (expected, docs) = (read("tests/e2e/service/expected/control.txt"), read("docs/control.md"));
     let (mut fields, mut commands) = (0, 0);
-    for line in pinned.lines() {
+    for line in expected.lines() {
         let names = line.strip_prefix("  reply.").and_then(|line| line.split(' ').next());
         for name in names.into_iter().flat_map(|names| names.split('.')) {
             assert!(docs.contains(name.trim_end_matches("[]")), "{name} is not explained");

@@ -1,4 +1,4 @@
-//! What a service that was killed leaves to the next one.
+//! The state that a killed service leaves to the next one.
 
 use std::time::{Duration, Instant};
 
@@ -89,8 +89,8 @@ fn a_helper_keeps_its_owner_over_a_crash() {
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();
         let (_launcher, agent) = launch(&processes, "claude");
-        // The shell that put it into the background leads the session, and ends: nothing that a single look can
-        // see links it to its agent any more.
+        // The shell that put it into the background leads the session, and ends: nothing that a single scan can
+        // read links it to its agent any more.
         let shell = processes.spec("bash").env("SPROUT_MANAGED_AGENT", "1").own_session().under(&agent);
         let helper = processes.spec("goose").env("SPROUT_MANAGED_AGENT", "1").under(&shell);
         let service = Service::new(&processes.directory().join("home")).start();

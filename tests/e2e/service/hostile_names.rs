@@ -1,4 +1,4 @@
-//! Names with escape sequences and newlines, and what the service manager is told.
+//! Names with escape sequences and newlines, in the log and in the status for the service manager.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;

@@ -1,4 +1,4 @@
-//! How long the service takes: from a parent's end to the notice, and from the end of the grace to SIGTERM.
+//! How long the service takes: from a parent's exit to its detection, and from the end of the grace to SIGTERM.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ pub fn launch(processes: &ProcessSet, name: &str) -> (ProcessRef, ProcessRef) {
     (launcher, agent)
 }
 
-/// Ends a process; when that was seen, by another thread than the one that ends it.
+/// Ends a process; returns when its exit was seen, by another thread than the one that ends it.
 pub fn end(process: &ProcessRef) -> i64 {
     let watched = process.clone();
     let seen = std::thread::spawn(move || {
@@ -37,7 +37,7 @@ fn a_known_agent_is_noticed_within_a_millisecond_of_its_parents_end() {
         let processes = ProcessSet::new();
         let pairs: Vec<(ProcessRef, ProcessRef)> =
             (0..SAMPLES).map(|_| launch(&processes, "goose")).collect();
-        // Nothing but the end of a parent wakes it.
+        // Only the exit of a parent wakes it.
         let service =
             Service::new(&processes.directory().join("home")).set("interval", "1h").set("grace", "1h");
         let service = service.start();
@@ -91,9 +91,9 @@ fn sigterm_is_sent_when_the_grace_is_over_and_not_at_the_next_tick() {
     });
 }
 
-/// Neither is there before the first look, and nothing but an end wakes the service after the looks that are asked for.
+/// Neither exists before the first tick, and only an exit wakes the service after the requested sweeps.
 #[test]
-fn new_agents_are_known_after_one_look_and_what_becomes_one_after_the_next() {
+fn new_agents_are_known_after_one_tick_and_what_becomes_one_after_the_next() {
     let _heavy = one_heavy_test();
     in_namespace(&PidNamespace::new().systemd(), test_name!(), || {
         let processes = ProcessSet::new();

@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use super::latency::{end, launch};
 use super::service_process::{SOON, Service, eventually};
 
-/// Long enough for a thing of one second to have happened, had it been going to.
+/// Long enough for anything that takes one second to have happened.
 const WHILE: Duration = Duration::from_millis(2500);
 
 fn orphan(processes: &ProcessSet) -> reaper_testkit::ProcessRef {

@@ -23,17 +23,17 @@ use crate::common::one_heavy_test;
 const SLOTS: usize = 10;
 /// The latest moment at which a number is taken away by chance: by then there was a look, SIGTERM and SIGKILL.
 const LATEST: Duration = Duration::from_millis(750);
-/// From the word of the log that an orphan is to be ended to its signal, about.
+/// From the log's message that an orphan is to be ended to its signal, about.
 const DUE: Duration = Duration::from_millis(3);
-/// From the account of a signal to the signal, about.
+/// From the record of a signal to the signal, about.
 const ACCOUNTED: Duration = Duration::from_millis(1);
-/// How long the service may take to say such a thing: it waits for others, too.
+/// How long the service may take to log or record that: it waits for others, too.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a signal may be on its way.
 const AFTERWARDS: Duration = Duration::from_millis(500);
 const SHAPE: Shape = Shape::OrphanOfDeadLeader;
 
-/// Who gets the number: each is protected by another gate.
+/// The process that gets the pid: each is protected by another gate.
 #[derive(Clone, Copy, Debug)]
 enum Bystander {
     AtWork,
@@ -47,9 +47,9 @@ enum Bystander {
 enum Moment {
     /// So long after the start of the orphan, while the service does whatever it does then.
     Started(Duration),
-    /// The service is halted so long after it logged that the orphan is to be ended.
+    /// The service is stopped so long after it logged that the orphan is to be ended.
     Due(Duration),
-    /// The service is halted so long after it accounted for the last signal that the orphan needs.
+    /// The service is stopped so long after it recorded the last signal that the orphan needs.
     Accounted(Duration),
 }
 
@@ -63,7 +63,8 @@ struct Reuse {
 }
 
 impl Reuse {
-    /// Each bystander in turn, after orphans that obey and such that do not, at moments of each kind.
+    /// Each protected process in turn, after orphans that exit on SIGTERM and such that do not, at moments of each
+    /// kind.
     fn new(index: usize, dice: &mut Dice) -> Self {
         let mut within = |most: Duration| {
             Duration::from_micros(dice.roll(usize::try_from(most.as_micros()).unwrap()).try_into().unwrap())
@@ -82,7 +83,7 @@ impl Reuse {
     }
 }
 
-/// What came of it.
+/// The result.
 enum Outcome {
     /// The number could not be had.
     Missed,
@@ -105,7 +106,7 @@ impl Tail {
         Self { path: path.to_owned(), at, text: String::new() }
     }
 
-    /// Whether there is a line with all of these words.
+    /// Whether there is a line with all of these texts.
     fn says(&mut self, words: &[String]) -> bool {
         let mut new = Vec::new();
         let read = File::open(&self.path).and_then(|mut file| {
@@ -186,7 +187,7 @@ impl<'a> Slot<'a> {
         let last = if reuse.is_deaf { "KILL" } else { "TERM" };
         let pid = orphan.pid;
         let halted = match reuse.moment {
-            // Who is ended before loses its number right then.
+            // An orphan that is ended before loses its pid at that moment.
             Moment::Started(after) => {
                 let _ = orphan.wait_exit(after);
                 None
@@ -203,7 +204,7 @@ impl<'a> Slot<'a> {
         let bystander = match given {
             Ok(bystander) => bystander,
             Err(error) if error.kind() == ErrorKind::Other => return Outcome::Missed,
-            // It had the number, and never got as far as to say so: killed, since SIGTERM waits for it to be recorded.
+            // It had the pid, and was killed before it could report that: since SIGTERM waits for it to be recorded.
             Err(error) => return Outcome::Harmed(format!("pid {pid}: {reuse:?}: stillborn: {error}")),
         };
         assert!(bystander.pid == pid && !orphan.is_alive(), "another process, under the same number");
@@ -218,7 +219,7 @@ impl<'a> Slot<'a> {
         }
     }
 
-    /// Halts the service so long after it has said this. It may never come to that: the orphan is gone, or it is late.
+    /// Stops the service so long after this message. The message may never come: the orphan is gone, or it is late.
     fn halt(
         &self,
         orphan: &ProcessRef,
@@ -238,7 +239,7 @@ impl<'a> Slot<'a> {
     }
 }
 
-/// What came of all of them.
+/// The results of all of them.
 #[derive(Default)]
 struct Tally {
     missed: usize,

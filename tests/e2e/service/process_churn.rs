@@ -8,7 +8,7 @@ use reaper_testkit::{PidNamespace, ProcessRef, ProcessSet, in_namespace, measure
 use super::service_process::{Running, SOON, Service, eventually};
 use crate::common::one_heavy_test;
 
-/// The goal, in exits a second; what the machine makes of it is told.
+/// The goal, in exits a second; the rate that is reached is printed.
 const RATE: u32 = 5_000;
 const FORKERS: u32 = 3;
 const TIME: Duration = Duration::from_secs(12);

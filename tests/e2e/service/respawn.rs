@@ -25,7 +25,7 @@ fn b34_a_target_that_respawns_is_ended_by_the_service() {
         );
         assert_eq!(service.story(first.pid), ["TERM", "exited"]);
         assert_eq!(service.story(plain.pid), ["TERM", "exited"]);
-        // And that was all: it did not come back once more.
+        // It did not respawn a second time.
         service.cli(&["sweep"]).expect_code(0);
         let status = service.status();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! A `reaper run` for a test: started in a home of its own, asked over its socket, read from its log.
+//! A `reaper run` for a test: with a home of its own, queried over its socket, and its log.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
@@ -18,7 +18,7 @@ use crate::common::{Ran, Reaper, set_mode, state_dir};
 /// How long anything may take that is to happen at once, on a busy machine.
 pub const SOON: Duration = Duration::from_secs(15);
 
-/// A service to be.
+/// The settings of a service to start.
 #[derive(Clone)]
 pub struct Service {
     home: PathBuf,
@@ -28,7 +28,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// At home in `home`, with short times: a grace of one second, a look every second.
+    /// At home in `home`, with short times: a grace of one second, a tick every second.
     pub fn new(home: &Path) -> Self {
         let it = Self { home: home.to_owned(), args: Vec::new(), env: Vec::new(), uid: None };
         it.set("interval", "1s").set("grace", "1s").set("term-timeout", "2s").set("kill-timeout", "2s")
@@ -127,7 +127,7 @@ impl Service {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// The history in short, a line for each record: who, in which tree and role, what.
+    /// The history in short, a line for each record: process, root, role, event.
     pub fn accounts(&self) -> String {
         let word = |record: &Value| {
             let what = record["signal"].as_str().or(record["outcome"].as_str()).unwrap_or_default();
@@ -244,14 +244,14 @@ impl Running {
         self.child.wait().expect("it has ended").code().unwrap_or(-1)
     }
 
-    /// Stops it as a service manager does, and expects it to go in peace.
+    /// Stops it with SIGTERM as a service manager does, and expects a clean exit.
     pub fn stop(self) {
         self.signal(Signal::TERM);
         let log = self.log.clone();
         assert_eq!(self.wait(), 0, "{}", fs::read_to_string(log).unwrap_or_default());
     }
 
-    /// Ends it in the middle of whatever it does.
+    /// Kills it with SIGKILL, whatever it is doing.
     pub fn crash(self) -> Service {
         let service = self.service.clone();
         self.signal(Signal::KILL);

@@ -1,5 +1,5 @@
-//! Random process trees, in which things die at random, under a service that is killed at random. Every
-//! death is recorded by the parent, and must have been right.
+//! Random process trees, in which processes are killed at random, under a service that is killed at random. Every
+//! exit is recorded by the parent, and must be correct.
 //!
 //! `SOAK_SECONDS=SECONDS` says for how long, `SOAK_SEED=NUMBER` runs the same process trees again.
 
@@ -151,7 +151,7 @@ impl Forest<'_> {
 }
 
 /// The pids that the history names.
-fn told(service: &Service) -> BTreeSet<i64> {
+fn recorded_pids(service: &Service) -> BTreeSet<i64> {
     service.history().iter().filter_map(|record| record["pid"].as_i64()).collect()
 }
 
@@ -202,7 +202,7 @@ fn in_random_process_trees_only_marked_orphans_are_signalled() {
             }
             std::thread::sleep(Duration::from_millis(u64::try_from(forest.dice.roll(40)).unwrap()));
         }
-        // Three graces and escalations of calm: now everything that had to end has ended.
+        // After three graces and escalations without changes everything that had to end has ended.
         std::thread::sleep(6 * GRACE);
         let now = sys::monotonic_ns();
         let mut ledger = forest.ledger;
@@ -218,7 +218,7 @@ fn in_random_process_trees_only_marked_orphans_are_signalled() {
         assert!(forgotten.is_empty(), "seed {seed}\n{}\n{}", forgotten.join("\n"), running.log_text());
         let differences = running.log_text().contains("a stateless look comes to another verdict");
         assert!(!differences, "seed {seed}\n{}", running.log_text());
-        assert!(theirs > 0 && told(&running).len() >= theirs, "every one of them is in the history");
+        assert!(theirs > 0 && recorded_pids(&running).len() >= theirs, "every one of them is in the history");
         running.stop();
     });
 }

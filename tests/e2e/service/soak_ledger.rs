@@ -1,4 +1,4 @@
-//! Who was who in a soak, who died when and of what, and whether each death was right. It knows nothing of the
+//! The processes of a soak, when and how each ended, and whether each end was correct. It is independent of the
 //! service's own reasoning: births are what the test ordered, deaths what the parents collected.
 
 use std::collections::{HashMap, HashSet};
@@ -11,7 +11,7 @@ use reaper_testkit::ProcessRef;
 pub struct Birth {
     pub alive: ProcessRef,
     pub name: &'static str,
-    /// Whose child it was made, and whether its parent left it at once.
+    /// Its parent at birth, and whether that parent exited at once.
     pub parent: usize,
     pub is_left: bool,
     /// Carries a marker that counts.
@@ -108,8 +108,8 @@ impl Ledger {
         self.may_end(who) && self.births[who].is_agent && self.is_orphan(who, at_ns)
     }
 
-    /// Whether it goes on however the run ends: climbing from it meets one without the marker, or one that opted out, or,
-    /// above it, one that is never touched, before the adopter.
+    /// Whether it goes on however the run ends: climbing from it meets one without the marker, or one that opted out,
+    /// or, above it, one that is never touched, before the adopter.
     fn would_stay(&self, who: usize, at_ns: u64) -> bool {
         let mut at = who;
         loop {
@@ -150,9 +150,9 @@ impl Ledger {
         None
     }
 
-    /// Who may have been in the tree of an orphaned agent: by birth, as its wrapper, or as an orphan by the group or
-    /// session of one that is in such a tree. An agent that chance has ended longer ago has no tree any more. `but` is
-    /// taken for no such agent.
+    /// The processes that may have been in the tree of an orphaned agent: by birth, as its wrapper, or as an orphan by
+    /// the group or session of one that is in such a tree. An agent that chance has ended longer ago has no tree any
+    /// more. `but` is taken for no such agent.
     fn in_trees(&self, at_ns: u64, but: Option<usize>) -> HashSet<usize> {
         let all = 1..self.births.len();
         let lately = at_ns.saturating_sub(3_000_000_000);
@@ -186,7 +186,7 @@ impl Ledger {
         }
     }
 
-    /// What is wrong with the deaths, in words. `grace` is how long a claim must have been over.
+    /// The incorrect deaths, as text. `grace` is how long a claim must have been over.
     pub fn wrong_deaths(&self, grace: Duration) -> Vec<String> {
         let mut wrong = Vec::new();
         for who in 1..self.births.len() {
@@ -205,7 +205,7 @@ impl Ledger {
                 accuse("one in its place died");
             } else if self.is_orphan(who, death.at_ns)
                 && let Some(owner) = self.claimed_by(who, death.at_ns).or_else(|| {
-                    // Who is left behind by another's tree goes with it, and has no grace of its own.
+                    // A process that another tree leaves behind is ended with it, and has no grace of its own.
                     let for_its_own_sake = !self.in_trees(death.at_ns, Some(who)).contains(&who);
                     self.claimed_by(who, earlier).filter(|_| for_its_own_sake)
                 })
@@ -216,14 +216,14 @@ impl Ledger {
         wrong
     }
 
-    /// Whether the wrapper above it may once have had another child beside it: then it is their host for its life.
+    /// Whether the wrapper above it may once have had another child beside it: then it stays their host.
     fn has_a_host(&self, who: usize) -> bool {
         let (birth, all) = (&self.births[who], 1..self.births.len());
         let siblings = || all.clone().filter(|&other| self.births[other].parent == birth.parent);
         self.births[birth.parent].is_wrapper && siblings().count() > 1
     }
 
-    /// Orphaned agents that have no owner and live all the same.
+    /// Orphaned agents that have no owner and are still alive.
     pub fn forgotten(&self, now_ns: u64) -> Vec<String> {
         let is_hosted = |who: usize| {
             !self.births[who].is_left

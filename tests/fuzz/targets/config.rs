@@ -1,4 +1,4 @@
-//! Any text as a config file: it is a policy or an error that can be shown, and never a broader policy than written.
+//! Any text as a config file: it gives a policy or a printable error, and never a broader policy than written.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any line as a request to the service: it is understood whole or refused.
+//! Any line as a request to the service: it is valid as a whole or refused.
 
 #![no_main]
 

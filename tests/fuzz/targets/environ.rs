@@ -1,4 +1,4 @@
-//! Any environment block, in pieces of any size: the pieces make no difference, and what is found is there.
+//! Any environment block, in pieces of any size: the result does not depend on the pieces, and is in the block.
 
 #![no_main]
 

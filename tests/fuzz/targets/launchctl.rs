@@ -1,5 +1,5 @@
-//! Any text at all as what launchctl prints: a job is a number and a label that are there, and an answer that was cut
-//! is none.
+//! Any text at all as what launchctl prints: a job is a number and a label that occur in the text, and an answer that was cut
+//! off is rejected.
 
 #![no_main]
 

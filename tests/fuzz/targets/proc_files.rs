@@ -1,4 +1,4 @@
-//! Any bytes at all as what Linux says of a process: its stat, its status, its cgroup.
+//! Any bytes as Linux's files of a process: its stat, its status, its cgroup.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Any bytes at all as the answer of `sysctl KERN_PROCARGS2`: whatever is made of them lies in them, in its place.
+//! Any bytes as the answer of `sysctl KERN_PROCARGS2`: every parsed string is in them, at its position.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
 //! Processes as the kernel lays them out, and titles as programs write them over their arguments: the marker is read
-//! from the environment or from nowhere, and an environment that was left alone is read.
+//! from the environment or not at all, and an intact environment is read.
 
 #![no_main]
 

@@ -111,8 +111,8 @@ proptest! {
             wanted.extend(roots.values().flat_map(|root| oracle.tree(root)));
             trees.extend(roots.values().map(|root| (root.pid, oracle.tree(root))));
         }
-        // Who is in two trees goes down with one of them. An orphan of its own that is in another's tree, too, takes its
-        // own tree along; what else hangs below it is an orphan by itself once it has ended, and is found then.
+        // A process in two trees is ended with one of them. An orphan of its own that is in another's tree, too, takes
+        // its own tree along; what else hangs below it is an orphan by itself once it has ended, and is found then.
         let parent = |pid: &Pid| machine.processes.get(pid).and_then(|process| process.ppid);
         let is_left_to_another = |pid: &Pid| {
             successors(parent(pid), parent).any(|above| trees.get(&above).is_some_and(|tree| !tree.contains(pid)))
@@ -131,7 +131,7 @@ proptest! {
         }
     }
 
-    /// The walk of all processes and the lists of children come to the same.
+    /// The walk over all processes and the lists of children give the same result.
     #[test]
     fn both_census_methods_see_the_same(forest in forest()) {
         let lists = forest.machine();
@@ -148,8 +148,8 @@ proptest! {
         prop_assert_eq!(shown(&lists.later), shown(&walk.later));
     }
 
-    /// What a scan says of a process is what `explain` says of it, also below an adopter that the config names; and what
-    /// it does not list is nothing to worry about. Each is explained by fresh eyes, so that no verdict can depend on which
+    /// The verdict of a scan on a process is that of `explain`, also below an adopter that the config names; and what
+    /// it does not list is spared. Each is explained by a new inspector, so that no verdict can depend on which
     /// processes were asked about before.
     #[test]
     fn b06_a_scan_and_an_explanation_never_differ(forest in forest(), has_adopter in any::<bool>()) {
@@ -181,7 +181,7 @@ proptest! {
         prop_assert_eq!((one.plan, one.later), (two.plan, two.later));
     }
 
-    /// Leaves first, no process twice, no more than the cap, and no tree in halves unless it is larger.
+    /// Leaves first, no process twice, no more than the cap, and no tree is split unless it exceeds the cap.
     #[test]
     fn a_plan_is_in_order(forest in forest(), has_cap in any::<bool>()) {
         let machine = forest.machine();
@@ -208,7 +208,7 @@ proptest! {
     }
 }
 
-/// The forests are not so wild that nothing is ever planned in them.
+/// The generated forests contain orphans to end.
 #[test]
 fn random_trees_have_something_to_end() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();

@@ -37,7 +37,7 @@ impl Service {
         self.tracker.tick().unwrap();
     }
 
-    /// Ends a process; the verdict on another one, told by that end alone.
+    /// Ends a process; returns the verdict on another one that this exit alone leads to.
     fn verdict_at_the_end_of(&mut self, parent: i32, child: i32) -> &'static str {
         self.host.change(|machine| machine.exit(pid(parent)));
         self.tracker.exits().unwrap();
@@ -90,7 +90,7 @@ fn the_end_of_a_wrapper_above_a_new_agent_is_noticed_as_well() {
 }
 
 #[test]
-fn a_process_that_executes_an_agent_after_the_first_look_is_known_after_the_second() {
+fn a_process_that_executes_an_agent_after_the_first_tick_is_known_after_the_second() {
     let mut service = Service::start(world([launcher(500)]));
     service.add(Process::new(510, "sh").child_of(500).group(510));
     service.tick_after(5);
@@ -113,7 +113,7 @@ fn after_a_wrap_around_new_agents_are_known_as_well() {
 }
 
 #[test]
-fn where_pids_tell_nothing_a_walk_finds_new_agents() {
+fn where_pids_are_not_ordered_a_walk_finds_new_agents() {
     let mut machine = world([launcher(500)]);
     machine.orders_pids = false;
     let mut service = Service::start(machine);

@@ -7,9 +7,9 @@ use super::scenarios::{sprout, world};
 use crate::support::policy;
 use crate::support::sweep::{scan, sweep_with_faults};
 
-/// Lets it happen at every step from the second look up to the last read before the signal, and wants the
-/// process spared.
-fn spared_from_the_second_look_on(machine: &Machine, target: Pid, what: &Fault) {
+/// Applies the change at every step from the second survey up to the last read before the signal, and expects
+/// the process to be spared.
+fn spared_from_the_second_survey_on(machine: &Machine, target: Pid, what: &Fault) {
     let undisturbed = scan(machine, &policy());
     let signal = undisturbed.log.sent.iter().find(|s| s.to.pid == target).expect("it is signalled as a rule");
     let read = undisturbed.log.calls[..signal.step - 1]
@@ -17,7 +17,7 @@ fn spared_from_the_second_look_on(machine: &Machine, target: Pid, what: &Fault) 
         .rev()
         .find(|c| c.handle.is_some_and(|(handle, _)| handle == signal.handle) && c.step < signal.step)
         .expect("it was read");
-    // The judgement reads it last of all before the account is written; reads of it begin five calls before.
+    // The judgement reads it last of all before the record is written; reads of it begin five calls before.
     let judged = undisturbed.log.calls[..read.step]
         .iter()
         .rposition(|c| c.pid == Some(target) && c.method == reaper_platform::fake::Method::Ids)
@@ -47,11 +47,11 @@ fn w25_an_orphan_that_executes_another_program_is_spared() {
         Fault::Reparent(pid(700)),
     ];
     for what in changes {
-        spared_from_the_second_look_on(&machine, pid(400), &what);
+        spared_from_the_second_survey_on(&machine, pid(400), &what);
     }
 }
 
-/// A shell that has waited for its agent goes on to run something else.
+/// A shell runs another program after its agent has ended.
 #[test]
 fn w25_a_wrapper_that_executes_another_program_is_spared() {
     let machine = world([
@@ -60,7 +60,7 @@ fn w25_a_wrapper_that_executes_another_program_is_spared() {
     ]);
     assert_eq!(scan(&machine, &policy()).signalled(), [401, 400]);
     let editor = Process::new(400, "vim").env("SPROUT_MANAGED_AGENT", "1");
-    spared_from_the_second_look_on(&machine, pid(400), &Fault::Exec(Box::new(editor)));
+    spared_from_the_second_survey_on(&machine, pid(400), &Fault::Exec(Box::new(editor)));
 }
 
 #[test]
@@ -68,13 +68,13 @@ fn w25_a_group_member_that_leaves_the_group_is_spared() {
     let machine =
         world([sprout(400, "goose").group(400).session(0), sprout(401, "rg").group(400).session(0)]);
     assert_eq!(scan(&machine, &policy()).signalled(), [400, 401]);
-    spared_from_the_second_look_on(&machine, pid(401), &Fault::Setsid);
+    spared_from_the_second_survey_on(&machine, pid(401), &Fault::Setsid);
 }
 
 #[test]
 fn w25_a_member_that_drops_its_marker_is_spared() {
     let machine = world([sprout(400, "goose"), sprout(401, "rg").child_of(400).leader()]);
     for what in [Fault::Environ(b"PATH=/usr/bin\0".to_vec()), Fault::Wipe, Fault::Setuid(Uid(0))] {
-        spared_from_the_second_look_on(&machine, pid(401), &what);
+        spared_from_the_second_survey_on(&machine, pid(401), &what);
     }
 }

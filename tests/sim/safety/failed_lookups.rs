@@ -33,8 +33,8 @@ fn w06_an_owner_that_cannot_be_looked_up_may_be_alive() {
     spares(&world([owned]), Method::StatOf, Some(pid(4_000)));
 }
 
-/// In a container an owner may be outside, where it cannot be seen. Only a lease that names our own PID namespace, or an
-/// owner that is seen alive, says anything there.
+/// In a container an owner may be outside, where it cannot be seen. Only a lease that names our own PID namespace, or
+/// an owner that is seen alive, says anything there.
 #[test]
 fn b25_an_owner_that_may_be_outside_may_be_alive() {
     let here = HostInfo { pid_namespace: 7, ..whereabouts() };
@@ -110,7 +110,7 @@ fn w06_a_service_manager_that_does_not_answer_may_run_it() {
     machine.answer_for(unit, None, None);
     spares(&machine, Method::UnitMains, None);
     spares(&machine, Method::Unit, Some(pid(400)));
-    // Of two services one answers: it is the other's main process, or it cannot be told.
+    // Of two services one answers: the process may be the other's main process, so it is `unknown`.
     let wrapper = sprout(399, "sh").unit("b.service", None).session(0).group(0);
     let below = sprout(400, "goose").child_of(399).unit("a.service", None).session(0).group(0);
     let mut machine = world([wrapper, below]);
@@ -171,8 +171,8 @@ fn w06_nothing_is_ended_when_no_environment_can_be_read() {
     assert!(first.blind && first.unreadable > 0, "could not look is not clean");
 }
 
-/// A live holder of the owner value that has overwritten its environment, or whose block ends early, or
-/// says two things, may still be the owner.
+/// A live holder of the owner value whose environment was overwritten, ends early, or has two
+/// values for it may still be the owner.
 #[test]
 fn w06_a_holder_whose_environment_cannot_be_trusted_may_own_it() {
     let holder = || buzz(510, "goose", "a-run").child_of(700).leader();

@@ -14,7 +14,7 @@ use crate::support::sweep::{scan, sweep_with_faults, sweep_with_hangs};
 
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts panics of the threads that read, which would otherwise pass for reads that are slow.
+/// Counts panics of the reading threads, which would otherwise look like slow reads.
 fn count_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -27,7 +27,7 @@ impl std::fmt::Display for Trouble {
     }
 }
 
-/// Every fault at every step. `calls` is what an undisturbed sweep did.
+/// Every fault at every step. `calls` are the calls of an undisturbed sweep.
 ///
 /// A fault that changes a process has no effect until the next call that could notice, so of several
 /// steps in a row with the same result, only the last is taken.
@@ -72,7 +72,7 @@ pub fn all(scenario: &Scenario, calls: &[Call]) -> Vec<Trouble> {
     troubles
 }
 
-/// Whether a call could tell that something happened to a process: it is about it, about a child that may
+/// Whether a call could notice that something happened to a process: it is about it, about a child that may
 /// have got another parent, or about a list that it may be missing in; or time passes.
 fn notices(call: &Call, process: &Process, scenario: &Scenario) -> bool {
     let Some(about) = call.pid else {
@@ -83,13 +83,13 @@ fn notices(call: &Call, process: &Process, scenario: &Scenario) -> bool {
     about == process.pid || parent == Some(process.pid) || lists
 }
 
-/// What can apply a process at any time.
+/// Events that can happen to a process at any time.
 fn changes(process: &Process) -> Vec<(&'static str, Fault)> {
     let number = process.pid.get();
     let exec = |into: Process| Fault::Exec(Box::new(into));
     let marked = |program: &str| Process::new(number, program).block(&process.environ);
     let stranger = Process::new(number, "vim").started(process.start.0);
-    // The same in everything that can be read, and new.
+    // A new process, equal in everything that can be read.
     let lookalike = process.clone().started(900_000);
     let again = |line: &str| Fault::Environ([&process.environ, line.as_bytes()].concat());
     let child = Process { ppid: None, ..process.clone() };

@@ -1,4 +1,4 @@
-//! Grace: how long a process must have been seen orphaned, by a clock that only waking time moves.
+//! Grace: how long a process must have been seen orphaned, by a clock that does not count suspend.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::scenarios::{buzz, sprout, world};
 use crate::support::sweep::{PATIENT, scan, sweep_with_faults};
 use crate::support::{GRACE, policy, whereabouts};
 
-/// Looks as runs of `reaper scan` do, one after another, with one file of sightings.
+/// Successive surveys as in runs of `reaper scan`, with one file of sightings.
 struct Runs {
     host: FakeHost,
     context: Context<FakeHost>,
@@ -39,7 +39,7 @@ impl Runs {
 }
 
 #[test]
-fn grace_is_counted_from_the_first_look() {
+fn grace_is_counted_from_the_first_survey() {
     let mut runs = Runs::on(world([sprout(400, "goose")]));
     assert_eq!(runs.verdict_after(1000), "wait");
     assert_eq!(runs.verdict_after(29), "wait");
@@ -59,7 +59,7 @@ fn an_orphan_that_was_owned_meanwhile_waits_from_the_start() {
     assert_eq!(runs.verdict_after(31), "reap");
 }
 
-/// A look that could not tell takes nothing away: it is no sign that anybody wants the process.
+/// An `unknown` verdict does not reset the grace: it is no sign that the process is in use.
 #[test]
 fn a_doubt_does_not_stop_the_grace() {
     let mut runs = Runs::on(world([sprout(400, "goose")]));
@@ -85,7 +85,7 @@ fn r11_neither_sleep_nor_a_set_clock_shortens_the_grace() {
             assert!(waited >= GRACE, "{what:?} at step {step}: {waited:?}");
         }
     }
-    // Suspended while we wait: the wait ends early by the wall, and the orphan is spared.
+    // Suspended while we wait: the wait ends early by the wall clock, and the orphan is spared.
     let slept = When::Call(Method::Sleep, None, 1);
     assert_eq!(
         sweep_with_faults(&machine, FaultScript::new().at(slept, Fault::Suspend(day)), &policy()).signalled(),

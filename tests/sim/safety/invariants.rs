@@ -1,4 +1,4 @@
-//! Looks at what a sweep did and says which law it broke, from the log of the machine alone.
+//! Checks a sweep against the laws, from the log of the machine alone.
 //!
 //! No program can prevent that a process changes between the last look at it and the signal. So what must
 //! be true is asked of the states that the machine was in while the judgement before a signal was made: a
@@ -19,7 +19,7 @@ use crate::support::signs::{FAMILIES, Family, is_wrapper};
 use crate::support::sweep::Run;
 use crate::support::{GRACE, TERM_TIMEOUT};
 
-/// Every broken law, in words.
+/// Every broken law, as text.
 pub fn broken(run: &Run) -> Vec<String> {
     let mut broken = Vec::new();
     for (index, sent) in run.log.sent.iter().enumerate() {
@@ -55,7 +55,7 @@ struct Examined<'a> {
     before: Vec<&'a Sent>,
     /// From the last wait on: whatever was read since is what this signal rests on.
     round: usize,
-    /// From the first look at the process in that time.
+    /// From the first read of the process in that time.
     judged: usize,
     families: Vec<&'static str>,
 }
@@ -66,7 +66,7 @@ impl<'a> Examined<'a> {
         let before: Vec<&Sent> = log.sent[..index].iter().filter(|s| s.to.serial == sent.to.serial).collect();
         let waits = log.calls[..sent.step].iter().rev().find(|c| c.method == Method::Wait);
         let round = waits.map_or(0, |c| c.step).max(run.ending);
-        // SIGCONT goes along with the SIGTERM before it, by the same judgement.
+        // SIGCONT belongs to the SIGTERM before it, by the same judgement.
         let with = |s: &&&Sent| sent.signal == Signal::Cont && s.signal == Signal::Term;
         let since = round.max(before.iter().rev().find(|s| !with(s)).map_or(0, |s| s.step));
         let first = reads(log, sent.handle, since, sent.step).find(|c| c.method != Method::Open);
@@ -149,7 +149,7 @@ impl<'a> Examined<'a> {
         })
     }
 
-    /// A member's life hangs on its orphan: that one has ended, or was found to be one once more.
+    /// A member is ended only with its orphan: that one has ended, or was judged to be an orphan again.
     fn root_was_judged(&self) -> bool {
         let log = &self.run.log;
         let mut lately = log.states_within(self.round, self.sent.step);
@@ -190,7 +190,7 @@ impl<'a> Examined<'a> {
     }
 
     fn saw_grace(&self) -> bool {
-        // A successor was asked to end as what it was before.
+        // A successor got its SIGTERM as the process that it was before.
         if self.target.is_some_and(|t| t.role == Role::Successor) {
             return true;
         }

@@ -12,7 +12,7 @@ use reaper_policy::policy::Policy;
 use crate::support::sweep::{Ledger, PATIENT, Run, sweep};
 use crate::support::{ME, policy};
 
-/// When most of them started: half an hour before the look.
+/// When most of them started: half an hour before the sweep.
 const THEN: u64 = 1_767_321_000_000_000;
 const ORPHAN: i32 = 4_000;
 
@@ -137,7 +137,7 @@ fn w06_a_launchd_that_does_not_answer_may_run_it() {
     }
     let unknown = FaultScript::new().at(When::Every(Method::StartedByParent, Some(pid(ORPHAN))), failure());
     assert_eq!(spared(&sweep_with_faults(&desktop([orphan()]), unknown)), "unknown unsupervised");
-    // It answers while we look, and no more when it is judged for the last time.
+    // It answers during the survey, and no longer at the last judgement.
     let machine = desktop([orphan()]);
     let asked = scan(&machine).log.calls.iter().filter(|c| c.method == Method::Jobs).count();
     assert!(asked >= 3, "asked {asked} times: at each look and before the signal");
@@ -151,7 +151,7 @@ fn failure() -> Fault {
     Fault::Fail(Why::Failed("it broke".to_owned()))
 }
 
-/// At every step the number comes to be another's, who started in the same second: a stranger, and its like.
+/// At every step the pid is reused by a process that started in the same second: an unrelated one, and a lookalike.
 #[test]
 fn w07_a_pid_reused_within_a_second_is_never_signalled() {
     let machine = desktop([orphan().on_term(Reaction::Ignore)]);
@@ -197,7 +197,7 @@ fn w08_setting_the_clock_ends_nothing() {
 fn m07_an_environment_that_is_withheld_is_unknown() {
     let machine = desktop([orphan().withheld()]);
     assert_eq!(spared(&scan(&machine)), "unknown marker");
-    // So is a shell of the system's own: it may wrap an agent.
+    // So is one of the system's shells: it may wrap an agent.
     let sh = agent(3_990, "sh").exe("/bin/sh").group(3_990).withheld();
     let run = scan(&desktop([sh, orphan().child_of(3_990).group(3_990)]));
     assert_eq!(spared(&run), "unknown orphan");
@@ -221,7 +221,7 @@ fn m12_a_mac_that_cannot_be_read_is_not_reported_clean() {
     assert_eq!(run.signalled(), [ORPHAN], "without the list of children there is the list of all");
     let run = sweep_with_faults(&machine, lists.at(When::Every(Method::List, None), failure()));
     assert!(run.error.is_some() && run.first.is_none() && run.signalled().is_empty());
-    // Nothing of any environment: blind. Nothing but of the system's own programs: that is how a Mac is.
+    // No environment at all: blind. Only the system's own programs unreadable: normal on a Mac.
     let denied = Fault::Fail(Why::Denied);
     let run = sweep_with_faults(
         &machine,
@@ -257,7 +257,7 @@ fn w24_a_marker_after_empty_arguments_does_not_count() {
     }
 }
 
-/// The dead answer on a Mac without a session and without an environment.
+/// A zombie on a Mac has no session and no environment.
 #[test]
 fn r01_a_zombie_is_reported_and_never_signalled() {
     let mut machine = desktop([orphan()]);

@@ -57,7 +57,7 @@ fn b24_a_target_that_ends_only_its_main_thread_is_killed_and_never_reported_as_e
     let machine = world([sprout(400, "goose").on_term(Reaction::ExitMainThread)]);
     let run = scan(&machine, &policy());
     assert_eq!((run.signalled(), run.outcome(400)), (vec![400, 400], "killed"));
-    // One that does not end by SIGKILL either is still there, whatever its state says.
+    // One that does not end on SIGKILL either is alive, whatever its state.
     let machine = world([sprout(400, "goose").on_term(Reaction::ExitMainThread).on_kill(Reaction::Ignore)]);
     let run = scan(&machine, &policy());
     assert_eq!((run.signalled(), run.outcome(400)), (vec![400, 400], "survived"));
@@ -69,7 +69,7 @@ fn b24_an_orphan_without_its_main_thread_is_found() {
     assert_eq!((run.signalled(), run.outcome(400)), (vec![400], "exited"));
 }
 
-/// Whenever a main thread exits, a sweep goes on to the end or spares the process; it never says that it ended.
+/// Whenever a main thread exits, a sweep kills the process or spares it; it never reports it as ended before it is.
 #[test]
 fn b24_a_main_thread_may_exit_at_any_moment() {
     let machine = world([sprout(400, "goose").on_term(Reaction::Ignore)]);
@@ -84,7 +84,7 @@ fn b24_a_main_thread_may_exit_at_any_moment() {
     }
 }
 
-/// The word of the handle is what counts: where it cannot be had, nothing is said to have ended.
+/// Only the handle decides whether a process has ended: where it cannot answer, nothing is reported as ended.
 #[test]
 fn b24_a_handle_that_does_not_answer_is_not_taken_as_an_exit() {
     let machine = world([sprout(400, "goose")]);

@@ -26,7 +26,7 @@ fn a_wrapper_that_asks_to_be_kept_is_in_no_plan() {
     assert_eq!(planned(&run), [401], "marked by another profile than the orphan's");
 }
 
-/// What was judged by itself, and is wanted by a live owner or could not be told, is not ended because its
+/// A process that was judged by itself, and has a live owner or is `unknown`, is not ended because its
 /// parent shares a process group with an orphan.
 #[test]
 fn a_process_spared_by_itself_is_not_ended_as_a_member() {
@@ -45,7 +45,7 @@ fn a_process_spared_by_itself_is_not_ended_as_a_member() {
     assert_eq!(scan(&below(doubtful), &policy()).signalled(), [400, 410]);
 }
 
-/// The owner of a candidate dies between the look at it and the look at the tree beside it: it has just
+/// The owner of a candidate dies between its judgement and that of the tree beside it: it has just
 /// been orphaned, and waits for its grace like every other.
 #[test]
 fn a_process_owned_until_now_is_not_ended_as_a_group_member() {

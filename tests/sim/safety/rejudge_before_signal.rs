@@ -1,5 +1,5 @@
 //! Law 3: judged again, with the same gates, before SIGTERM and before SIGKILL; and with a member the
-//! orphan on which its life hangs.
+//! orphan that it is ended with.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ fn an_owner_that_appears_spares_the_whole_tree_before_each_signal() {
     assert_eq!(run.signalled(), [401, 400]);
 }
 
-/// Knowing nothing of the orphan is no reason to end what is below it.
+/// If the orphan cannot be read, its descendants are not ended either.
 #[test]
 fn an_orphan_that_cannot_be_opened_again_spares_its_tree() {
     let pins = scan(&stubborn(), &policy()).log.calls;
@@ -80,7 +80,7 @@ fn an_orphan_that_may_not_be_signalled_spares_its_tree_from_sigkill() {
     }
 }
 
-/// Where not all targets can be pinned at once, the orphan is in a later batch than its children.
+/// Where not all targets can be held by a handle at once, the orphan is in a later batch than its children.
 #[test]
 fn an_orphan_in_a_later_batch_is_judged_before_each_signal_to_its_tree() {
     let mut machine = stubborn();

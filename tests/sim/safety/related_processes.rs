@@ -1,4 +1,4 @@
-//! B3a, B5, B17a, B21a: how processes below, beside and above one decide about it.
+//! B3a, B5, B17a, B21a: how the processes below, beside and above a process affect its verdict.
 
 use reaper_platform::fake::{FakeHost, FaultScript, Machine, Process, pid};
 use reaper_platform::{Host as _, Listener};
@@ -7,7 +7,7 @@ use super::scenarios::{buzz, sprout, world};
 use crate::support::sweep::{Run, scan};
 use crate::support::{lease, policy, policy_with, whereabouts};
 
-/// Of a launcher that stamped it, and is dead.
+/// A process with the lease of a dead launcher.
 fn own(number: i32, program: &str) -> Process {
     let lease = format!("{}:{}", lease(4_000, 5), whereabouts().pid_namespace);
     Process::new(number, program).env("REAPER_MANAGED", "1").env("REAPER_OWNER", &lease)
@@ -202,7 +202,7 @@ fn b17a_a_host_stays_one_when_an_agent_ends() {
     host.change(|machine| machine.exit(pid(402)));
     assert!(look(&sightings).orphans().next().is_none(), "it runs one program now, and is still a host");
     assert_eq!(look(&Sightings::default()).orphans().count(), 1, "which only memory can tell");
-    // It survives the file.
+    // The file of sightings keeps it.
     let bytes = sightings.render(context.host.info());
     let read = Sightings::parse(&bytes, context.host.info(), &host.clock()).unwrap();
     assert!(look(&read).orphans().next().is_none());
@@ -245,7 +245,7 @@ fn b21a_a_process_that_would_stay_keeps_its_run() {
     }
 }
 
-/// Parents that change while they are read can form a ring. That ends, and says nothing for certain.
+/// Parents that change while they are read can form a ring. The climb ends, with `unknown`.
 #[test]
 fn b21a_a_ring_of_parents_does_not_hang_the_judgement() {
     let ring = [buzz(410, "goose", "run").child_of(411), buzz(411, "goose", "run").child_of(410)];

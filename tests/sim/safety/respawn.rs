@@ -11,7 +11,7 @@ use super::scenarios::{sprout, world};
 use crate::support::sweep::{scan, sweep_with_faults};
 use crate::support::{TERM_TIMEOUT, policy, whereabouts};
 
-/// When the first SIGTERM is sent on these machines, in ticks: nothing that a process does after it changes that.
+/// When the first SIGTERM is sent on these machines, in ticks; later events do not change it.
 fn sigterm() -> u64 {
     let run = scan(&world([sprout(400, "goose")]), &policy());
     whereabouts().start_clock.now(&run.log.sent[0].clock).0
@@ -76,10 +76,10 @@ fn b35_a_stopped_target_is_continued_to_handle_sigterm() {
     assert_eq!(broken(&run), [""; 0]);
     let sent: Vec<_> = run.log.sent.iter().map(|s| s.signal).collect();
     assert_eq!((sent, run.outcome(400)), (vec![Signal::Term, Signal::Cont], "exited"));
-    // Each has its account.
+    // Each signal has its record.
     let announced: Vec<_> = run.records.iter().filter_map(|(_, r)| r.signal.clone()).collect();
     assert_eq!(announced, [words::Signal::Term.into(), words::Signal::Cont.into()]);
-    // And one that is deaf gets the rest as ever.
+    // One that ignores SIGTERM also gets SIGKILL as usual.
     let run = scan(&world([stopped.on_term(Reaction::Ignore)]), &policy());
     let sent: Vec<_> = run.log.sent.iter().map(|s| s.signal).collect();
     assert_eq!((sent, run.outcome(400)), (vec![Signal::Term, Signal::Cont, Signal::Kill], "killed"));

@@ -7,7 +7,7 @@ use reaper_platform::{Pid, RuntimeUnit, Uid, Why};
 
 use crate::support::{lease, manager, systemd, us};
 
-/// A machine and what a sweep without faults makes of it.
+/// A machine and the result of a sweep without faults.
 pub struct Scenario {
     pub name: &'static str,
     pub machine: Machine,
@@ -38,7 +38,7 @@ fn quiet(more: impl IntoIterator<Item = Process>) -> Machine {
     Machine::of([systemd(), manager()].into_iter().chain(us()).chain(more))
 }
 
-/// The same among bystanders of all kinds.
+/// The same with unrelated processes of all kinds.
 pub fn world(more: impl IntoIterator<Item = Process>) -> Machine {
     let live = [
         // A live agent under its launcher, and an unmarked program that has lost its parent.
@@ -53,7 +53,7 @@ pub fn world(more: impl IntoIterator<Item = Process>) -> Machine {
     quiet(live.into_iter().chain(more))
 }
 
-/// An orphan, and nothing else to say.
+/// An orphan without further attributes.
 pub fn plain() -> Scenario {
     Scenario {
         name: "plain",
@@ -71,7 +71,7 @@ pub fn wrapped() -> Scenario {
         sprout(400, "npm").group(400),
         sprout(401, "sh").child_of(400).group(400),
         sprout(402, "claude-agent-acp").child_of(401).group(400),
-        // Beside the server, below the same shell, and nothing of ours.
+        // Beside the server, below the same shell, and unmarked.
         Process::new(403, "vim").child_of(401).group(400),
     ];
     Scenario {
@@ -129,12 +129,12 @@ pub fn group() -> Scenario {
     }
 }
 
-/// Two families: Buzz, one of whose runs lives, and a profile of the user's own.
+/// Two markers: Buzz, one of whose runs lives, and a profile of the user's own.
 pub fn families() -> Scenario {
     let many = [
         buzz(400, "goose", "dead-run"),
         buzz(401, "claude", "dead-run").child_of(400),
-        // Another run, which lives: its background helper has lost its parent and is wanted.
+        // Another run, which lives: its background helper has lost its parent and is in use.
         Process::new(500, "buzz-app").child_of(50).leader(),
         buzz(510, "goose", "live-run").child_of(500).session(500).group(510),
         buzz(520, "claude", "live-run"),

@@ -1,4 +1,4 @@
-//! Whole sweeps on a simulated machine, and an oracle that knows the rules and none of the code.
+//! Whole sweeps on a simulated machine, and an oracle that is independent of the gates' code.
 
 #![allow(dead_code, reason = "each test binary uses its part of this")]
 

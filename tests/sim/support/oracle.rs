@@ -1,6 +1,6 @@
-//! The eight gates once more and in other words: who may be ended on a machine that can be seen whole.
+//! The eight gates, implemented a second time: what may be ended on a machine whose state is fully known.
 //!
-//! It shares no line with the gates. They see a process through reads that can fail; this sees the truth.
+//! It shares no code with the gates. They see a process through reads that can fail; this sees its real state.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub struct Oracle<'a> {
     here: HostInfo,
 }
 
-/// An orphan that may be ended, and with whom.
+/// An orphan that may be ended, and the rest of its tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
     pub pid: Pid,
@@ -74,7 +74,7 @@ impl<'a> Oracle<'a> {
             && !line.iter().any(|w| self.our_line().contains(w))
     }
 
-    /// Everybody that may be ended along with a root.
+    /// All processes that may be ended with a root.
     pub fn tree(&self, root: &Root) -> BTreeSet<Pid> {
         let mut tree: BTreeSet<Pid> = BTreeSet::new();
         let families: Vec<&Family> = FAMILIES.iter().filter(|f| root.families.contains(&f.name)).collect();
@@ -123,15 +123,15 @@ impl<'a> Oracle<'a> {
             && !self.is_daemon(p, families)
     }
 
-    /// Whether nothing spares it but its own name: what the profiles for any program protect, what it accepts connections
-    /// on, and what hangs below it.
+    /// Whether nothing spares it but its own name: what the profiles for any program protect, what it accepts
+    /// connections on, and what hangs below it.
     fn is_unguarded(&self, p: &Process, families: &[&Family]) -> bool {
         let is_any = families.iter().any(|f| f.programs.is_none());
         if is_any && is_for_a_person(p) {
             return false;
         }
         let is_agent = is_an_agent(p);
-        // Of one whose descriptors cannot be read it cannot be told.
+        // `unknown` where the descriptors cannot be read.
         let may_listen = |q: &Process| !is_an_agent(q) && (!q.listeners.is_empty() || !is_open_to_us(q));
         if may_listen(p) && p.has_memory() {
             return false;
@@ -161,7 +161,7 @@ impl<'a> Oracle<'a> {
         [ids.real, ids.effective, ids.saved] == [self.here.uid; 3] && ids.same_pid_namespace
     }
 
-    /// The marked wrappers above a process, and who comes after them.
+    /// The marked wrappers above a process, and the process above them.
     fn line(&self, p: &Process) -> (Vec<Pid>, Option<&'a Process>) {
         let mut line = Vec::new();
         let mut at = p.ppid.and_then(|pid| self.machine.get(pid));
@@ -201,7 +201,7 @@ impl<'a> Oracle<'a> {
         if end.pid != Pid::INIT || INITS.iter().any(|init| is_called_widely(end, init)) {
             return Yes;
         }
-        // A PID 1 that may have started it: somebody in between must be proven to have died.
+        // A PID 1 that may have started it: it must be proven that a parent in between has died.
         let child = line.last().and_then(|w| self.machine.get(*w)).unwrap_or(p);
         let inherited =
             child.session.is_some_and(|s| s != child.pid && s != end.pid && Some(s) != end.session);
@@ -309,8 +309,9 @@ impl<'a> Oracle<'a> {
         unclear || holders.iter().any(|h| self.would_stay(h, families))
     }
 
-    /// Whether a process goes on however the run ends: climbing from it meets one without the marks, a kept or supervised
-    /// one or, above it, a protected one, before the first adopter; or there is no adopter that cannot have started it.
+    /// Whether a process goes on however the run ends: climbing from it meets one without the marks, a kept or
+    /// supervised one or, above it, a protected one, before the first adopter; or there is no adopter that cannot have
+    /// started it.
     fn would_stay(&self, p: &Process, families: &[&Family]) -> bool {
         let mut at = p;
         for _ in 0..=self.machine.processes.len() {

@@ -1,4 +1,4 @@
-//! What the oracle sees in one process alone: its marks, its names, and the profiles that claim it.
+//! The oracle's view of a single process: its marks, its names, and the profiles that claim it.
 
 use std::collections::BTreeSet;
 
@@ -117,7 +117,7 @@ pub fn is_an_agent(p: &Process) -> bool {
     AGENTS.iter().chain(&["my-agent"]).any(|name| is_called(p, name))
 }
 
-/// Whether a profile for any program protects it, because an agent starts such for a person.
+/// Whether a profile for any program protects it, because agents start such programs for the user.
 pub fn is_for_a_person(p: &Process) -> bool {
     ["vim", "postgres"].iter().any(|name| is_called_widely(p, name))
 }

@@ -19,10 +19,10 @@ use reaper_policy::verdict::Verdict;
 
 use super::whereabouts;
 
-/// Longer than anything takes that does not hang.
+/// Longer than any read that does not hang.
 pub const PATIENT: Duration = Duration::from_secs(2);
 
-/// The history, in memory, with the step after which each record was written.
+/// An in-memory history, with the step after which each record was written.
 pub struct Ledger {
     host: FakeHost,
     pub records: Vec<(usize, Record)>,
@@ -49,7 +49,7 @@ impl Account for Ledger {
     }
 }
 
-/// What came of a sweep.
+/// The result of a sweep.
 pub struct Run {
     /// The first look; what it listed may be ended.
     pub first: Option<Survey>,
@@ -74,7 +74,7 @@ impl Run {
         self.log.sent.iter().map(|s| s.to.pid.get()).collect()
     }
 
-    /// What became of a target.
+    /// The outcome of a target.
     pub fn outcome(&self, pid: i32) -> &'static str {
         self.ended.iter().find(|e| e.target.id.pid.get() == pid).map_or("", |e| e.outcome.name())
     }
@@ -87,7 +87,7 @@ impl Run {
     }
 }
 
-/// Sweeps a machine while a script goes wrong on it.
+/// Sweeps a machine while the faults of a script happen on it.
 pub fn sweep_with_faults(machine: &Machine, script: FaultScript, policy: &Arc<Policy>) -> Run {
     let host = FakeHost::new(whereabouts(), machine.clone(), script);
     sweep(&host, policy, PATIENT, &mut Ledger::new(&host))
@@ -114,7 +114,7 @@ pub fn sweep_with_hangs(machine: &Machine, script: FaultScript, policy: &Arc<Pol
     run.ok()
 }
 
-/// Sweeps a machine on which nothing goes wrong but what its processes do.
+/// Sweeps a machine without faults.
 pub fn scan(machine: &Machine, policy: &Arc<Policy>) -> Run {
     sweep_with_faults(machine, FaultScript::new(), policy)
 }

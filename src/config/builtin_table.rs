@@ -1,8 +1,8 @@
 //! Writes the table of built-in profiles, `crates/policy/src/builtin_profiles.rs`, from the TOML files in
 //! `crates/policy/profiles`, and checks that the program ships what its sources contain.
 //!
-//! The sources are TOML so that they can be reviewed without reading Rust. They are checked by the same rules as profiles
-//! in a config file. The table is Rust so that they need not be parsed at each start.
+//! The sources are TOML so that they can be reviewed without reading Rust. They are checked by the same rules as
+//! profiles in a config file. The table is Rust so that they need not be parsed at each start.
 
 use std::fmt::Write as _;
 use std::fs;

@@ -1,4 +1,5 @@
-//! Which processes adopt orphans on this machine: PID 1, the user's service manager, and adopters that the config names.
+//! Which processes adopt orphans on this machine: PID 1, the user's service manager, and adopters that the config
+//! names.
 
 use reaper_platform::{Host, HostError, Pid, Scope};
 
@@ -103,7 +104,7 @@ pub fn check(facts: &Facts) -> Check {
                 parts.join("; "),
                 missing.join("`, `")
             ),
-            "nothing has to be done if it is started later; else remove it, because it makes each look walk all of /proc",
+            "nothing has to be done if it is started later; else remove it, because it makes each sweep walk all of /proc",
         );
     }
     Check::ok(NAME, parts.join("; "))

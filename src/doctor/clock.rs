@@ -1,4 +1,5 @@
-//! The clocks: grace is measured by the monotonic clock, ages and sightings by the kernel's start times. They must agree.
+//! The clocks: grace is measured by the monotonic clock, ages and sightings by the kernel's start times. They must
+//! agree.
 
 use std::time::Duration;
 

@@ -91,11 +91,11 @@ mod tests {
         let uid = host.info().uid;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/state");
-        let found = check("state", &look(&host, &path, uid));
+        let found = check("state", &gather(&host, &path, uid));
         assert_eq!(found.level, Level::Ok, "{found:?}");
         assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o777)).unwrap();
-        let found = check("state", &look(&host, &path, uid));
+        let found = check("state", &gather(&host, &path, uid));
         assert_eq!(found.level, Level::Fail);
         assert!(found.what.contains("others can write it") && found.hint.unwrap().contains("chmod go-w"));
     }

@@ -26,8 +26,8 @@ use reaper_platform::{Host as _, NativeHost, Pid, Scope};
 use crate::report::check::Check;
 use reaper_engine::context::Context;
 
-/// The cheap checks: the machine, our rights and our sandbox. `manager` is the value of `MANAGERPID`, which systemd sets
-/// for the services of a user.
+/// The cheap checks: the machine, our rights and our sandbox. `manager` is the value of `MANAGERPID`, which systemd
+/// sets for the services of a user.
 #[must_use]
 pub fn quick(context: &Context<NativeHost>, manager: Option<&OsStr>) -> Vec<Check> {
     let host = &*context.host;

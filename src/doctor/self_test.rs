@@ -99,8 +99,8 @@ pub fn context<H: Host>(host: Arc<H>, scope: Scope, adopters: &[String]) -> Cont
         adopters: adopters.to_vec(),
         ..Policy::default()
     };
-    // The stand-in is this very program, which is protected otherwise. No other process has a sighting in the self-test,
-    // so that none is ever due and would need this protection; and we and our ancestors are spared anyway.
+    // The stand-in is this very program, which is protected otherwise. No other process has a sighting in the
+    // self-test, so that none is ever due and would need this protection; and we and our ancestors are spared anyway.
     policy.protect.retain(|name| name != "reaper");
     Context::new(host, Arc::new(policy), scope)
 }

@@ -32,7 +32,8 @@ pub(super) fn text(wish: &Wish) -> Result<String, Refusal> {
             let rest = command.strip_prefix(PACKAGED).unwrap_or(command).trim_start();
             format!("{key}={program} {config}{rest}\n")
         }
-        // Reading the environment of a process takes all of its capabilities. A manager that lacks this one cannot grant it.
+        // Reading the environment of a process takes all of its capabilities. A manager that lacks this one cannot
+        // grant it.
         _ if wish.wake_alarm && line == "[Service]" => {
             format!("{line}\nAmbientCapabilities=CAP_WAKE_ALARM\n")
         }

@@ -53,9 +53,9 @@ impl Check {
         Self { name, level: Level::Fail, what: what.into(), hint: Some(hint.into()) }
     }
 
-    /// Whether other processes can be seen in our PID namespace at all. A container has its own unless it is configured to
-    /// share one: a sidecar without the pod's shared namespace never finds anything, while everything else about it looks
-    /// healthy. `None` where others can be seen and we are not their init.
+    /// Whether other processes can be seen in our PID namespace at all. A container has its own unless it is configured
+    /// to share one: a sidecar without the pod's shared namespace never finds anything, while everything else about it
+    /// looks healthy. `None` where others can be seen and we are not their init.
     #[must_use]
     pub fn namespace(own: Pid, visibility_problem: Option<&VisibilityProblem>) -> Option<Self> {
         const NAME: &str = "namespace";

@@ -16,7 +16,8 @@ const RIGHT: [bool; 8] = [false, true, true, true, true, false, false, false];
 /// The column of the verdict, which is coloured.
 const VERDICT: usize = 6;
 
-/// Renders the judgements. `width` is the number of columns of the terminal; `None` off a terminal, where nothing is cut.
+/// Renders the judgements. `width` is the number of columns of the terminal; `None` off a terminal, where nothing is
+/// cut.
 #[must_use]
 pub fn render(judgements: &[JudgementReport], width: Option<usize>) -> String {
     let rows: Vec<[String; 8]> = judgements.iter().map(row).collect();

@@ -1,7 +1,7 @@
 //! The service without its event loop: handles each event. Nothing here blocks.
 //!
-//! Every event ends in [`Controller::settle`]: what the tracker found is published and saved, and due orphans are passed
-//! to the worker.
+//! Every event ends in [`Controller::settle`]: what the tracker found is published and saved, and due orphans are
+//! passed to the worker.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -215,7 +215,7 @@ impl<H: Host> Controller<H> {
             }
             Err(e) => {
                 self.sweeps.failed += 1;
-                self.note_error(&format!("{e}; nothing is ended before a look succeeds"));
+                self.note_error(&format!("{e}; nothing is ended before a sweep succeeds"));
                 self.sweeps.is_failing = true;
             }
         }
@@ -225,7 +225,7 @@ impl<H: Host> Controller<H> {
         match self.tracker.differences() {
             Ok(differences) => {
                 for difference in differences {
-                    self.note_error(&format!("a stateless look comes to another verdict: {difference}"));
+                    self.note_error(&format!("a stateless sweep comes to another verdict: {difference}"));
                 }
             }
             Err(e) => self.note_error(&e.to_string()),
@@ -260,7 +260,8 @@ impl<H: Host> Controller<H> {
         overview
     }
 
-    /// Saves sightings. New ones are saved at once; removals can wait for the next interval, since nothing depends on them.
+    /// Saves sightings. New ones are saved at once; removals can wait for the next interval, since nothing depends on
+    /// them.
     fn save(&mut self) {
         let Some(state) = &self.setup.state else { return };
         let (clock, here) = (self.clock(), self.setup.host.info());

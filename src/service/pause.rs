@@ -40,8 +40,8 @@ impl Pause {
         matches!(self, Self::Until(end) if clock.monotonic >= end)
     }
 
-    /// Loads the pause of an earlier run of the service. A file that cannot be read or parsed means a pause without end: one
-    /// was requested, and only its end is unknown.
+    /// Loads the pause of an earlier run of the service. A file that cannot be read or parsed means a pause without
+    /// end: one was requested, and only its end is unknown.
     pub fn load(runtime: &StateDir, here: &HostInfo, clock: &Clock) -> Option<Self> {
         let bytes = match runtime.read(FILE) {
             Ok(None) => return None,

@@ -130,13 +130,14 @@ pub struct Sweeps {
     pub is_failing: bool,
 }
 
-/// A judgement, brought up to the moment of the snapshot: how long its process has been orphaned, and when it may be ended.
-/// The findings are those of the moment when it was judged.
+/// A judgement, brought up to the moment of the snapshot: how long its process has been orphaned, and when it may be
+/// ended. The findings are those of the moment when it was judged.
 #[derive(Debug, Clone)]
 pub struct Judged {
     /// The judgement.
     pub judgement: Judgement,
-    /// The processes that are being ended with it, in that order. Empty before that: a tree is read when its orphan is due.
+    /// The processes that are being ended with it, in that order. Empty before that: a tree is read when its orphan is
+    /// due.
     pub targets: Vec<Pid>,
 }
 

@@ -1,7 +1,7 @@
 //! Counts zombies among the children of adopters, for a gauge of the metrics.
 //!
-//! The kernel has no list of zombies and no notification of new ones, so each child that the last census listed is read.
-//! That costs 8 µs for each child, hence it is done only when the metrics are requested, and its rate is limited.
+//! The kernel has no list of zombies and no notification of new ones, so each child that the last census listed is
+//! read. That costs 8 µs for each child, hence it is done only when the metrics are requested, and its rate is limited.
 
 use std::time::Duration;
 

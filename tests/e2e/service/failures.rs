@@ -90,10 +90,10 @@ fn while_processes_cannot_be_read_nothing_is_ended() {
         let maximum = getrlimit(Resource::Nofile).maximum;
         let before = prlimit(pid, Resource::Nofile, Rlimit { current: Some(3), maximum }).unwrap();
         service.expect_log("it cannot look", |line| {
-            line.text.contains("nothing is ended before a look succeeds")
+            line.text.contains("nothing is ended before a sweep succeeds")
         });
         assert!(!agent.wait_exit(WHILE), "{}", service.log_text());
-        assert_eq!(said(&service, "nothing is ended before a look succeeds"), 1, "{}", service.log_text());
+        assert_eq!(said(&service, "nothing is ended before a sweep succeeds"), 1, "{}", service.log_text());
         prlimit(pid, Resource::Nofile, before).unwrap();
         service.expect_log("it can look again", |line| line.text.contains("can be listed again"));
         assert!(agent.wait_exit(SOON), "{}", service.log_text());

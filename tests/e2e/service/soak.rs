@@ -216,7 +216,7 @@ fn in_random_process_trees_only_marked_orphans_are_signalled() {
         assert!(wrong.is_empty(), "seed {seed}\n{}\n{}", wrong.join("\n"), said());
         let forgotten = ledger.forgotten(now);
         assert!(forgotten.is_empty(), "seed {seed}\n{}\n{}", forgotten.join("\n"), running.log_text());
-        let differences = running.log_text().contains("a stateless look comes to another verdict");
+        let differences = running.log_text().contains("a stateless sweep comes to another verdict");
         assert!(!differences, "seed {seed}\n{}", running.log_text());
         assert!(theirs > 0 && recorded_pids(&running).len() >= theirs, "every one of them is in the history");
         running.stop();

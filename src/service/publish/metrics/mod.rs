@@ -215,8 +215,8 @@ impl Metrics {
         }
     }
 
-    /// All metrics as OpenMetrics text, with the gauges set from `now`. `zombies` is the number of unreaped children of init
-    /// and other adopters.
+    /// All metrics as OpenMetrics text, with the gauges set from `now`. `zombies` is the number of unreaped children of
+    /// init and other adopters.
     ///
     /// # Errors
     /// Never in practice: it is written to memory.
@@ -350,7 +350,7 @@ mod tests {
         assert!(samples(&old).len() > 30);
         for line in [
             "# HELP reaper_build_info The version that runs.\n# TYPE reaper_build_info gauge",
-            "# HELP reaper_sweep_failures_total Looks around that failed.\n# TYPE reaper_sweep_failures_total counter",
+            "# HELP reaper_sweep_failures_total Sweeps that failed.\n# TYPE reaper_sweep_failures_total counter",
             "# TYPE reaper_sweep_duration_seconds histogram",
             "# TYPE reaper_ready gauge",
         ] {

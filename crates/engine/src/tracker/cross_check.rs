@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use reaper_platform::Pid;
 
-use reaper_policy::verdict::Gate;
+use reaper_policy::verdict::{Gate, Verdict};
 
 /// One side's result for a process: the verdict and the deciding gate.
-pub type Said = (&'static str, Gate);
+pub type Said = (Verdict, Gate);
 
 /// One process on which the two sides differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Differences {
             let looked_at = difference.looked_at.unwrap_or(now);
             if *since < now && looked_at > *since {
                 let side = |said: Option<Said>| {
-                    said.map_or("nothing".to_owned(), |(v, g)| format!("{v} by {}", g.name()))
+                    said.map_or("nothing".to_owned(), |(v, g)| format!("{} by {}", v.name(), g.name()))
                 };
                 lasting.push(format!(
                     "pid {pid}: {} here, {} there",
@@ -65,7 +65,7 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     fn found(looked_at: Option<Duration>) -> BTreeMap<Pid, Difference> {
-        let said = Some(("wait", Gate::Grace));
+        let said = Some((Verdict::Wait(Duration::ZERO), Gate::Grace));
         BTreeMap::from([(Pid::new(7).unwrap(), Difference { ours: None, theirs: said, looked_at })])
     }
 

@@ -635,7 +635,7 @@ impl<H: Host> Tracker<H> {
     /// When processes cannot be listed.
     pub fn differences(&mut self) -> Result<Vec<String>, HostError> {
         let fresh = Self::first_tick(&self.context, self.sightings.clone(), false, self.limit)?;
-        let said = |j: &Judgement| (j.verdict.name(), j.decided_by);
+        let said = |j: &Judgement| (j.verdict.without_time(), j.decided_by);
         let mut found: BTreeMap<Pid, Difference> = BTreeMap::new();
         for j in fresh.judgements().filter(|j| j.is_notable() && !self.ending.concerns(j)) {
             let looked_at = self.recheck.looked_at(j.id.pid);

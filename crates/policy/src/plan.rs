@@ -130,7 +130,7 @@ pub struct LeftAlone {
     pub program: Vec<u8>,
     /// Why it stays.
     pub reason: String,
-    /// Whether it has exited by itself since; set by [`reaper_engine::sweep::still_left_alone`].
+    /// Whether it has exited by itself since; the engine sets it after a sweep.
     pub has_ended: bool,
 }
 

@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use reaper_platform::macos::errors::{of_libproc, why};
 use reaper_platform::macos::bsdinfo::{Record, SHORT, UNIQUE, Unique, WHOLE, owner};
+use reaper_platform::macos::errors::{of_libproc, why};
 use reaper_platform::{Pid, Why};
 
 fuzz_target!(|bytes: &[u8]| {

@@ -62,6 +62,12 @@ impl Judgement {
         self.findings.iter().find(|f| f.gate == self.decided_by).map_or("", |f| f.evidence.as_str())
     }
 
+    /// What the gates concluded, without how long is left to wait: equal for two judgements that mean the same.
+    #[must_use]
+    pub const fn conclusion(&self) -> (Verdict, Gate) {
+        (self.verdict.without_time(), self.decided_by)
+    }
+
     /// The answer of one gate.
     #[must_use]
     pub fn answer(&self, gate: Gate) -> Answer {

@@ -112,8 +112,7 @@ impl Known {
     ) -> bool {
         let next = next_look(&judgement, now, interval, is_newborn);
         let Some(tracked) = self.all.get_mut(&judgement.id.pid) else { return false };
-        let said = |j: &Judgement| (j.verdict.without_time(), j.decided_by);
-        let is_news = said(&tracked.judgement) != said(&judgement);
+        let is_news = tracked.judgement.conclusion() != judgement.conclusion();
         (tracked.judged_at, tracked.next, tracked.failing) = (now, next, None);
         tracked.judgement = judgement;
         is_news

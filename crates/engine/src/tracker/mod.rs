@@ -635,15 +635,14 @@ impl<H: Host> Tracker<H> {
     /// When processes cannot be listed.
     pub fn differences(&mut self) -> Result<Vec<String>, HostError> {
         let fresh = Self::first_tick(&self.context, self.sightings.clone(), false, self.limit)?;
-        let said = |j: &Judgement| (j.verdict.without_time(), j.decided_by);
         let mut found: BTreeMap<Pid, Difference> = BTreeMap::new();
         for j in fresh.judgements().filter(|j| j.is_notable() && !self.ending.concerns(j)) {
             let looked_at = self.recheck.looked_at(j.id.pid);
-            found.insert(j.id.pid, Difference { ours: None, theirs: Some(said(j)), looked_at });
+            found.insert(j.id.pid, Difference { ours: None, theirs: Some(j.conclusion()), looked_at });
         }
         for tracked in self.known.iter() {
             let j = &tracked.judgement;
-            let ours = Some(said(j)).filter(|_| j.is_notable());
+            let ours = Some(j.conclusion()).filter(|_| j.is_notable());
             let theirs = found.remove(&j.id.pid).and_then(|difference| difference.theirs);
             if ours != theirs && !self.ending.concerns(j) {
                 let looked_at = Some(tracked.judged_at);
